@@ -10,5 +10,5 @@ export type { Cost, HistoryEntry, ListedRun, RunView } from "./client/view.ts";
 export type { ErrorCode } from "./core/code.ts";
 export type { Duration, Instant } from "./core/duration.ts";
 export type { Issue } from "./core/error.ts";
-export type { ForkOptions, SignalOptions, UpdateOptions } from "./core/handle.ts";
-export type { RunStatus, Waiting } from "./core/run.ts";
+export type { ForkOptions, SignalOptions, UpdateOptions } from "./core/definition/handle.ts";
+export type { RunStatus, Waiting } from "./core/run/run.ts";

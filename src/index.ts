@@ -1,6 +1,6 @@
 /** Everything an author of workflows needs. */
 export { HoldfastError, NonRetryableError, RetryAfterError } from "./core/error.ts";
-export { presets } from "./core/preset.ts";
+export { presets } from "./core/definition/preset.ts";
 export { createHandle as getRun, signalAll as signal } from "./objects/deployment/handle.ts";
 export { verify } from "./objects/webhook/verify.ts";
 export { defineWebhook } from "./objects/webhook/webhook.ts";
@@ -9,11 +9,11 @@ export { createWorker } from "./worker.ts";
 export type { Duration, Instant } from "./core/duration.ts";
 export type { ErrorCode } from "./core/code.ts";
 export type { Issue } from "./core/error.ts";
-export type { Preset } from "./core/preset.ts";
-export type { Retry, RetryFunction, RetryPolicy } from "./core/retry.ts";
-export type { RunStatus, Waiting } from "./core/run.ts";
-export type { Concurrency, Debounce, Rate, ScheduleRule, Singleton } from "./core/definition.ts";
-export type { Schema } from "./core/schema.ts";
+export type { Preset } from "./core/definition/preset.ts";
+export type { Retry, RetryFunction, RetryPolicy } from "./core/definition/retry.ts";
+export type { RunStatus, Waiting } from "./core/run/run.ts";
+export type { Concurrency, Debounce, Rate, ScheduleRule, Singleton } from "./core/definition/definition.ts";
+export type { Schema } from "./core/definition/schema.ts";
 export type {
   AttemptContext,
   FetchAnswer,
@@ -25,7 +25,7 @@ export type {
   RunInfo,
   RunOptions,
   Step,
-} from "./core/step.ts";
+} from "./core/definition/step.ts";
 export type {
   Delivery,
   Verifier,
@@ -34,8 +34,15 @@ export type {
   WebhookCall,
   WebhookOptions,
   WebhookResponse,
-} from "./core/webhook.ts";
-export type { ForkOptions, RunHandle, RunView, SignalOptions, StartOptions, UpdateOptions } from "./core/handle.ts";
+} from "./core/webhook/webhook.ts";
+export type {
+  ForkOptions,
+  RunHandle,
+  RunView,
+  SignalOptions,
+  StartOptions,
+  UpdateOptions,
+} from "./core/definition/handle.ts";
 export type { Delivered, InboundWebhook, InboundWebhookOptions } from "./objects/webhook/webhook.ts";
 export type { BasicOptions, HmacOptions, Secret, TokenOptions, ToleranceOption } from "./objects/webhook/verify.ts";
 export type { Workflow } from "./objects/deployment/workflow.ts";

@@ -10,7 +10,7 @@ import { checkNotify } from "./objects/builtin/subscribers.ts";
 import { checkPlatform } from "./objects/deployment/platform.ts";
 import { createService } from "./objects/service.ts";
 import { collectTriggers } from "./objects/webhook/webhook.ts";
-import type { Definition } from "./core/definition.ts";
+import type { Definition } from "./core/definition/definition.ts";
 import type { InboundWebhook } from "./objects/webhook/webhook.ts";
 
 export type WorkerOptions = {

@@ -27,15 +27,20 @@ describe("docs/design.md tells where each file is to be looked for", () => {
   const design = readFileSync(join(root, "docs/design.md"), "utf8");
 
   test.each([
+    ["Where the words are", "core"],
     ["Where one run is", "engine"],
     ["Where the objects are", "objects"],
   ])("%s", (title, floor) => {
     const section = design.split("\n## ").find((each) => each.startsWith(title)) ?? "";
-    const rows = section.split("\n").filter((line) => line.startsWith("|"));
-    const named = rows.flatMap((row) => [...row.matchAll(/`([a-z]+\/?)`/g)].map(([, name]) => name));
-    const files = readdirSync(join(root, "src", floor), { withFileTypes: true, recursive: true }).map((entry) =>
-      entry.isDirectory() ? `${entry.name}/` : entry.name.replace(/\..*$/, ""),
-    );
+    const rows = section.split("\n").filter((line) => line.startsWith("| ") && !line.startsWith("| folder"));
+    const named = rows.flatMap((row) => {
+      const [, first = "", ...rest] = row.split("|");
+      const folder = /`([a-z]+\/)`/.exec(first)?.[1] ?? "";
+      return [...rest.join("|").matchAll(/`([a-z]+)`/g)].map(([, name]) => folder + name);
+    });
+    const files = readdirSync(join(root, "src", floor), { recursive: true, encoding: "utf8" })
+      .filter((path) => /\.[jt]s$/.test(path))
+      .map((path) => path.replaceAll("\\", "/").replace(/(?:\.d)?\.[jt]s$/, ""));
     expect(named.toSorted()).toEqual([...new Set(files)].toSorted());
   });
 });

@@ -1,5 +1,5 @@
 /** Computes the cost of a month of runs, at Cloudflare's list price and at the published prices of others, for docs/scale.md. */
-import { plan, prices } from "../../src/core/price.ts";
+import { plan, prices } from "../../src/core/run/price.ts";
 import type { Figures, Shape, Taken, TakenByKind } from "./figures.ts";
 
 /** Billed amounts of one run, or of a month. */

@@ -1,5 +1,5 @@
 /** Owns: the tables of docs/scale.md on objects, shards, and the cost of reading them. Pure. */
-import { prices } from "../../src/core/price.ts";
+import { prices } from "../../src/core/run/price.ts";
 import { kinds, shapeNamed } from "./figures.ts";
 import type { Figures, Kind } from "./figures.ts";
 import { dollars, money, number, table, whole } from "./markdown.ts";

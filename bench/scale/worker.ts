@@ -1,6 +1,6 @@
 /** Holdfast with all calls, rows and time awake of its objects counted (tally.ts). */
 import { env } from "cloudflare:workers";
-import type { RunSummary } from "../../src/core/run.ts";
+import type { RunSummary } from "../../src/core/run/run.ts";
 import { createWorker } from "../../src/index.ts";
 import { workflows } from "./flows.ts";
 import { counted, takeTallies } from "./tally.ts";

@@ -3,7 +3,7 @@
  * makes. They are copies of a real run, so that their rows have the same size.
  */
 import { createWorker } from "../../src/index.ts";
-import type { RunSummary } from "../../src/core/run.ts";
+import type { RunSummary } from "../../src/core/run/run.ts";
 import { directoryOf, directoryShards } from "../../src/objects/address.ts";
 import { workflows } from "./flows.ts";
 

@@ -5,10 +5,10 @@
 import { toInstant } from "../core/duration.ts";
 import type { Instant } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
-import type { RunHandle, SignalOptions, StartOptions as OwnOptions } from "../core/handle.ts";
+import type { RunHandle, SignalOptions, StartOptions as OwnOptions } from "../core/definition/handle.ts";
 import { checkSegment } from "../core/name.ts";
-import type { RunStatus } from "../core/run.ts";
-import type { SignalTypes } from "../core/step.ts";
+import type { RunStatus } from "../core/run/run.ts";
+import type { SignalTypes } from "../core/definition/step.ts";
 import { Connection } from "./connection.ts";
 import type { CallOptions, ClientOptions, Method } from "./connection.ts";
 import { createRun, message } from "./run.ts";

@@ -2,10 +2,10 @@
  * Owns: the handle of a run outside its Worker: the calls of the API about one run.
  * Does not own: making calls (connection), following a run (event).
  */
-import type { ForkOptions, RunHandle, SignalOptions, UpdateOptions } from "../core/handle.ts";
+import type { ForkOptions, RunHandle, SignalOptions, UpdateOptions } from "../core/definition/handle.ts";
 import { checkRunId } from "../core/name.ts";
-import { isEnded } from "../core/run.ts";
-import type { SignalTypes } from "../core/step.ts";
+import { isEnded } from "../core/run/run.ts";
+import type { SignalTypes } from "../core/definition/step.ts";
 import type { Connection } from "./connection.ts";
 import { followRun } from "./event.ts";
 import type { FollowOptions } from "./event.ts";

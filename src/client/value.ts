@@ -1,10 +1,10 @@
 /**
  * Owns: values and names in requests and responses.
- * Does not own: the form of values (core/json).
+ * Does not own: the form of values (core/value/json).
  */
-import { fromJson, toJson } from "../core/json.ts";
+import { fromJson, toJson } from "../core/value/json.ts";
 import { checkSegment } from "../core/name.ts";
-import { decode, encode } from "../core/value.ts";
+import { decode, encode } from "../core/value/value.ts";
 
 /** The JSON of a value to send. @param what names it in the error @throws HoldfastError value_uncloneable, value_too_large */
 export function sent(value: unknown, what: string): unknown {

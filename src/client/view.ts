@@ -4,8 +4,8 @@
  */
 import { reviveError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
-import type { RunView as OwnView } from "../core/handle.ts";
-import type { ActiveAttempt, Waiting } from "../core/run.ts";
+import type { RunView as OwnView } from "../core/definition/handle.ts";
+import type { ActiveAttempt, Waiting } from "../core/run/run.ts";
 import { received } from "./value.ts";
 
 /** A run's usage of the platform so far, and its list price in US dollars. */

@@ -2,13 +2,13 @@
  * Owns: what the binding of a Cloudflare Workflow offers, for the runs of one workflow.
  * Does not own: a single instance (instance), starting a run (service).
  */
-import type { Definition } from "../core/definition.ts";
+import type { Definition } from "../core/definition/definition.ts";
 import { toMs } from "../core/duration.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
 import { checkRunId } from "../core/name.ts";
-import type { Retention } from "../core/origin.ts";
+import type { Retention } from "../core/run/origin.ts";
 import { defined } from "../core/record.ts";
-import { encode } from "../core/value.ts";
+import { encode } from "../core/value/value.ts";
 import { checkListed } from "../objects/deployment/catalog.ts";
 import { describe } from "../objects/patience.ts";
 import { startRun } from "../objects/service.ts";

@@ -12,9 +12,9 @@ import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
 import { HoldfastError, isNonRetryable } from "../core/error.ts";
 import { defined } from "../core/record.ts";
-import { growth } from "../core/retry.ts";
-import type { RetryPolicy } from "../core/retry.ts";
-import type { AttemptContext, RunOptions } from "../core/step.ts";
+import { growth } from "../core/definition/retry.ts";
+import type { RetryPolicy } from "../core/definition/retry.ts";
+import type { AttemptContext, RunOptions } from "../core/definition/step.ts";
 import { isThenable } from "../core/thenable.ts";
 import { toRecorded } from "./stream.ts";
 

@@ -2,12 +2,12 @@
  * Owns: a run as an instance of a Cloudflare Workflow.
  * Does not own: its actions (handle, service).
  */
-import type { Definition } from "../core/definition.ts";
+import type { Definition } from "../core/definition/definition.ts";
 import { HoldfastError, hasCode, messageOf } from "../core/error.ts";
-import type { RunHandle, RunView } from "../core/handle.ts";
-import { isEnded } from "../core/run.ts";
-import type { StepRef } from "../core/restart.ts";
-import type { RunStatus } from "../core/run.ts";
+import type { RunHandle, RunView } from "../core/definition/handle.ts";
+import { isEnded } from "../core/run/run.ts";
+import type { StepRef } from "../core/lifecycle/restart.ts";
+import type { RunStatus } from "../core/run/run.ts";
 import { runObject } from "../objects/address.ts";
 import { unwrap } from "../objects/answer.ts";
 import { createHandle } from "../objects/deployment/handle.ts";

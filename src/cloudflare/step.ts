@@ -13,7 +13,7 @@ import { toMs } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { RevivedError } from "../core/error.ts";
 import { toCallId } from "../core/name.ts";
-import type { AttemptContext, RunOptions, Step } from "../core/step.ts";
+import type { AttemptContext, RunOptions, Step } from "../core/definition/step.ts";
 import { contextOf, countOf, placeOf, taskOf, toError, toSpan } from "./config.ts";
 import type { Callback } from "./config.ts";
 import { fromRecorded } from "./stream.ts";

@@ -3,13 +3,13 @@
  * because a step is recorded only when an attempt of it has ended.
  * Does not own: following the run (follow).
  */
-import type { Entry, EntryOf } from "../core/entry.ts";
+import type { Entry, EntryOf } from "../core/history/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
 import { nameOfCall } from "../core/name.ts";
-import type { RunNews } from "../core/service.ts";
-import { decode } from "../core/value.ts";
-import type { Stored } from "../core/value.ts";
+import type { RunNews } from "../core/service/service.ts";
+import { decode } from "../core/value/value.ts";
+import type { Stored } from "../core/value/value.ts";
 import { followRun } from "../objects/follow/follow.ts";
 import { countOf } from "./config.ts";
 import { placeholderOf } from "./step.ts";

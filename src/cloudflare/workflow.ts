@@ -4,11 +4,11 @@
  */
 import { env } from "cloudflare:workers";
 import type { WorkflowEvent, WorkflowStep } from "cloudflare:workers";
-import type { Definition } from "../core/definition.ts";
+import type { Definition } from "../core/definition/definition.ts";
 import { HoldfastError } from "../core/error.ts";
-import { collectSchedules } from "../core/schedule.ts";
-import type { Schema } from "../core/schema.ts";
-import type { RunInfo, Step } from "../core/step.ts";
+import { collectSchedules } from "../core/schedule/schedule.ts";
+import type { Schema } from "../core/definition/schema.ts";
+import type { RunInfo, Step } from "../core/definition/step.ts";
 import { defineWorkflow } from "../objects/deployment/workflow.ts";
 import type { PlainOptions, Workflow as Defined } from "../objects/deployment/workflow.ts";
 import { Binding } from "./binding.ts";

@@ -3,14 +3,14 @@
  * makes, and which name has become another kind of call (guarantee 7).
  * Does not own: replaying them (replay).
  */
-import type { CallKind, Fact } from "../core/entry.ts";
+import type { CallKind, Fact } from "../core/history/entry.ts";
 import { HoldfastError } from "../core/error.ts";
-import type { Call, Outcome, RunState } from "../core/state.ts";
-import { callKey, wasRemoved } from "../core/state.ts";
-import { recordKind } from "./call.ts";
-import type { Pending } from "./call.ts";
-import type { Calls } from "./calls.ts";
-import type { Course } from "./course.ts";
+import type { Call, Outcome, RunState } from "../core/state/state.ts";
+import { callKey, wasRemoved } from "../core/state/state.ts";
+import { recordKind } from "./call/call.ts";
+import type { Pending } from "./call/call.ts";
+import type { Calls } from "./call/calls.ts";
+import type { Course } from "./turn/course.ts";
 
 export class Adoption {
   readonly #course: Course;

@@ -3,22 +3,22 @@
  * Does not own: the handler (execution), the ways into a run from outside (run), when it wants its slots (lanes).
  * Invariant 1: an unfinished run that is not parked on signals alone always names its next wake (guarantee 4).
  */
-import { refuseEnded } from "../core/action.ts";
+import { refuseEnded } from "../core/lifecycle/action.ts";
 import type { RequestMetadata } from "../core/author.ts";
-import { lifeOf, restartOf } from "../core/continuation.ts";
-import type { Definition } from "../core/definition.ts";
-import type { EndEntry } from "../core/end.ts";
-import type { EntryOf, Fact } from "../core/entry.ts";
+import { lifeOf, restartOf } from "../core/lifecycle/continuation.ts";
+import type { Definition } from "../core/definition/definition.ts";
+import type { EndEntry } from "../core/history/end.ts";
+import type { EntryOf, Fact } from "../core/history/entry.ts";
 import { HoldfastError, storeError } from "../core/error.ts";
-import type { Journal } from "../core/journal.ts";
-import type { StepRef } from "../core/restart.ts";
-import type { RunState } from "../core/state.ts";
-import { withoutUndoing } from "./ending.ts";
+import type { Journal } from "../core/history/journal.ts";
+import type { StepRef } from "../core/lifecycle/restart.ts";
+import type { RunState } from "../core/state/state.ts";
+import { withoutUndoing } from "./end/ending.ts";
 import { Execution } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
 import type { Next } from "./next.ts";
-import { RunLanes, decidedAt } from "./lanes.ts";
-import { keptUpTo } from "./restart.ts";
+import { RunLanes, decidedAt } from "./lane/lanes.ts";
+import { keptUpTo } from "./end/restart.ts";
 import type { World } from "./world.ts";
 
 /** Deaths in a row without any progress after which the handler itself is held to be their cause. */

@@ -4,30 +4,30 @@
  * and carrying them out (work), the arguments of the step API (step), its end (closing).
  * Invariant 1: suspension is a promise that stays pending; nothing is thrown to suspend.
  */
-import type { Definition } from "../core/definition.ts";
-import { resolveRetry } from "../core/retry.ts";
-import type { ResolvedRetry } from "../core/retry.ts";
-import { cancelKey, undoKey } from "../core/state.ts";
-import type { Outcome } from "../core/state.ts";
-import type { Step } from "../core/step.ts";
+import type { Definition } from "../core/definition/definition.ts";
+import { resolveRetry } from "../core/definition/retry.ts";
+import type { ResolvedRetry } from "../core/definition/retry.ts";
+import { cancelKey, undoKey } from "../core/state/state.ts";
+import type { Outcome } from "../core/state/state.ts";
+import type { Step } from "../core/definition/step.ts";
 import { Adoption } from "./adoption.ts";
-import { Asks } from "./asks.ts";
-import type { Pending } from "./call.ts";
-import { Calls } from "./calls.ts";
-import { Closing } from "./closing.ts";
-import { Course } from "./course.ts";
-import { noLimiter } from "./limiter.ts";
-import type { Limiter } from "./limiter.ts";
-import type { End } from "./ending.ts";
+import { Asks } from "./ask/asks.ts";
+import type { Pending } from "./call/call.ts";
+import { Calls } from "./call/calls.ts";
+import { Closing } from "./end/closing.ts";
+import { Course } from "./turn/course.ts";
+import { noLimiter } from "./lane/limiter.ts";
+import type { Limiter } from "./lane/limiter.ts";
+import type { End } from "./end/ending.ts";
 import { Errors } from "./errors.ts";
 import { callHandler } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
-import { Patches } from "./patch.ts";
-import { Renewal } from "./renewal.ts";
-import { Publisher } from "./publisher.ts";
-import { within } from "./scope.ts";
-import { createStep } from "./step.ts";
-import { Work } from "./work.ts";
+import { Patches } from "./call/patch.ts";
+import { Renewal } from "./end/renewal.ts";
+import { Publisher } from "./call/publisher.ts";
+import { within } from "./call/scope.ts";
+import { createStep } from "./call/step.ts";
+import { Work } from "./call/work.ts";
 import type { World } from "./world.ts";
 
 export class Execution {

@@ -2,12 +2,12 @@
  * Owns: calling a workflow's handler, from its input on record to its output in stored form.
  * Does not own: what its end means.
  */
-import type { Definition } from "../core/definition.ts";
-import type { Step } from "../core/step.ts";
-import { decode, encode } from "../core/value.ts";
-import type { Stored } from "../core/value.ts";
-import type { Course } from "./course.ts";
-import type { Validations } from "./validation.ts";
+import type { Definition } from "../core/definition/definition.ts";
+import type { Step } from "../core/definition/step.ts";
+import { decode, encode } from "../core/value/value.ts";
+import type { Stored } from "../core/value/value.ts";
+import type { Course } from "./turn/course.ts";
+import type { Validations } from "./wait/validation.ts";
 
 /**
  * Rejects with whatever the handler throws; output_invalid, value_uncloneable, value_too_large.

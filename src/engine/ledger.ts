@@ -4,14 +4,14 @@
  * Invariant 1: an entry is appended before anything acts on it (guarantee 2).
  * Invariant 2: `seq` has no gaps and `at` never goes backwards, whatever the clock does.
  */
-import { corrupt } from "../core/commit.ts";
-import type { Entry, Fact } from "../core/entry.ts";
-import type { Journal } from "../core/journal.ts";
-import { fold } from "../core/fold.ts";
-import { callKey, RunState, publicationOf } from "../core/state.ts";
-import type { Outcome } from "../core/state.ts";
+import { corrupt } from "../core/history/commit.ts";
+import type { Entry, Fact } from "../core/history/entry.ts";
+import type { Journal } from "../core/history/journal.ts";
+import { fold } from "../core/state/fold.ts";
+import { callKey, RunState, publicationOf } from "../core/state/state.ts";
+import type { Outcome } from "../core/state/state.ts";
 import type { Clock } from "./clock.ts";
-import { ordersLeft } from "./abandonments.ts";
+import { ordersLeft } from "./attempt/abandonments.ts";
 
 const partings: ReadonlySet<Fact["kind"]> = new Set([
   "run.cancel_requested",

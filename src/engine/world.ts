@@ -2,11 +2,11 @@
  * Owns: what a run needs of the world outside its journal.
  * Does not own: any of it; the object that hosts the run provides it.
  */
-import type { Order, OrderId } from "../core/order.ts";
-import type { ChildPolicy, ChildRun, Reply } from "../core/origin.ts";
+import type { Order, OrderId } from "../core/courier/order.ts";
+import type { ChildPolicy, ChildRun, Reply } from "../core/run/origin.ts";
 import type { StoredError } from "../core/error.ts";
-import type { SignalRequest } from "../core/service.ts";
-import type { Stored } from "../core/value.ts";
+import type { SignalRequest } from "../core/service/service.ts";
+import type { Stored } from "../core/value/value.ts";
 import type { Clock } from "./clock.ts";
 
 /** The deployment of a rehearsal: no other code ever drives its runs. */

@@ -1,8 +1,8 @@
 /** Routes of queries and updates of a run. */
 import type { StoredError } from "../core/error.ts";
-import { toJson } from "../core/json.ts";
-import type { Service, UpdateAnswer } from "../core/service.ts";
-import { decode } from "../core/value.ts";
+import { toJson } from "../core/value/json.ts";
+import type { Service, UpdateAnswer } from "../core/service/service.ts";
+import { decode } from "../core/value/value.ts";
 import { readWhy } from "./author.ts";
 import { readKey, readValue } from "./body.ts";
 import { RequestError } from "./problem.ts";

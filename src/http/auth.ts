@@ -3,7 +3,7 @@
  * `AUTH=none` works on the local machine only.
  */
 import { fromHex, isSameBytes } from "../core/bytes.ts";
-import type { Visibility } from "../core/redaction.ts";
+import type { Visibility } from "../core/redaction/redaction.ts";
 import { readAssertion, rightOf, verifyAssertion } from "./access.ts";
 import { rankOf, roles } from "./config.ts";
 import type { Access, Config, Right, Role, Token } from "./config.ts";

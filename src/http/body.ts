@@ -4,11 +4,11 @@
  */
 import { joinBytes } from "../core/bytes.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
-import { fromJson } from "../core/json.ts";
+import { fromJson } from "../core/value/json.ts";
 import { isRecord } from "../core/record.ts";
 import { isLonger } from "../core/size.ts";
-import { encode } from "../core/value.ts";
-import type { Stored } from "../core/value.ts";
+import { encode } from "../core/value/value.ts";
+import type { Stored } from "../core/value/value.ts";
 import { RequestError } from "./problem.ts";
 
 /** Enough for a value of 16 MiB with its bytes as base64, and the JSON around it. */

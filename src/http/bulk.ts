@@ -1,11 +1,11 @@
 /** Owns: actions on many runs over HTTP: reading their body. */
-import { isCauseId } from "../core/cause.ts";
+import { isCauseId } from "../core/listing/cause.ts";
 import { toInstant } from "../core/duration.ts";
-import { runStatuses } from "../core/run.ts";
-import type { RunStatus } from "../core/run.ts";
-import type { RunFilter } from "../core/directory.ts";
+import { runStatuses } from "../core/run/run.ts";
+import type { RunStatus } from "../core/run/run.ts";
+import type { RunFilter } from "../core/service/directory.ts";
 import { defined, isRecord } from "../core/record.ts";
-import type { BulkRequest, RunAction, Service } from "../core/service.ts";
+import type { BulkRequest, RunAction, Service } from "../core/service/service.ts";
 import { isLonger } from "../core/size.ts";
 import { readReason } from "./author.ts";
 import { invalidField, readFields, readInside, readKey } from "./body.ts";

@@ -8,8 +8,8 @@
  * 3. Every server-sent event of a run is an entry. Its end is told by a comment, and by 204 to an event source that
  *    reconnects.
  */
-import type { DirectoryChange } from "../core/directory.ts";
-import type { RunNews, Service } from "../core/service.ts";
+import type { DirectoryChange } from "../core/service/directory.ts";
+import type { RunNews, Service } from "../core/service/service.ts";
 import { RequestError } from "./problem.ts";
 import { filterNames, readCount, readFilter, readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";

@@ -1,8 +1,8 @@
 /** Owns: routes of forks. */
-import type { ForkRequest, Service } from "../core/service.ts";
+import type { ForkRequest, Service } from "../core/service/service.ts";
 import { checkRunId } from "../core/name.ts";
 import { isRecord } from "../core/record.ts";
-import type { Stored } from "../core/value.ts";
+import type { Stored } from "../core/value/value.ts";
 import { readReason } from "./author.ts";
 import { invalidField, readFields, readInside, readKey, readText, readValueField } from "./body.ts";
 import type { Fields } from "./body.ts";

@@ -4,9 +4,9 @@
  * about it. Also the routes of operators about webhooks.
  */
 import { HoldfastError, hasCode } from "../core/error.ts";
-import type { HookAnswer, HookRequest, TriggerAnswer } from "../core/hooks.ts";
+import type { HookAnswer, HookRequest, TriggerAnswer } from "../core/service/hooks.ts";
 import { defined } from "../core/record.ts";
-import type { Service } from "../core/service.ts";
+import type { Service } from "../core/service/service.ts";
 import { readReason } from "./author.ts";
 import { readBytes, readFields, readKey } from "./body.ts";
 import { isVisit, receipt, refusalReceipt } from "./pages/receipt.tsx";

@@ -1,6 +1,6 @@
 /** Routes of lanes: how full they are, and their limits. */
-import type { LaneInfo } from "../core/lanes.ts";
-import type { Service } from "../core/service.ts";
+import type { LaneInfo } from "../core/service/lanes.ts";
+import type { Service } from "../core/service/service.ts";
 import { readReason } from "./author.ts";
 import { invalidField, readFields, readKey } from "./body.ts";
 import { readLimit, readQuery } from "./query.ts";

@@ -2,10 +2,10 @@
  * Owns: `GET /metrics`: the metrics and their names.
  * Does not own: the format (exposition), the figures (the service).
  */
-import { runStatuses } from "../core/run.ts";
-import type { Service } from "../core/service.ts";
-import type { Census, Stats, StepStats, WorkflowStats } from "../core/stats.ts";
-import type { ScheduleInfo } from "../core/schedules.ts";
+import { runStatuses } from "../core/run/run.ts";
+import type { Service } from "../core/service/service.ts";
+import type { Census, Stats, StepStats, WorkflowStats } from "../core/stats/stats.ts";
+import type { ScheduleInfo } from "../core/service/schedules.ts";
 import { exposition, expositionType } from "./exposition.ts";
 import type { Family, Sample } from "./exposition.ts";
 import { RequestError } from "./problem.ts";

@@ -2,11 +2,11 @@
  * Owns: query parameters, read strictly: an unknown or repeated one is refused, because ignoring a misspelt filter would
  * answer another question than was asked.
  */
-import { isCauseId } from "../core/cause.ts";
+import { isCauseId } from "../core/listing/cause.ts";
 import { toInstant, toMs } from "../core/duration.ts";
-import { runStatuses } from "../core/run.ts";
-import type { RunStatus } from "../core/run.ts";
-import type { GroupField, RunFilter } from "../core/directory.ts";
+import { runStatuses } from "../core/run/run.ts";
+import type { RunStatus } from "../core/run/run.ts";
+import type { GroupField, RunFilter } from "../core/service/directory.ts";
 import { defined } from "../core/record.ts";
 import { isLonger } from "../core/size.ts";
 import { RequestError } from "./problem.ts";

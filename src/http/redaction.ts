@@ -6,11 +6,11 @@
  * refused to callers who see shapes.
  */
 import { HoldfastError } from "../core/error.ts";
-import type { Hooks } from "../core/hooks.ts";
-import type { Runs, Service } from "../core/service.ts";
-import type { Schedules } from "../core/schedules.ts";
-import { redactions } from "../core/redaction.ts";
-import type { Visibility, Redaction } from "../core/redaction.ts";
+import type { Hooks } from "../core/service/hooks.ts";
+import type { Runs, Service } from "../core/service/service.ts";
+import type { Schedules } from "../core/service/schedules.ts";
+import { redactions } from "../core/redaction/redaction.ts";
+import type { Visibility, Redaction } from "../core/redaction/redaction.ts";
 import { hidden } from "../core/redaction/mask.ts";
 
 /** The service itself for those who may see everything. */

@@ -1,6 +1,6 @@
 /** Routes of runs and their signals. */
 import { defined } from "../core/record.ts";
-import type { RunAction, Service, SignalRequest } from "../core/service.ts";
+import type { RunAction, Service, SignalRequest } from "../core/service/service.ts";
 import { viewUpdate } from "./ask.ts";
 import { readReason, readWhy } from "./author.ts";
 import { readFields, readKey, readValue } from "./body.ts";

@@ -2,9 +2,9 @@
 import type { RequestMetadata } from "../core/author.ts";
 import { toInstant } from "../core/duration.ts";
 import { defined } from "../core/record.ts";
-import { overlaps } from "../core/schedule.ts";
-import type { Service } from "../core/service.ts";
-import type { BackfillOverlap, BackfillRequest, ScheduleFields, ScheduleRequest } from "../core/schedules.ts";
+import { overlaps } from "../core/schedule/schedule.ts";
+import type { Service } from "../core/service/service.ts";
+import type { BackfillOverlap, BackfillRequest, ScheduleFields, ScheduleRequest } from "../core/service/schedules.ts";
 import { readReason } from "./author.ts";
 import { invalidField, readFields, readKey, readText, readValueField } from "./body.ts";
 import type { Fields } from "./body.ts";

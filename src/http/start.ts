@@ -3,8 +3,8 @@ import { toInstant, toMs } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
 import { checkName, checkRunId } from "../core/name.ts";
 import { defined, isRecord } from "../core/record.ts";
-import type { StartRequest } from "../core/service.ts";
-import type { Stored } from "../core/value.ts";
+import type { StartRequest } from "../core/service/service.ts";
+import type { Stored } from "../core/value/value.ts";
 import { invalidField, readFields, readInside, readValueField } from "./body.ts";
 import type { Fields } from "./body.ts";
 

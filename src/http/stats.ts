@@ -3,8 +3,8 @@
  * Does not own: what is counted.
  */
 import { defined } from "../core/record.ts";
-import type { Service } from "../core/service.ts";
-import type { Stats, StatsQuery, StatsSlice, StepStats, WorkflowStats } from "../core/stats.ts";
+import type { Service } from "../core/service/service.ts";
+import type { Stats, StatsQuery, StatsSlice, StepStats, WorkflowStats } from "../core/stats/stats.ts";
 import { RequestError } from "./problem.ts";
 import { readInstant, readName, readQuery } from "./query.ts";
 import type { Query } from "./query.ts";

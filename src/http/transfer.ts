@@ -1,7 +1,7 @@
 /** Owns: routes of exports and imports of runs, as lines of JSON. */
 import { HoldfastError } from "../core/error.ts";
 import { defined } from "../core/record.ts";
-import type { Service } from "../core/service.ts";
+import type { Service } from "../core/service/service.ts";
 import { readWhy } from "./author.ts";
 import { readFields, readKey } from "./body.ts";
 import { readQuery } from "./query.ts";

@@ -1,18 +1,18 @@
 /**
  * Owns: the JSON of the API: instants as RFC 3339, values by `toJson`, fields in the order in which the API describes them.
  */
-import type { Entry } from "../core/entry.ts";
-import type { Continuation } from "../core/origin.ts";
-import { toJson } from "../core/json.ts";
-import { costOf } from "../core/price.ts";
+import type { Entry } from "../core/history/entry.ts";
+import type { Continuation } from "../core/run/origin.ts";
+import { toJson } from "../core/value/json.ts";
+import { costOf } from "../core/run/price.ts";
 import { defined } from "../core/record.ts";
-import { sentenceOf } from "../core/sentence.ts";
-import type { HistoryPage, RunSnapshot, RunSummary, Waiting } from "../core/run.ts";
-import type { WorkflowInfo } from "../core/service.ts";
-import type { ScheduleInfo } from "../core/schedules.ts";
-import type { Usage } from "../core/usage.ts";
-import { decode } from "../core/value.ts";
-import type { Stored } from "../core/value.ts";
+import { sentenceOf } from "../core/sentence/sentence.ts";
+import type { HistoryPage, RunSnapshot, RunSummary, Waiting } from "../core/run/run.ts";
+import type { WorkflowInfo } from "../core/service/service.ts";
+import type { ScheduleInfo } from "../core/service/schedules.ts";
+import type { Usage } from "../core/run/usage.ts";
+import { decode } from "../core/value/value.ts";
+import type { Stored } from "../core/value/value.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -1,5 +1,5 @@
 /** Routes of the workflows of this deployment. */
-import type { Service } from "../core/service.ts";
+import type { Service } from "../core/service/service.ts";
 import { readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
 import { viewWorkflow } from "./view.ts";

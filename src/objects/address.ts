@@ -7,7 +7,7 @@
 import { env } from "cloudflare:workers";
 import { HoldfastError } from "../core/error.ts";
 import { fnv1a } from "../core/hash.ts";
-import { objectName } from "../core/key.ts";
+import { objectName } from "../core/run/key.ts";
 import { addressed } from "./callee.ts";
 import type { CourierRpc } from "./rpc/courier.ts";
 import type { DirectoryRpc } from "./rpc/directory.ts";

@@ -1,11 +1,11 @@
 /**
  * Owns: addressing calls to one run, in objects whose name is not the run's id: the object of a key may have several runs in
  * turn, with different ids. The caller appends the id to the arguments, and the object refuses calls for another run.
- * Does not own: which object that is (address), which ids those are (core/key).
+ * Does not own: which object that is (address), which ids those are (core/run/key).
  * Invariant 1: calls of runs whose id is the object's name, which most are, are not changed.
  */
 import { HoldfastError } from "../core/error.ts";
-import { isMeant, objectName } from "../core/key.ts";
+import { isMeant, objectName } from "../core/run/key.ts";
 import { isRecord } from "../core/record.ts";
 import { answer } from "./answer.ts";
 import { aroundCalls, aroundMethods } from "./interception.ts";

@@ -1,13 +1,13 @@
 /**
  * Owns: measuring the usage of a run: rows, calls, time awake, bytes; and when it is recorded.
- * Does not own: prices (core/price), what writes and calls (memory, alarm, slots, reporter).
+ * Does not own: prices (core/run/price), what writes and calls (memory, alarm, slots, reporter).
  * Invariant 1: the shown usage is recorded with an entry, and never decreases: after a death of the process, a later life
  * continues from it.
  * Invariant 2: it needs no rows of its own, because it is recorded with other entries.
  */
-import type { Entry, Fact } from "../core/entry.ts";
-import type { Usage } from "../core/usage.ts";
-import { noUsage } from "../core/usage.ts";
+import type { Entry, Fact } from "../core/history/entry.ts";
+import type { Usage } from "../core/run/usage.ts";
+import { noUsage } from "../core/run/usage.ts";
 import { aroundMethods } from "./interception.ts";
 
 /** After these entries the run is parked or has ended, so usually nothing is written for some time. */

@@ -2,7 +2,7 @@
  * Owns: passing a run with large values through calls between objects, which are limited to 32 MiB.
  * Does not own: the limit of a value (core/size).
  */
-import type { RunSnapshot } from "../core/run.ts";
+import type { RunSnapshot } from "../core/run/run.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { answered } from "./directory/lag.ts";

@@ -3,7 +3,7 @@
  * Does not own: the reaction to a call that failed.
  */
 import { HoldfastError } from "../core/error.ts";
-import type { Limit } from "../engine/delivery.ts";
+import type { Limit } from "../engine/wait/delivery.ts";
 import { aroundCalls } from "./interception.ts";
 import { timer } from "./run/timer.ts";
 

@@ -3,15 +3,15 @@
  * Does not own: the objects; routes and handles, which call this.
  */
 import { authorOf } from "../core/author.ts";
-import type { Definition } from "../core/definition.ts";
+import type { Definition } from "../core/definition/definition.ts";
 import { HoldfastError } from "../core/error.ts";
-import { objectName } from "../core/key.ts";
+import { objectName } from "../core/run/key.ts";
 import { checkName, checkRunId, newRunId } from "../core/name.ts";
-import { checkSignal } from "../core/payload.ts";
-import type { Made, RunStatus } from "../core/run.ts";
-import { noRuns } from "../core/run.ts";
-import { toJsonSchema } from "../core/schema.ts";
-import { termsOf } from "../core/terms.ts";
+import { checkSignal } from "../core/definition/payload.ts";
+import type { Made, RunStatus } from "../core/run/run.ts";
+import { noRuns } from "../core/run/run.ts";
+import { toJsonSchema } from "../core/definition/schema.ts";
+import { termsOf } from "../core/definition/terms.ts";
 import type {
   BroadcastOutcome,
   ForkRequest,
@@ -23,8 +23,8 @@ import type {
   UpdateAnswer,
   UpdateRequest,
   WorkflowInfo,
-} from "../core/service.ts";
-import type { ScheduleInfo } from "../core/schedules.ts";
+} from "../core/service/service.ts";
+import type { ScheduleInfo } from "../core/service/schedules.ts";
 import { runObject, schedulerObject, shardCount } from "./address.ts";
 import { admit, findAnswering } from "./start/admission.ts";
 import { unwrap } from "./answer.ts";

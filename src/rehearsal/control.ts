@@ -5,11 +5,11 @@
 import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
 import { reviveError } from "../core/error.ts";
-import type { RunSnapshot, RunStatus, Waiting } from "../core/run.ts";
-import type { RunAction } from "../core/service.ts";
-import { decode, encode } from "../core/value.ts";
-import { checkLife, receiveHook } from "../engine/hook.ts";
-import { receiveUpdate } from "../engine/update.ts";
+import type { RunSnapshot, RunStatus, Waiting } from "../core/run/run.ts";
+import type { RunAction } from "../core/service/service.ts";
+import { decode, encode } from "../core/value/value.ts";
+import { checkLife, receiveHook } from "../engine/wait/hook.ts";
+import { receiveUpdate } from "../engine/ask/update.ts";
 import { crashEverywhere } from "./crash.ts";
 import type { Interaction } from "./crash.ts";
 import { RehearsalError, checkKnown } from "./error.ts";

@@ -1,13 +1,13 @@
 /**
  * Owns: the couriers of a rehearsal: requests of `step.fetch` are answered by stand-ins.
- * Does not own: what an answer means to the step (core/order).
+ * Does not own: what an answer means to the step (core/courier/order).
  */
 import { messageOf } from "../core/error.ts";
-import { answeredEnd, headersOf, isAnswer, refusedEnd } from "../core/order.ts";
-import type { Order, OrderEnd } from "../core/order.ts";
+import { answeredEnd, headersOf, isAnswer, refusedEnd } from "../core/courier/order.ts";
+import type { Order, OrderEnd } from "../core/courier/order.ts";
 import { defined } from "../core/record.ts";
-import { callKey } from "../core/state.ts";
-import { receiveAnswer } from "../engine/dispatch.ts";
+import { callKey } from "../core/state/state.ts";
+import { receiveAnswer } from "../engine/courier/dispatch.ts";
 import type { Couriers } from "../engine/world.ts";
 import { hang } from "./hang.ts";
 import { processOf } from "./process.ts";

@@ -3,12 +3,12 @@
  * Does not own: a single death (stage).
  */
 import { dequal } from "dequal";
-import type { Entry } from "../core/entry.ts";
+import type { Entry } from "../core/history/entry.ts";
 import { HoldfastError, messageOf } from "../core/error.ts";
-import { fold } from "../core/fold.ts";
-import { RunState } from "../core/state.ts";
-import { sentenceOf } from "../core/sentence.ts";
-import { idempotencyKeyOf } from "../engine/record.ts";
+import { fold } from "../core/state/fold.ts";
+import { RunState } from "../core/state/state.ts";
+import { sentenceOf } from "../core/sentence/sentence.ts";
+import { idempotencyKeyOf } from "../engine/attempt/record.ts";
 import { difference } from "./difference.ts";
 import { RehearsalError } from "./error.ts";
 import { Stage } from "./stage.ts";

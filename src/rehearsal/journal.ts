@@ -2,8 +2,8 @@
  * Owns: a journal in memory.
  * Does not own: what is written into it.
  */
-import type { Entry } from "../core/entry.ts";
-import type { Journal } from "../core/journal.ts";
+import type { Entry } from "../core/history/entry.ts";
+import type { Journal } from "../core/history/journal.ts";
 
 /** Keeps commits in order. A death leaves a prefix of them. */
 export class MemoryJournal implements Journal {

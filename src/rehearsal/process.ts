@@ -2,7 +2,7 @@
  * Owns: one life of the process of a rehearsal, and the runs within it.
  * Does not own: driving them (stage), messages between them (relatives).
  */
-import type { EntryOf } from "../core/entry.ts";
+import type { EntryOf } from "../core/history/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import { isThenable } from "../core/thenable.ts";
 import type { Run } from "../engine/run.ts";

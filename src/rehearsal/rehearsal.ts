@@ -3,10 +3,10 @@
  * Does not own: their implementation (play).
  */
 import type { Duration } from "../core/duration.ts";
-import type { Entry } from "../core/entry.ts";
-import type { RunHandle } from "../core/handle.ts";
-import type { RunStatus, Waiting } from "../core/run.ts";
-import type { SignalTypes } from "../core/step.ts";
+import type { Entry } from "../core/history/entry.ts";
+import type { RunHandle } from "../core/definition/handle.ts";
+import type { RunStatus, Waiting } from "../core/run/run.ts";
+import type { SignalTypes } from "../core/definition/step.ts";
 import type { SentSignal } from "./script.ts";
 
 /**

@@ -2,16 +2,16 @@
  * Owns: messages between the runs of a rehearsal, as between their objects: starts, ends, stops, signals.
  * Does not own: their effect (engine).
  */
-import { goneError, lookAgainAt, straysOf } from "../core/child.ts";
+import { goneError, lookAgainAt, straysOf } from "../core/lifecycle/child.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
-import { labelsOf } from "../core/label.ts";
-import type { ChildPolicy } from "../core/origin.ts";
+import { labelsOf } from "../core/definition/label.ts";
+import type { ChildPolicy } from "../core/run/origin.ts";
 import { defined } from "../core/record.ts";
-import { validate } from "../core/schema.ts";
-import type { SignalRequest } from "../core/service.ts";
-import { isSameStart } from "../core/start.ts";
-import { decode, encode } from "../core/value.ts";
-import { childEnd, receiveNews } from "../engine/news.ts";
+import { validate } from "../core/definition/schema.ts";
+import type { SignalRequest } from "../core/service/service.ts";
+import { isSameStart } from "../core/lifecycle/start.ts";
+import { decode, encode } from "../core/value/value.ts";
+import { childEnd, receiveNews } from "../engine/child/news.ts";
 import type { Run } from "../engine/run.ts";
 import type { ChildEnd, ChildStart, ChildStarted, Children, FormerChild } from "../engine/world.ts";
 import { processOf } from "./process.ts";

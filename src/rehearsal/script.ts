@@ -2,15 +2,15 @@
  * Owns: the options of a rehearsal: its workflows, the stand-ins of their steps and children; and which of these were used.
  * Does not own: replacing functions by stand-ins (substitution), the runs (stage).
  */
-import type { Definition } from "../core/definition.ts";
+import type { Definition } from "../core/definition/definition.ts";
 import { toMs } from "../core/duration.ts";
 import type { Duration, Instant } from "../core/duration.ts";
-import type { EndEntry } from "../core/end.ts";
+import type { EndEntry } from "../core/history/end.ts";
 import { HoldfastError } from "../core/error.ts";
-import type { ScheduleFiring } from "../core/origin.ts";
-import type { SignalRequest } from "../core/service.ts";
-import type { AttemptContext, Step } from "../core/step.ts";
-import { decode } from "../core/value.ts";
+import type { ScheduleFiring } from "../core/run/origin.ts";
+import type { SignalRequest } from "../core/service/service.ts";
+import type { AttemptContext, Step } from "../core/definition/step.ts";
+import { decode } from "../core/value/value.ts";
 import { RehearsalError } from "./error.ts";
 import { hang } from "./hang.ts";
 

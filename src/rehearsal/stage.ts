@@ -5,8 +5,8 @@
  * Invariant 2: a run is advanced again only when it rests, at a deadline that it named, or after an event from outside, as by
  * a Durable Object: so a forgotten wake-up shows.
  */
-import type { Definition } from "../core/definition.ts";
-import type { Entry } from "../core/entry.ts";
+import type { Definition } from "../core/definition/definition.ts";
+import type { Entry } from "../core/history/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Find } from "../engine/drive.ts";
 import { Run } from "../engine/run.ts";

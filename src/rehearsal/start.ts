@@ -3,11 +3,11 @@
  * Does not own: the calls of the run after that (play).
  */
 import { toInstant } from "../core/duration.ts";
-import { labelsOf } from "../core/label.ts";
+import { labelsOf } from "../core/definition/label.ts";
 import { checkRunId } from "../core/name.ts";
-import { validate } from "../core/schema.ts";
-import type { SignalTypes } from "../core/step.ts";
-import { decode, encode } from "../core/value.ts";
+import { validate } from "../core/definition/schema.ts";
+import type { SignalTypes } from "../core/definition/step.ts";
+import { decode, encode } from "../core/value/value.ts";
 import type { Workflow } from "../objects/deployment/workflow.ts";
 import { RehearsalError, checkKnown } from "./error.ts";
 import { RehearsalControl } from "./control.ts";

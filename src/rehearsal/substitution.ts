@@ -3,8 +3,8 @@
  * Does not own: which stand-ins there are (script), when they are called (engine).
  * Invariant 1: nothing else changes: every call reaches the engine as the handler made it, except for the function.
  */
-import type { Definition } from "../core/definition.ts";
-import type { AttemptContext, Step } from "../core/step.ts";
+import type { Definition } from "../core/definition/definition.ts";
+import type { AttemptContext, Step } from "../core/definition/step.ts";
 import { hang } from "./hang.ts";
 import type { Life } from "./process.ts";
 import type { Script, StandIn, StandInContext } from "./script.ts";

@@ -2,10 +2,10 @@
  * Owns: converting recorded entries for a test, and bodies that a test sends.
  * Does not own: their contents.
  */
-import type { Entry } from "../core/entry.ts";
-import { sentenceOf } from "../core/sentence.ts";
-import { decode } from "../core/value.ts";
-import type { Stored } from "../core/value.ts";
+import type { Entry } from "../core/history/entry.ts";
+import { sentenceOf } from "../core/sentence/sentence.ts";
+import { decode } from "../core/value/value.ts";
+import type { Stored } from "../core/value/value.ts";
 import type { HistoryEntry, Standing } from "./rehearsal.ts";
 
 /** Fields of entries that are values. */

@@ -8,10 +8,10 @@
  * `checkAt` is when a claim that was not settled, or a signal that was given back, has to be checked. Sealed columns are
  * written and read by `signal`.
  */
-import { unsealed } from "../core/cipher.ts";
-import type { Vault } from "../core/cipher.ts";
+import { unsealed } from "../core/cipher/cipher.ts";
+import type { Vault } from "../core/cipher/cipher.ts";
 import { HoldfastError } from "../core/error.ts";
-import type { BroadcastOutcome, SignalRequest } from "../core/service.ts";
+import type { BroadcastOutcome, SignalRequest } from "../core/service/service.ts";
 import type { Resealed } from "./reseal.ts";
 import { Signals } from "./signal.ts";
 import type { Held, SignalRow, Unreadable } from "./signal.ts";

@@ -2,10 +2,10 @@
  * Filters by cause. SQL cannot make the outline of a message, so every failed row that matches the rest of the filter is read
  * and compared: about a second for 100,000 rows, for a count, or for a page that has to read that many until it is full.
  */
-import { causeOf } from "../core/cause.ts";
-import type { Position } from "../core/cursor.ts";
-import type { Vault } from "../core/cipher.ts";
-import type { RunSummary } from "../core/run.ts";
+import { causeOf } from "../core/listing/cause.ts";
+import type { Position } from "../core/listing/cursor.ts";
+import type { Vault } from "../core/cipher/cipher.ts";
+import type { RunSummary } from "../core/run/run.ts";
 import { errorColumn, errorOf } from "./row.ts";
 import type { RowKey } from "./row.ts";
 

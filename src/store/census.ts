@@ -2,8 +2,8 @@
  * The counts of one shard of the directory: runs in groups, failures by cause. Both read all rows that match the filter;
  * causes also read their errors: some 0.1 and 0.5 seconds for 100,000 rows.
  */
-import { Causes } from "../core/cause.ts";
-import type { Cause, GroupField, RunFilter } from "../core/directory.ts";
+import { Causes } from "../core/listing/cause.ts";
+import type { Cause, GroupField, RunFilter } from "../core/service/directory.ts";
 import { codeColumn, conditionOf, labelsColumn } from "./condition.ts";
 import type { Condition } from "./condition.ts";
 import { errorOf } from "./row.ts";

@@ -2,8 +2,8 @@
  * A filter as SQL over the table `runs`. Names and labels are compared in quoted form, as the JSON text of them, so that
  * SQLite's own parsing of JSON (escapes, zero bytes, dots in keys) does not matter.
  */
-import type { Position } from "../core/cursor.ts";
-import type { RunFilter } from "../core/directory.ts";
+import type { Position } from "../core/listing/cursor.ts";
+import type { RunFilter } from "../core/service/directory.ts";
 
 /** The text after WHERE, and the values of its parameters. */
 export type Condition = { readonly where: string; readonly values: readonly (string | number)[] };

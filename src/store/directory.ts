@@ -3,13 +3,13 @@
  * return, `waiters` and the first `counts` read the whole shard, about 0.1 and 0.4 seconds for 250,000 runs; counts are
  * cached in memory from then on.
  */
-import { unsealed } from "../core/cipher.ts";
-import type { Vault } from "../core/cipher.ts";
+import { unsealed } from "../core/cipher/cipher.ts";
+import type { Vault } from "../core/cipher/cipher.ts";
 import { HoldfastError } from "../core/error.ts";
-import { runStatuses } from "../core/run.ts";
-import type { RunStatus, RunSummary } from "../core/run.ts";
-import type { Position } from "../core/cursor.ts";
-import type { Cause, GroupField, RunFilter, RunQuery } from "../core/directory.ts";
+import { runStatuses } from "../core/run/run.ts";
+import type { RunStatus, RunSummary } from "../core/run/run.ts";
+import type { Position } from "../core/listing/cursor.ts";
+import type { Cause, GroupField, RunFilter, RunQuery } from "../core/service/directory.ts";
 import { SignalBuffer, bufferIndexes, bufferTables } from "./buffer.ts";
 import { countGroups, countRuns, listCauses } from "./census.ts";
 import type { Groups } from "./census.ts";

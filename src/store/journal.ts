@@ -7,12 +7,12 @@
  * Entries are checked as they are read: a journal that is damaged, or of a newer version, can be read up to the last sound
  * entry, and is never written to.
  */
-import { isSealed, unsealed } from "../core/cipher.ts";
-import type { Vault } from "../core/cipher.ts";
-import { corrupt, readCommit } from "../core/commit.ts";
-import type { Before } from "../core/commit.ts";
-import type { Entry } from "../core/entry.ts";
-import type { Journal } from "../core/journal.ts";
+import { isSealed, unsealed } from "../core/cipher/cipher.ts";
+import type { Vault } from "../core/cipher/cipher.ts";
+import { corrupt, readCommit } from "../core/history/commit.ts";
+import type { Before } from "../core/history/commit.ts";
+import type { Entry } from "../core/history/entry.ts";
+import type { Journal } from "../core/history/journal.ts";
 import { hasTable } from "./migration.ts";
 import { cut } from "./part.ts";
 import { resealedParts } from "./reseal.ts";

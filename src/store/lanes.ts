@@ -1,12 +1,12 @@
 /** The storage of a lane: a row for each ticket, and one for the rest. */
-import { unsealed } from "../core/cipher.ts";
-import type { Vault } from "../core/cipher.ts";
-import type { KeyHolder } from "../core/claim.ts";
+import { unsealed } from "../core/cipher/cipher.ts";
+import type { Vault } from "../core/cipher/cipher.ts";
+import type { KeyHolder } from "../core/lane/claim.ts";
 import { HoldfastError } from "../core/error.ts";
 import { defined } from "../core/record.ts";
-import { noTerms } from "../core/slot.ts";
-import type { LaneBook, Setting, Slot, Terms } from "../core/slot.ts";
-import type { Ticket } from "../core/ticket.ts";
+import { noTerms } from "../core/lane/slot.ts";
+import type { LaneBook, Setting, Slot, Terms } from "../core/lane/slot.ts";
+import type { Ticket } from "../core/lane/ticket.ts";
 import { hasTable, migrate } from "./migration.ts";
 import type { Resealed } from "./reseal.ts";
 

@@ -1,5 +1,5 @@
-import { isSealed } from "../core/cipher.ts";
-import type { Vault } from "../core/cipher.ts";
+import { isSealed } from "../core/cipher/cipher.ts";
+import type { Vault } from "../core/cipher/cipher.ts";
 
 /** UTF-16 units of a row: production allows 2 MB, and a unit takes up to 3 bytes. */
 const maxPart = 600_000;

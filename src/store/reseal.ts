@@ -1,5 +1,5 @@
 /** Sealing rows with the newest key. */
-import type { Vault } from "../core/cipher.ts";
+import type { Vault } from "../core/cipher/cipher.ts";
 import { cut } from "./part.ts";
 
 /** How many rows were read, and how many of them were sealed with the newest key. */

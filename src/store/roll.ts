@@ -1,5 +1,5 @@
 /** The storage of the roll: the names of lanes in use, and the overrides that keyed lanes follow. */
-import type { Followed } from "../core/slot.ts";
+import type { Followed } from "../core/lane/slot.ts";
 import { migrate } from "./migration.ts";
 
 /** Appended, never edited; see `migrate`. */

@@ -2,11 +2,11 @@
  * The column `rest` of a run's row: the summary's other fields as JSON. A sealed one is JSON as well, in which the fields
  * that SQL filters and counts by stay legible.
  */
-import type { Vault } from "../core/cipher.ts";
+import type { Vault } from "../core/cipher/cipher.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
 import { defined } from "../core/record.ts";
-import type { RunSummary } from "../core/run.ts";
+import type { RunSummary } from "../core/run/run.ts";
 import { resealed } from "./reseal.ts";
 
 export type Rest = Omit<RunSummary, "createdAt" | "id" | "workflow" | "status" | "seq" | "labels">;

@@ -3,13 +3,13 @@
  * request a row with its rule, which seldom changes; and a row for each open backfill. Rows are read independently: one that
  * cannot be read is returned as the error, and stays.
  */
-import type { Backfill } from "../core/backfill.ts";
-import { unsealed } from "../core/cipher.ts";
-import type { Vault } from "../core/cipher.ts";
+import type { Backfill } from "../core/schedule/backfill.ts";
+import { unsealed } from "../core/cipher/cipher.ts";
+import type { Vault } from "../core/cipher/cipher.ts";
 import { HoldfastError } from "../core/error.ts";
-import { unseen } from "../core/firing.ts";
-import type { ScheduleState } from "../core/firing.ts";
-import type { Plan } from "../core/plan.ts";
+import { unseen } from "../core/schedule/firing.ts";
+import type { ScheduleState } from "../core/schedule/firing.ts";
+import type { Plan } from "../core/schedule/plan.ts";
 import { isRecord } from "../core/record.ts";
 import { resealed } from "./reseal.ts";
 import type { Resealed } from "./reseal.ts";

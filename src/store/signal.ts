@@ -2,10 +2,10 @@
  * The rows of a buffered signal: its sender, its payload in parts, and the digest that repeated signals are compared by;
  * sealed where there are keys. Claims are up to the buffer.
  */
-import type { Vault } from "../core/cipher.ts";
+import type { Vault } from "../core/cipher/cipher.ts";
 import type { ErrorCode } from "../core/code.ts";
 import { HoldfastError } from "../core/error.ts";
-import type { SignalRequest } from "../core/service.ts";
+import type { SignalRequest } from "../core/service/service.ts";
 import { cut } from "./part.ts";
 import { resealed, resealedParts } from "./reseal.ts";
 import type { Resealed } from "./reseal.ts";

@@ -3,10 +3,10 @@
  * reads its own rows and no others. The oldest run that is open is looked for in all rows once; from then
  * on only in those that come behind where it was last found.
  */
-import { unsealed } from "../core/cipher.ts";
-import type { Vault } from "../core/cipher.ts";
-import { isEnded, runStatuses } from "../core/run.ts";
-import type { RunStatus, RunSummary } from "../core/run.ts";
+import { unsealed } from "../core/cipher/cipher.ts";
+import type { Vault } from "../core/cipher/cipher.ts";
+import { isEnded, runStatuses } from "../core/run/run.ts";
+import type { RunStatus, RunSummary } from "../core/run/run.ts";
 import { Sampler } from "../core/stats/sample.ts";
 import type { Sample, SampledRun, SampleQuery } from "../core/stats/sample.ts";
 import { readRest } from "./row.ts";

@@ -1,9 +1,9 @@
 /** What a person's action does to a run, where that is not seen of a run alone. */
 import { expect, test } from "vitest";
-import { decide } from "../../src/core/action.ts";
-import type { Fact } from "../../src/core/entry.ts";
-import { fold } from "../../src/core/fold.ts";
-import { RunState } from "../../src/core/state.ts";
+import { decide } from "../../src/core/lifecycle/action.ts";
+import type { Fact } from "../../src/core/history/entry.ts";
+import { fold } from "../../src/core/state/fold.ts";
+import { RunState } from "../../src/core/state/state.ts";
 import { created } from "../engine/host.ts";
 
 test("a retry looks once at what has failed, however much that is", () => {

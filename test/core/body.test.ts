@@ -1,6 +1,6 @@
 /** What a workflow is given of the body of a call. */
 import { describe, expect, test } from "vitest";
-import { readBody } from "../../src/core/body.ts";
+import { readBody } from "../../src/core/courier/body.ts";
 
 const form = "application/x-www-form-urlencoded";
 const ascii = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0));

@@ -1,7 +1,7 @@
 /** What failed runs have in common. */
 import { describe, expect, test } from "vitest";
-import { Causes, causeOf, isCauseId, outline } from "../../src/core/cause.ts";
-import type { Failure } from "../../src/core/cause.ts";
+import { Causes, causeOf, isCauseId, outline } from "../../src/core/listing/cause.ts";
+import type { Failure } from "../../src/core/listing/cause.ts";
 import { cpuMs } from "./usage.ts";
 
 function failure(run: string, over: Partial<Failure> = {}): Failure {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { childFailure, childId, childTimeout, nextAskAt } from "../../src/core/child.ts";
+import { childFailure, childId, childTimeout, nextAskAt } from "../../src/core/lifecycle/child.ts";
 import { checkRunId } from "../../src/core/name.ts";
 
 const birth = { parent: "order-7", createdAt: Date.UTC(2026, 0, 5), step: "ship", episode: 0 };

@@ -1,8 +1,8 @@
 /** Sealed texts: what opens them, what does not, and that it is AES-GCM as anybody else has it. */
 import { describe, expect, it, test } from "vitest";
-import { gcm } from "../../src/core/aes.ts";
+import { gcm } from "../../src/core/cipher/aes.ts";
 import { toBase64 } from "../../src/core/bytes.ts";
-import { keyIdOf, parseKeys, unsealed, Vault } from "../../src/core/cipher.ts";
+import { keyIdOf, parseKeys, unsealed, Vault } from "../../src/core/cipher/cipher.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
 

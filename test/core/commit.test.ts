@@ -2,13 +2,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { readCommit } from "../../src/core/commit.ts";
-import type { Before } from "../../src/core/commit.ts";
-import type { Entry } from "../../src/core/entry.ts";
+import { readCommit } from "../../src/core/history/commit.ts";
+import type { Before } from "../../src/core/history/commit.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
-import { decode } from "../../src/core/value.ts";
-import type { Stored } from "../../src/core/value.ts";
+import { decode } from "../../src/core/value/value.ts";
+import type { Stored } from "../../src/core/value/value.ts";
 
 const seed = process.env["COMMIT_SEED"] ?? String(Date.now());
 const flips = Number(process.env["COMMIT_FLIPS"] ?? 3000);

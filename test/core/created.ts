@@ -1,6 +1,6 @@
 /** What a run has on record first, as tests begin with it: changed in what a test is about. */
-import type { Fact } from "../../src/core/entry.ts";
-import { encode } from "../../src/core/value.ts";
+import type { Fact } from "../../src/core/history/entry.ts";
+import { encode } from "../../src/core/value/value.ts";
 
 export const createdFact = {
   ...{ kind: "run.created", id: "run-1", workflow: "flow", version: "1", input: encode({}, "the input"), labels: {} },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { cronProblem, parseCron, timezoneProblem } from "../../src/core/cron.ts";
+import { cronProblem, parseCron, timezoneProblem } from "../../src/core/schedule/cron.ts";
 
 const minuteMs = 60_000;
 const dayMs = 86_400_000;

@@ -1,6 +1,6 @@
 /** Cron patterns in words: right where they are simple, and silent where they are not. */
 import { expect, test } from "vitest";
-import { cronInWords } from "../../src/core/cronwords.ts";
+import { cronInWords } from "../../src/core/schedule/cronwords.ts";
 
 test.each([
   ["* * * * *", "every minute"],

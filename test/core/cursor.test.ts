@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { byNewest, fromCursor, toCursor } from "../../src/core/cursor.ts";
-import type { RunQuery } from "../../src/core/directory.ts";
+import { byNewest, fromCursor, toCursor } from "../../src/core/listing/cursor.ts";
+import type { RunQuery } from "../../src/core/service/directory.ts";
 
 const place = { createdAt: 1_790_000_000_123, id: "order:7.b-2_x" };
 const filter: Omit<RunQuery, "cursor" | "limit"> = {

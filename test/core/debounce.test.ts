@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { continuationOf } from "../../src/core/continuation.ts";
-import { beginAt, decideMerge } from "../../src/core/debounce.ts";
-import type { DebouncedStart } from "../../src/core/debounce.ts";
-import type { EntryOf, Fact } from "../../src/core/entry.ts";
-import { fold } from "../../src/core/fold.ts";
-import type { LaneNeed } from "../../src/core/need.ts";
-import { RunState } from "../../src/core/state.ts";
-import { encode } from "../../src/core/value.ts";
+import { continuationOf } from "../../src/core/lifecycle/continuation.ts";
+import { beginAt, decideMerge } from "../../src/core/lane/debounce.ts";
+import type { DebouncedStart } from "../../src/core/lane/debounce.ts";
+import type { EntryOf, Fact } from "../../src/core/history/entry.ts";
+import { fold } from "../../src/core/state/fold.ts";
+import type { LaneNeed } from "../../src/core/lane/need.ts";
+import { RunState } from "../../src/core/state/state.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { createdFact } from "./created.ts";
 
 const stored = (value: unknown) => encode(value, "the input");

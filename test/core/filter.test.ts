@@ -1,9 +1,9 @@
 /** Which runs a filter means. That the listing means the same: test/workers/events-directory.test.ts. */
 import { describe, expect, it } from "vitest";
-import { fits, mayHaveFitted } from "../../src/core/filter.ts";
-import { outline } from "../../src/core/cause.ts";
-import type { RunSummary } from "../../src/core/run.ts";
-import type { RunFilter } from "../../src/core/directory.ts";
+import { fits, mayHaveFitted } from "../../src/core/listing/filter.ts";
+import { outline } from "../../src/core/listing/cause.ts";
+import type { RunSummary } from "../../src/core/run/run.ts";
+import type { RunFilter } from "../../src/core/service/directory.ts";
 import { causes, someFilter, someRun } from "./filters.ts";
 
 /** Each condition by itself, as text says it. */

@@ -1,10 +1,10 @@
 /** Runs and filters at random, such that every filter means some of the runs. */
-import { causeOf } from "../../src/core/cause.ts";
-import type { Failed } from "../../src/core/cause.ts";
+import { causeOf } from "../../src/core/listing/cause.ts";
+import type { Failed } from "../../src/core/listing/cause.ts";
 import { createRandom } from "../../src/core/random.ts";
-import { runStatuses } from "../../src/core/run.ts";
-import type { RunSummary } from "../../src/core/run.ts";
-import type { RunFilter } from "../../src/core/directory.ts";
+import { runStatuses } from "../../src/core/run/run.ts";
+import type { RunSummary } from "../../src/core/run/run.ts";
+import type { RunFilter } from "../../src/core/service/directory.ts";
 import { summaryOf } from "../workers/summary.ts";
 
 const random = createRandom("filter");

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { decideClaim, stillHolds } from "../../src/core/claim.ts";
-import type { Definition, Flow } from "../../src/core/definition.ts";
-import { checkFlow, checkSharedLanes, limitsOf, needsOf } from "../../src/core/flow.ts";
-import { laneKinds } from "../../src/core/ticket.ts";
-import { encode } from "../../src/core/value.ts";
+import { decideClaim, stillHolds } from "../../src/core/lane/claim.ts";
+import type { Definition, Flow } from "../../src/core/definition/definition.ts";
+import { checkFlow, checkSharedLanes, limitsOf, needsOf } from "../../src/core/lane/flow.ts";
+import { laneKinds } from "../../src/core/lane/ticket.ts";
+import { encode } from "../../src/core/value/value.ts";
 
 const refused = (code: string, text: RegExp): Error =>
   expect.objectContaining({ code, message: expect.stringMatching(text) });

@@ -1,12 +1,12 @@
 /** What a fork keeps of a history, and how it has it on record. */
 import { describe, expect, test } from "vitest";
-import type { Entry, Fact } from "../../src/core/entry.ts";
-import { fold } from "../../src/core/fold.ts";
-import { planFork } from "../../src/core/fork.ts";
-import { RunState } from "../../src/core/state.ts";
-import { forkedFacts } from "../../src/core/transcript.ts";
-import { encode } from "../../src/core/value.ts";
-import type { Stored } from "../../src/core/value.ts";
+import type { Entry, Fact } from "../../src/core/history/entry.ts";
+import { fold } from "../../src/core/state/fold.ts";
+import { planFork } from "../../src/core/lifecycle/fork.ts";
+import { RunState } from "../../src/core/state/state.ts";
+import { forkedFacts } from "../../src/core/history/transcript.ts";
+import { encode } from "../../src/core/value/value.ts";
+import type { Stored } from "../../src/core/value/value.ts";
 import { createdFact } from "./created.ts";
 
 const error = { name: "Error", message: "broken", code: "step_failed" };

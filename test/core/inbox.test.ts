@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { Inbox } from "../../src/core/inbox.ts";
-import { encode } from "../../src/core/value.ts";
+import { Inbox } from "../../src/core/state/inbox.ts";
+import { encode } from "../../src/core/value/value.ts";
 
 test("what is put in comes out in order, once, however much was taken before", () => {
   const inbox = new Inbox();

@@ -1,11 +1,11 @@
 /** What entries from elsewhere must be: each way in which a text may lie, and what is said of it. */
 import { describe, expect, it } from "vitest";
-import { Inspection } from "../../src/core/inspection.ts";
-import type { Entry, Fact } from "../../src/core/entry.ts";
+import { Inspection } from "../../src/core/transfer/inspection.ts";
+import type { Entry, Fact } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
-import { readManifest, readTrailer } from "../../src/core/manifest.ts";
-import { encode } from "../../src/core/value.ts";
-import type { Stored } from "../../src/core/value.ts";
+import { readManifest, readTrailer } from "../../src/core/transfer/manifest.ts";
+import { encode } from "../../src/core/value/value.ts";
+import type { Stored } from "../../src/core/value/value.ts";
 
 const born = Date.UTC(2026, 0, 2);
 const now = born + 60_000;

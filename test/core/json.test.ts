@@ -1,7 +1,7 @@
 import { inspect, isDeepStrictEqual } from "node:util";
 import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
-import { fromJson, parseJson, toJson } from "../../src/core/json.ts";
+import { fromJson, parseJson, toJson } from "../../src/core/value/json.ts";
 import { maxValueDepth } from "../../src/core/value/writer.ts";
 import { createPick, randomValue } from "./sample.ts";
 

@@ -1,6 +1,6 @@
 /** What is called after an Idempotency-Key. */
 import { describe, expect, it } from "vitest";
-import { isKeyName, isMeant, keyName, keyedRunId, objectName } from "../../src/core/key.ts";
+import { isKeyName, isMeant, keyName, keyedRunId, objectName } from "../../src/core/run/key.ts";
 import { checkRunId, newRunId } from "../../src/core/name.ts";
 
 const digest = "9f86d081884c7d659a2feaa0c55ad015";

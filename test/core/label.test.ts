@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { labelsOf } from "../../src/core/label.ts";
-import { encode } from "../../src/core/value.ts";
+import { labelsOf } from "../../src/core/definition/label.ts";
+import { encode } from "../../src/core/value/value.ts";
 
 const input = encode({ tenant: "acme" }, "the input");
 const made = (labels: (given: { tenant: string }) => unknown): unknown =>

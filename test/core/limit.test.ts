@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { collectLimits } from "../../src/core/limit.ts";
+import { collectLimits } from "../../src/core/lane/limit.ts";
 import { define } from "../engine/memory.ts";
 
 /** A version of a workflow with this limit of the lane `db`, or without one. */

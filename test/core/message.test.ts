@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
-import { messageFrom } from "../../src/core/message.ts";
-import { decode } from "../../src/core/value.ts";
+import { messageFrom } from "../../src/core/definition/message.ts";
+import { decode } from "../../src/core/value/value.ts";
 
 /** The words, and the value, if there is one. */
 function told(...said: readonly unknown[]): unknown[] {

@@ -1,8 +1,8 @@
 /** A naive reference implementation of the statistics, which reads all runs for each figure. */
-import type { RunStatus } from "../../src/core/run.ts";
+import type { RunStatus } from "../../src/core/run/run.ts";
 import type { SampledRun } from "../../src/core/stats/sample.ts";
-import type { StepTally } from "../../src/core/tally.ts";
-import { runStatuses } from "../../src/core/run.ts";
+import type { StepTally } from "../../src/core/state/tally.ts";
+import { runStatuses } from "../../src/core/run/run.ts";
 import { createPick } from "./sample.ts";
 import type { Pick } from "./sample.ts";
 

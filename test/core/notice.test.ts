@@ -1,8 +1,8 @@
 /** What the world is told of a run's end, and when it is told again. */
 import { describe, expect, test } from "vitest";
-import type { EntryOf } from "../../src/core/entry.ts";
-import { noticeOf, noticePause } from "../../src/core/notice.ts";
-import { encode } from "../../src/core/value.ts";
+import type { EntryOf } from "../../src/core/history/entry.ts";
+import { noticeOf, noticePause } from "../../src/core/notice/notice.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { createdFact } from "./created.ts";
 
 const at = Date.UTC(2026, 0, 2, 3, 4, 5);

@@ -1,10 +1,10 @@
 /** What a run still waits for is known without a look at all that is over. */
 import { describe, expect, test } from "vitest";
-import type { Fact } from "../../src/core/entry.ts";
-import { fold } from "../../src/core/fold.ts";
-import { snapshot } from "../../src/core/snapshot.ts";
-import { RunState, openCalls } from "../../src/core/state.ts";
-import { encode } from "../../src/core/value.ts";
+import type { Fact } from "../../src/core/history/entry.ts";
+import { fold } from "../../src/core/state/fold.ts";
+import { snapshot } from "../../src/core/run/snapshot.ts";
+import { RunState, openCalls } from "../../src/core/state/state.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { createdFact } from "./created.ts";
 
 const nothing = encode(null, "nothing");

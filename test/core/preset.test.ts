@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { toMs } from "../../src/core/duration.ts";
-import { presets } from "../../src/core/preset.ts";
-import { nextDelayMs, resolveRetry } from "../../src/core/retry.ts";
+import { presets } from "../../src/core/definition/preset.ts";
+import { nextDelayMs, resolveRetry } from "../../src/core/definition/retry.ts";
 
 /** Delays without jitter, in ms, of all the retries there are. */
 function delays(name: keyof typeof presets): number[] {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { costOf, prices } from "../../src/core/price.ts";
-import { noUsage } from "../../src/core/usage.ts";
+import { costOf, prices } from "../../src/core/run/price.ts";
+import { noUsage } from "../../src/core/run/usage.ts";
 
 describe("the price of a run", () => {
   it("is nothing for nothing", () => {

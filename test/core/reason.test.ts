@@ -1,15 +1,15 @@
 /** Why a run does not go on: one true sentence for every status and every kind of wait. */
 import { describe, expect, test } from "vitest";
 import { describeMs } from "../../src/core/duration.ts";
-import type { Fact } from "../../src/core/entry.ts";
-import { fold } from "../../src/core/fold.ts";
-import { inLine, timeOf } from "../../src/core/phrase.ts";
-import { piecesAt, reasonAt } from "../../src/core/reason.ts";
-import type { RunSnapshot, RunStatus } from "../../src/core/run.ts";
-import { snapshot } from "../../src/core/snapshot.ts";
-import type { Activity } from "../../src/core/snapshot.ts";
-import { RunState } from "../../src/core/state.ts";
-import { encode } from "../../src/core/value.ts";
+import type { Fact } from "../../src/core/history/entry.ts";
+import { fold } from "../../src/core/state/fold.ts";
+import { inLine, timeOf } from "../../src/core/sentence/phrase.ts";
+import { piecesAt, reasonAt } from "../../src/core/run/reason.ts";
+import type { RunSnapshot, RunStatus } from "../../src/core/run/run.ts";
+import { snapshot } from "../../src/core/run/snapshot.ts";
+import type { Activity } from "../../src/core/run/snapshot.ts";
+import { RunState } from "../../src/core/state/state.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { createPick } from "./sample.ts";
 import { createdFact } from "./created.ts";
 

@@ -2,17 +2,17 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Entry } from "../../src/core/entry.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { StoredError } from "../../src/core/error.ts";
-import type { RunSummary } from "../../src/core/run.ts";
-import type { LaneInfo } from "../../src/core/lanes.ts";
-import { outlineOf } from "../../src/core/shape.ts";
-import { sentenceOf } from "../../src/core/sentence.ts";
-import type { Bar, Story, Timeline } from "../../src/core/timeline.ts";
-import type { ScheduleInfo } from "../../src/core/schedules.ts";
-import { encode, undefinedValue } from "../../src/core/value.ts";
-import { redactions } from "../../src/core/redaction.ts";
+import type { RunSummary } from "../../src/core/run/run.ts";
+import type { LaneInfo } from "../../src/core/service/lanes.ts";
+import { outlineOf } from "../../src/core/value/shape.ts";
+import { sentenceOf } from "../../src/core/sentence/sentence.ts";
+import type { Bar, Story, Timeline } from "../../src/core/timeline/timeline.ts";
+import type { ScheduleInfo } from "../../src/core/service/schedules.ts";
+import { encode, undefinedValue } from "../../src/core/value/value.ts";
+import { redactions } from "../../src/core/redaction/redaction.ts";
 import { viewEntry } from "../../src/http/view.ts";
 import { createPick, randomValue } from "./sample.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { nextLookAt } from "../../src/core/order.ts";
-import { readRequest } from "../../src/core/request.ts";
-import { readRetryAfter } from "../../src/core/retry.ts";
+import { nextLookAt } from "../../src/core/courier/order.ts";
+import { readRequest } from "../../src/core/courier/request.ts";
+import { readRetryAfter } from "../../src/core/definition/retry.ts";
 
 const url = "https://example.com/a?b=1";
 const read = (target: unknown) => readRequest(target, [], "step ask");

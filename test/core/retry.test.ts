@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { NonRetryableError, RetryAfterError } from "../../src/core/error.ts";
-import { defaultRetry, nextDelayMs, resolveRetry } from "../../src/core/retry.ts";
-import type { ResolvedRetry, Retry } from "../../src/core/retry.ts";
+import { defaultRetry, nextDelayMs, resolveRetry } from "../../src/core/definition/retry.ts";
+import type { ResolvedRetry, Retry } from "../../src/core/definition/retry.ts";
 
 const error = new Error("no");
 const middle = (): number => 0.5;

@@ -1,10 +1,10 @@
 /** Slots of the past: which they are, in which order they start, and what a failure does. */
 import { describe, expect, test } from "vitest";
-import * as backfill from "../../src/core/backfill.ts";
-import type { Backfill } from "../../src/core/backfill.ts";
-import { parseCron } from "../../src/core/cron.ts";
+import * as backfill from "../../src/core/schedule/backfill.ts";
+import type { Backfill } from "../../src/core/schedule/backfill.ts";
+import { parseCron } from "../../src/core/schedule/cron.ts";
 import { createRandom } from "../../src/core/random.ts";
-import { firingRunId } from "../../src/core/schedule.ts";
+import { firingRunId } from "../../src/core/schedule/schedule.ts";
 
 const hourMs = 3_600_000;
 const noon = Date.UTC(2026, 0, 1, 12);

@@ -1,13 +1,13 @@
 /** Schedules made by requests: fields, sameness, changes, pauses. */
 import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
-import * as firing from "../../src/core/firing.ts";
-import type { ScheduleState } from "../../src/core/firing.ts";
-import { changeRule, changesMoreThanPause, isSamePlan, makePlan } from "../../src/core/plan.ts";
-import { firingRunId, runIdPrefix, triggerRunId } from "../../src/core/schedule.ts";
-import type { Rule } from "../../src/core/schedule.ts";
-import type { ScheduleFields, ScheduleRequest } from "../../src/core/schedules.ts";
-import { encode } from "../../src/core/value.ts";
+import * as firing from "../../src/core/schedule/firing.ts";
+import type { ScheduleState } from "../../src/core/schedule/firing.ts";
+import { changeRule, changesMoreThanPause, isSamePlan, makePlan } from "../../src/core/schedule/plan.ts";
+import { firingRunId, runIdPrefix, triggerRunId } from "../../src/core/schedule/schedule.ts";
+import type { Rule } from "../../src/core/schedule/schedule.ts";
+import type { ScheduleFields, ScheduleRequest } from "../../src/core/service/schedules.ts";
+import { encode } from "../../src/core/value/value.ts";
 
 const hourMs = 3_600_000;
 const noon = Date.UTC(2026, 0, 1, 12);

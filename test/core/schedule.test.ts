@@ -1,15 +1,22 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import type { Definition, ScheduleRule } from "../../src/core/definition.ts";
+import type { Definition, ScheduleRule } from "../../src/core/definition/definition.ts";
 import { HoldfastError } from "../../src/core/error.ts";
-import * as firing from "../../src/core/firing.ts";
-import type { ScheduleState } from "../../src/core/firing.ts";
+import * as firing from "../../src/core/schedule/firing.ts";
+import type { ScheduleState } from "../../src/core/schedule/firing.ts";
 import { createRandom } from "../../src/core/random.ts";
-import { checkRule, collectSchedules, cronOf, firingRunId, firingStartAt, nextSlots } from "../../src/core/schedule.ts";
-import type { Rule } from "../../src/core/schedule.ts";
-import type { Schema } from "../../src/core/schema.ts";
-import type { Overlap } from "../../src/core/schedules.ts";
-import { decode } from "../../src/core/value.ts";
+import {
+  checkRule,
+  collectSchedules,
+  cronOf,
+  firingRunId,
+  firingStartAt,
+  nextSlots,
+} from "../../src/core/schedule/schedule.ts";
+import type { Rule } from "../../src/core/schedule/schedule.ts";
+import type { Schema } from "../../src/core/definition/schema.ts";
+import type { Overlap } from "../../src/core/service/schedules.ts";
+import { decode } from "../../src/core/value/value.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;

@@ -1,8 +1,8 @@
 /** What validators say, and what is shown of them to whoever has to fill in what they take. */
 import { expect, test } from "vitest";
 import * as z from "zod";
-import { toJsonSchema, validate } from "../../src/core/schema.ts";
-import type { Schema } from "../../src/core/schema.ts";
+import { toJsonSchema, validate } from "../../src/core/definition/schema.ts";
+import type { Schema } from "../../src/core/definition/schema.ts";
 
 test("what JSON Schema has no words for may be anything, and hides nothing of what stands beside it", () => {
   const schema = z.object({

@@ -1,9 +1,9 @@
 /** The history in sentences: every kind of entry has one, made of the entry alone. */
 import { describe, expect, test } from "vitest";
-import type { Entry, Fact } from "../../src/core/entry.ts";
-import { inLine } from "../../src/core/phrase.ts";
-import { sentenceOf, zonedSentenceOf } from "../../src/core/sentence.ts";
-import { encode } from "../../src/core/value.ts";
+import type { Entry, Fact } from "../../src/core/history/entry.ts";
+import { inLine } from "../../src/core/sentence/phrase.ts";
+import { sentenceOf, zonedSentenceOf } from "../../src/core/sentence/sentence.ts";
+import { encode } from "../../src/core/value/value.ts";
 
 const at = Date.UTC(2026, 2, 2, 14, 2);
 const hourMs = 3_600_000;

@@ -1,8 +1,8 @@
 /** Shapes of values: what they tell, what they do not, and that they stay small. */
 import { describe, expect, test } from "vitest";
-import { fromJson, toJson } from "../../src/core/json.ts";
-import { outlineOf, Shape } from "../../src/core/shape.ts";
-import { decode, encode, encodeShape } from "../../src/core/value.ts";
+import { fromJson, toJson } from "../../src/core/value/json.ts";
+import { outlineOf, Shape } from "../../src/core/value/shape.ts";
+import { decode, encode, encodeShape } from "../../src/core/value/value.ts";
 
 describe("a shape", () => {
   test.each<[unknown, unknown]>([

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { Entry, Fact } from "../../src/core/entry.ts";
+import type { Entry, Fact } from "../../src/core/history/entry.ts";
 import { toOtlp } from "../../src/core/trace/otlp.ts";
 import type { Span } from "../../src/core/trace/span.ts";
-import { runTrace, spotTrace } from "../../src/core/trace.ts";
-import { encode } from "../../src/core/value.ts";
+import { runTrace, spotTrace } from "../../src/core/trace/trace.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { spansOf } from "../../src/core/trace/tracer.ts";
 import { createdFact } from "./created.ts";
 

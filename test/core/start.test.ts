@@ -1,8 +1,8 @@
 /** What a start is compared with, also where an older version of Holdfast wrote it down. */
 import { describe, expect, test } from "vitest";
-import type { EntryOf } from "../../src/core/entry.ts";
-import { isSameStart, wordingOf } from "../../src/core/start.ts";
-import { encode } from "../../src/core/value.ts";
+import type { EntryOf } from "../../src/core/history/entry.ts";
+import { isSameStart, wordingOf } from "../../src/core/lifecycle/start.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { createdFact } from "./created.ts";
 
 const input = encode(1, "");

@@ -1,14 +1,14 @@
 /** Statistics: spread, tallies, slices and sums, against the plainest way to work them out. */
 import { describe, expect, it, test } from "vitest";
-import type { Fact } from "../../src/core/entry.ts";
-import { fold } from "../../src/core/fold.ts";
+import type { Fact } from "../../src/core/history/entry.ts";
+import { fold } from "../../src/core/state/fold.ts";
 import { Sampler } from "../../src/core/stats/sample.ts";
 import type { Sample, SampledRun, SampleQuery } from "../../src/core/stats/sample.ts";
 import { Sketcher } from "../../src/core/stats/sketch.ts";
-import { RunState } from "../../src/core/state.ts";
+import { RunState } from "../../src/core/state/state.ts";
 import { sliceLength, sumUp } from "../../src/core/stats/summation.ts";
-import { foremostTallies, otherSteps } from "../../src/core/tally.ts";
-import { encode } from "../../src/core/value.ts";
+import { foremostTallies, otherSteps } from "../../src/core/state/tally.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { countsOf, durationsOf, isNear, quantileOf, randomRuns, stepOf } from "./naivestats.ts";
 import { createPick } from "./sample.ts";
 import { createdFact } from "./created.ts";

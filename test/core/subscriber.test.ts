@@ -1,7 +1,7 @@
 /** Which addresses may be told of a run's end: those that anybody on the internet could call, and no others. */
 import { describe, expect, test } from "vitest";
 import type { HoldfastError } from "../../src/core/error.ts";
-import { checkSubscriber, checkSubscribers, parseHosts } from "../../src/core/subscriber.ts";
+import { checkSubscriber, checkSubscribers, parseHosts } from "../../src/core/notice/subscriber.ts";
 
 const longest = 2048;
 

@@ -4,15 +4,15 @@
  */
 import { expect, test } from "vitest";
 import { timelineOf } from "../../src/core/timeline/chart.ts";
-import { Inspection } from "../../src/core/inspection.ts";
-import type { Entry } from "../../src/core/entry.ts";
+import { Inspection } from "../../src/core/transfer/inspection.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
-import { planFork } from "../../src/core/fork.ts";
-import { readManifest } from "../../src/core/manifest.ts";
+import { planFork } from "../../src/core/lifecycle/fork.ts";
+import { readManifest } from "../../src/core/transfer/manifest.ts";
 import { createRandom } from "../../src/core/random.ts";
-import { snapshot } from "../../src/core/snapshot.ts";
-import { sentenceOf } from "../../src/core/sentence.ts";
-import { encode } from "../../src/core/value.ts";
+import { snapshot } from "../../src/core/run/snapshot.ts";
+import { sentenceOf } from "../../src/core/sentence/sentence.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { spansOf } from "../../src/core/trace/tracer.ts";
 import { viewHistory, viewRun } from "../../src/http/view.ts";
 import golden from "../golden/001-every-kind.json" with { type: "json" };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { formatTrace, parentTrace, parseTrace, runTrace, spotTrace } from "../../src/core/trace.ts";
-import type { Origin } from "../../src/core/trace.ts";
+import { formatTrace, parentTrace, parseTrace, runTrace, spotTrace } from "../../src/core/trace/trace.ts";
+import type { Origin } from "../../src/core/trace/trace.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const spanId = "b7ad6b7169203331";

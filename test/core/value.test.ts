@@ -3,7 +3,7 @@ import { parse } from "devalue";
 import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import { maxValueBytes } from "../../src/core/size.ts";
-import { decode, encode, isSame, undefinedValue } from "../../src/core/value.ts";
+import { decode, encode, isSame, undefinedValue } from "../../src/core/value/value.ts";
 import { maxValueDepth } from "../../src/core/value/writer.ts";
 import { createPick, randomValue } from "./sample.ts";
 

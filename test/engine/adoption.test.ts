@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { Step } from "../../src/core/step.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import { Host, act, startAt } from "./host.ts";
-import { pass } from "../../src/engine/microtask.ts";
+import { pass } from "../../src/engine/turn/microtask.ts";
 import { define } from "./memory.ts";
 
 type Flow = (input: never, step: Step) => unknown;

@@ -1,5 +1,5 @@
 /** Collects all entries of a run, because its journal has only those of its present life. */
-import type { Entry } from "../../src/core/entry.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import type { MemoryJournal } from "./memory.ts";
 
 export type Write = {

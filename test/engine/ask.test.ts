@@ -1,7 +1,7 @@
 /** How long somebody who asks is kept waiting, by a clock that the test turns. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { Step } from "../../src/core/step.ts";
-import { encode } from "../../src/core/value.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { askQuery, makeUpdate } from "../../src/objects/run/ask.ts";
 import { Host } from "./host.ts";
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { HoldfastError, NonRetryableError } from "../../src/core/error.ts";
-import type { UpdateAnswer } from "../../src/core/service.ts";
-import type { Step } from "../../src/core/step.ts";
-import { decode, encode } from "../../src/core/value.ts";
-import { receiveUpdate } from "../../src/engine/update.ts";
+import type { UpdateAnswer } from "../../src/core/service/service.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import { decode, encode } from "../../src/core/value/value.ts";
+import { receiveUpdate } from "../../src/engine/ask/update.ts";
 import { Host, act, play, signal, startAt } from "./host.ts";
 import type { Handler } from "./memory.ts";
 

@@ -1,8 +1,8 @@
 /** What shares a commit, and what must be on record before anything else begins. */
 import { describe, expect, test } from "vitest";
-import type { Step } from "../../src/core/step.ts";
-import { Pace } from "../../src/engine/pace.ts";
-import { Queue } from "../../src/engine/queue.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import { Pace } from "../../src/engine/turn/pace.ts";
+import { Queue } from "../../src/engine/turn/queue.ts";
 import { Run } from "../../src/engine/run.ts";
 import { Host, created, signal, startAt } from "./host.ts";
 import { ManualClock, MemoryJournal, define, memoryWorld } from "./memory.ts";

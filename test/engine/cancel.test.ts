@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Step } from "../../src/core/step.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import type { Run } from "../../src/engine/run.ts";
 import { Host, act, signal, startAt } from "./host.ts";
 import type { Handler } from "./memory.ts";

@@ -1,6 +1,6 @@
 /** Children in random workflows: how they are started, and their programs. */
-import type { ChildPolicy } from "../../src/core/origin.ts";
-import type { Step } from "../../src/core/step.ts";
+import type { ChildPolicy } from "../../src/core/run/origin.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import type { Carried, Node } from "./program.ts";
 
 /** The program of a child, for each of its lives. */

@@ -1,10 +1,10 @@
 /** The crash property of runs and their children: the results are the same after any death of any of them. */
 import { expect, test } from "vitest";
-import type { Definition } from "../../src/core/definition.ts";
-import type { Entry } from "../../src/core/entry.ts";
+import type { Definition } from "../../src/core/definition/definition.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import { NonRetryableError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
-import type { Step } from "../../src/core/step.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import { Family } from "./family.ts";
 import { startAt } from "./host.ts";
 import { define } from "./memory.ts";

@@ -1,5 +1,5 @@
 /** Random workflows that contend for slots of lanes, each with what may come upon it. */
-import type { Flow } from "../../src/core/definition.ts";
+import type { Flow } from "../../src/core/definition/definition.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { made } from "./program.ts";
 import type { Carried, Jolt, Node, Program } from "./program.ts";

@@ -1,13 +1,13 @@
 /** Runs that contend for slots of lanes, over one virtual time, with what comes upon each of them. */
 import { expect } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
-import { limitsOf } from "../../src/core/flow.ts";
+import { limitsOf } from "../../src/core/lane/flow.ts";
 import { createRandom } from "../../src/core/random.ts";
-import type { Step } from "../../src/core/step.ts";
-import { encode } from "../../src/core/value.ts";
-import { receiveHook } from "../../src/engine/hook.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import { encode } from "../../src/core/value/value.ts";
+import { receiveHook } from "../../src/engine/wait/hook.ts";
 import type { Run } from "../../src/engine/run.ts";
-import { receiveUpdate } from "../../src/engine/update.ts";
+import { receiveUpdate } from "../../src/engine/ask/update.ts";
 import { Archive } from "./archive.ts";
 import type { Contender, Contention, Stroke } from "./contenders.ts";
 import { Progress } from "./effects.ts";

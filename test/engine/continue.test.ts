@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod";
-import type { Entry } from "../../src/core/entry.ts";
-import { checkSameStart } from "../../src/core/start.ts";
-import type { Step } from "../../src/core/step.ts";
-import { decode, encode } from "../../src/core/value.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
+import { checkSameStart } from "../../src/core/lifecycle/start.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import { decode, encode } from "../../src/core/value/value.ts";
 import { Family } from "./family.ts";
 import { Host, act, created, play, signal, startAt } from "./host.ts";
 import { define } from "./memory.ts";

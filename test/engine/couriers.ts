@@ -1,12 +1,12 @@
 /** Couriers in virtual time: they outlive processes of the runs, and may lose requests. */
 import { HoldfastError } from "../../src/core/error.ts";
-import type { Order, OrderEnd, OrderId } from "../../src/core/order.ts";
-import { encode } from "../../src/core/value.ts";
-import { receiveAnswer, repeatOrder } from "../../src/engine/dispatch.ts";
+import type { Order, OrderEnd, OrderId } from "../../src/core/courier/order.ts";
+import { encode } from "../../src/core/value/value.ts";
+import { receiveAnswer, repeatOrder } from "../../src/engine/courier/dispatch.ts";
 import type { Couriers } from "../../src/engine/world.ts";
 import { Host } from "./host.ts";
 import type { HostOptions } from "./host.ts";
-import type { Definition } from "../../src/core/definition.ts";
+import type { Definition } from "../../src/core/definition/definition.ts";
 import type { Handler } from "./memory.ts";
 
 /** What a request comes to and how long that takes; `null`: it is never answered. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { gcm } from "../../src/core/aes.ts";
-import { parseKeys, Vault } from "../../src/core/cipher.ts";
+import { gcm } from "../../src/core/cipher/aes.ts";
+import { parseKeys, Vault } from "../../src/core/cipher/cipher.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { checkDeaths, checkProgram } from "./crash.ts";
 import { MemoryJournal } from "./memory.ts";

@@ -1,15 +1,15 @@
 /** The crash property: what must hold of a run however and whenever its process dies. */
 import { expect } from "vitest";
-import type { Entry, EntryOf } from "../../src/core/entry.ts";
-import { decode, encode } from "../../src/core/value.ts";
-import type { WebhookCall } from "../../src/core/webhook.ts";
+import type { Entry, EntryOf } from "../../src/core/history/entry.ts";
+import { decode, encode } from "../../src/core/value/value.ts";
+import type { WebhookCall } from "../../src/core/webhook/webhook.ts";
 import { HoldfastError } from "../../src/core/error.ts";
-import type { Order } from "../../src/core/order.ts";
+import type { Order } from "../../src/core/courier/order.ts";
 import { createRandom } from "../../src/core/random.ts";
-import type { Schema } from "../../src/core/schema.ts";
-import { receiveHook } from "../../src/engine/hook.ts";
+import type { Schema } from "../../src/core/definition/schema.ts";
+import { receiveHook } from "../../src/engine/wait/hook.ts";
 import type { Run } from "../../src/engine/run.ts";
-import { receiveUpdate } from "../../src/engine/update.ts";
+import { receiveUpdate } from "../../src/engine/ask/update.ts";
 import { act, signal, startAt } from "./host.ts";
 import type { Host } from "./host.ts";
 import { Archive } from "./archive.ts";

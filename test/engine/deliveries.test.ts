@@ -6,8 +6,8 @@
 import { expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
-import type { Step } from "../../src/core/step.ts";
-import { maxRejections, receiveHook, revokeHook } from "../../src/engine/hook.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import { maxRejections, receiveHook, revokeHook } from "../../src/engine/wait/hook.ts";
 import { Host, act, signal, startAt } from "./host.ts";
 
 const given = process.env["HOOK_SEED"] || undefined;

@@ -1,6 +1,6 @@
 /** What attempts did to the world, held against the journal: what is never done again, and under which key what is. */
 import { expect } from "vitest";
-import type { Entry } from "../../src/core/entry.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import type { Life } from "./program.ts";
 
 type Effect = Life["effects"][number];

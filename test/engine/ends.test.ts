@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
-import type { Step } from "../../src/core/step.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import { Host, act, created, play, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";

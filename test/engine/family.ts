@@ -2,13 +2,13 @@
  * Several runs over one virtual time, each in a process of its own: they start, hear, stop and signal each
  * other as the Durable Objects do, and any of them may die after any commit of its journal.
  */
-import type { Definition } from "../../src/core/definition.ts";
-import type { Entry, EntryOf } from "../../src/core/entry.ts";
+import type { Definition } from "../../src/core/definition/definition.ts";
+import type { Entry, EntryOf } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
-import { planFork } from "../../src/core/fork.ts";
-import type { RunSnapshot } from "../../src/core/run.ts";
-import { forkedFacts } from "../../src/core/transcript.ts";
-import { decode } from "../../src/core/value.ts";
+import { planFork } from "../../src/core/lifecycle/fork.ts";
+import type { RunSnapshot } from "../../src/core/run/run.ts";
+import { forkedFacts } from "../../src/core/history/transcript.ts";
+import { decode } from "../../src/core/value/value.ts";
 import type { Find } from "../../src/engine/drive.ts";
 import { Run } from "../../src/engine/run.ts";
 import type { ChildEnd, Children } from "../../src/engine/world.ts";

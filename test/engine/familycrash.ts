@@ -1,7 +1,7 @@
 /** The crash property of a run and its children: what must hold for each of them, and between them. */
 import { expect } from "vitest";
-import { goneError } from "../../src/core/child.ts";
-import type { Entry } from "../../src/core/entry.ts";
+import { goneError } from "../../src/core/lifecycle/child.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import { FaultyFamily } from "./faultyfamily.ts";
 import type { ObservedLife } from "./faultyfamily.ts";
 import { checkEffects } from "./effects.ts";

@@ -1,14 +1,14 @@
 /** Executes a random program of a run and its children in virtual time, with its faults. */
 import { expect } from "vitest";
-import type { EntryOf } from "../../src/core/entry.ts";
-import { planFork } from "../../src/core/fork.ts";
+import type { EntryOf } from "../../src/core/history/entry.ts";
+import { planFork } from "../../src/core/lifecycle/fork.ts";
 import { HoldfastError } from "../../src/core/error.ts";
-import { bornAt } from "../../src/core/origin.ts";
+import { bornAt } from "../../src/core/run/origin.ts";
 import { createRandom } from "../../src/core/random.ts";
-import { encode } from "../../src/core/value.ts";
-import { receiveHook } from "../../src/engine/hook.ts";
+import { encode } from "../../src/core/value/value.ts";
+import { receiveHook } from "../../src/engine/wait/hook.ts";
 import type { Run } from "../../src/engine/run.ts";
-import { receiveUpdate } from "../../src/engine/update.ts";
+import { receiveUpdate } from "../../src/engine/ask/update.ts";
 import { Progress } from "./effects.ts";
 import { Family } from "./family.ts";
 import { startAt } from "./host.ts";

@@ -1,13 +1,13 @@
 /** Runs that begin with the history of another. */
 import { describe, expect, test } from "vitest";
-import type { Definition } from "../../src/core/definition.ts";
-import type { Entry } from "../../src/core/entry.ts";
-import { planFork } from "../../src/core/fork.ts";
-import type { ForkPlan } from "../../src/core/fork.ts";
-import type { Step } from "../../src/core/step.ts";
-import { forkedFacts } from "../../src/core/transcript.ts";
-import { encode } from "../../src/core/value.ts";
-import type { Stored } from "../../src/core/value.ts";
+import type { Definition } from "../../src/core/definition/definition.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
+import { planFork } from "../../src/core/lifecycle/fork.ts";
+import type { ForkPlan } from "../../src/core/lifecycle/fork.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import { forkedFacts } from "../../src/core/history/transcript.ts";
+import { encode } from "../../src/core/value/value.ts";
+import type { Stored } from "../../src/core/value/value.ts";
 import { Run } from "../../src/engine/run.ts";
 import { finish, hostProgram, logsOf, seen } from "./crash.ts";
 import { checkEffects } from "./effects.ts";

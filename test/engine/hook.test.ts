@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import type { HookRequest } from "../../src/core/hooks.ts";
-import type { Step } from "../../src/core/step.ts";
-import type { WebhookOptions } from "../../src/core/webhook.ts";
-import { maxRejections, receiveHook, revokeHook } from "../../src/engine/hook.ts";
+import type { HookRequest } from "../../src/core/service/hooks.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import type { WebhookOptions } from "../../src/core/webhook/webhook.ts";
+import { maxRejections, receiveHook, revokeHook } from "../../src/engine/wait/hook.ts";
 import { verify } from "../../src/objects/webhook/verify.ts";
 import { timelineOf } from "../../src/core/timeline/chart.ts";
 import { Host, act, signal, startAt } from "./host.ts";

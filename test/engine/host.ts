@@ -3,11 +3,11 @@
  * calls it again only when the run rested, a deadline it named has come, or something from outside
  * has. A ring that the engine forgets therefore shows as a run that never ends.
  */
-import type { Definition } from "../../src/core/definition.ts";
-import type { Entry, EntryOf } from "../../src/core/entry.ts";
+import type { Definition } from "../../src/core/definition/definition.ts";
+import type { Entry, EntryOf } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
-import type { RunSnapshot } from "../../src/core/run.ts";
-import { decode, encode } from "../../src/core/value.ts";
+import type { RunSnapshot } from "../../src/core/run/run.ts";
+import { decode, encode } from "../../src/core/value/value.ts";
 import { Run } from "../../src/engine/run.ts";
 import type { Next } from "../../src/engine/next.ts";
 import type { Couriers } from "../../src/engine/world.ts";

@@ -1,8 +1,8 @@
 /** What every Journal must do: one suite for all of them. */
 import { describe, expect, test } from "vitest";
-import type { Entry, Fact } from "../../src/core/entry.ts";
-import type { Journal } from "../../src/core/journal.ts";
-import type { Stored } from "../../src/core/value.ts";
+import type { Entry, Fact } from "../../src/core/history/entry.ts";
+import type { Journal } from "../../src/core/history/journal.ts";
+import type { Stored } from "../../src/core/value/value.ts";
 
 /** Runs `act` with an empty journal; `reopen` gives what a new process finds in its place. */
 export type WithJournal = (act: (journal: Journal, reopen: () => Journal) => void | Promise<void>) => Promise<void>;

@@ -1,6 +1,6 @@
 /** What holds of every journal, and of a run from one of its lives to the next. */
 import { expect } from "vitest";
-import type { Entry, EntryOf } from "../../src/core/entry.ts";
+import type { Entry, EntryOf } from "../../src/core/history/entry.ts";
 import { isOutcome } from "./effects.ts";
 
 /** Each life by itself, what goes along, and an end. */

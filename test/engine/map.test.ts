@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { NonRetryableError } from "../../src/core/error.ts";
-import type { MapOptions, Step } from "../../src/core/step.ts";
+import type { MapOptions, Step } from "../../src/core/definition/step.ts";
 import { cpuMs } from "../core/usage.ts";
 import { caught } from "./caught.ts";
 import type { Caught } from "./caught.ts";

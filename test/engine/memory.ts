@@ -1,11 +1,11 @@
 /** A journal, a clock and a world in memory: what hosts a run in the tests of the engine. */
-import { unsealed } from "../../src/core/cipher.ts";
-import type { Vault } from "../../src/core/cipher.ts";
-import type { Definition } from "../../src/core/definition.ts";
-import type { Entry } from "../../src/core/entry.ts";
+import { unsealed } from "../../src/core/cipher/cipher.ts";
+import type { Vault } from "../../src/core/cipher/cipher.ts";
+import type { Definition } from "../../src/core/definition/definition.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { ErrorCode } from "../../src/core/code.ts";
-import type { Step } from "../../src/core/step.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import type { Clock } from "../../src/engine/clock.ts";
 import type { World } from "../../src/engine/world.ts";
 import { MemoryJournal as PlainJournal } from "../../src/rehearsal/journal.ts";

@@ -2,9 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { Bars } from "../../src/core/timeline/bars.ts";
 import { NonRetryableError } from "../../src/core/error.ts";
-import { planFork } from "../../src/core/fork.ts";
-import type { OrderEnd } from "../../src/core/order.ts";
-import { callsOut } from "../../src/core/state.ts";
+import { planFork } from "../../src/core/lifecycle/fork.ts";
+import type { OrderEnd } from "../../src/core/courier/order.ts";
+import { callsOut } from "../../src/core/state/state.ts";
 import { act, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";
@@ -150,7 +150,7 @@ describe("what comes of it", () => {
 
   test("it is recorded once, however often it is told; what comes late is nobody's (2)", async () => {
     const post = new FakeCouriers(ask, () => ({ end: answered("yes"), ms: 1000 }));
-    const { receiveAnswer } = await import("../../src/engine/dispatch.ts");
+    const { receiveAnswer } = await import("../../src/engine/courier/dispatch.ts");
     await post.drive(startAt + 10);
     const id = post.made[0]?.id;
     if (id === undefined) throw new Error("nothing was sent");

@@ -1,7 +1,7 @@
 /** What a retry does with children that its run did not need any more. */
 import { expect, test } from "vitest";
 import { NonRetryableError } from "../../src/core/error.ts";
-import type { Step } from "../../src/core/step.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import { Family } from "./family.ts";
 import { startAt } from "./host.ts";
 import { define } from "./memory.ts";

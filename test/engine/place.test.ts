@@ -1,8 +1,8 @@
 /** What the runtime carries along with an author's code, as an AsyncLocalStorage of theirs holds it. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { expect, test } from "vitest";
-import type { Step } from "../../src/core/step.ts";
-import { decode } from "../../src/core/value.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import { decode } from "../../src/core/value/value.ts";
 import { Host, play } from "./host.ts";
 import { need, LaneSimulation } from "./simulation.ts";
 

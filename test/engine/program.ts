@@ -1,7 +1,7 @@
 /** Random workflows, made as data from a seed, and the handler that interprets them. */
 import { NonRetryableError, RetryAfterError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
-import type { AttemptContext, Step } from "../../src/core/step.ts";
+import type { AttemptContext, Step } from "../../src/core/definition/step.ts";
 import { joined } from "../model/player.ts";
 import { makeChild } from "./childprogram.ts";
 import type { ChildProgram, ChildNode } from "./childprogram.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { Entry } from "../../src/core/entry.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import { createRandom } from "../../src/core/random.ts";
-import type { Step } from "../../src/core/step.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import { caught } from "./caught.ts";
 import type { Caught } from "./caught.ts";
 import { Family } from "./family.ts";

@@ -1,6 +1,6 @@
 /** What takes in a random workflow what comes from outside: webhooks that judge their calls, functions that hear signals. */
-import type { Step } from "../../src/core/step.ts";
-import type { Delivery, WebhookCall, WebhookOptions } from "../../src/core/webhook.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import type { Delivery, WebhookCall, WebhookOptions } from "../../src/core/webhook/webhook.ts";
 import type { Surroundings } from "./program.ts";
 
 export type Receiver =

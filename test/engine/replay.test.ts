@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../src/core/random.ts";
-import type { Step } from "../../src/core/step.ts";
-import { pass } from "../../src/engine/microtask.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import { pass } from "../../src/engine/turn/microtask.ts";
 import { Host, play, startAt } from "./host.ts";
 import type { Handler } from "./memory.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { QueryAnswer } from "../../src/core/service.ts";
-import type { Step } from "../../src/core/step.ts";
-import { decode } from "../../src/core/value.ts";
+import type { QueryAnswer } from "../../src/core/service/service.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import { decode } from "../../src/core/value/value.ts";
 import { Host, act, signal, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 

@@ -3,13 +3,13 @@
  * them after any death of their process.
  */
 import { expect } from "vitest";
-import type { Entry } from "../../src/core/entry.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
-import type { UpdateAnswer } from "../../src/core/service.ts";
-import type { Step } from "../../src/core/step.ts";
-import { decode, encode } from "../../src/core/value.ts";
-import { receiveUpdate } from "../../src/engine/update.ts";
+import type { UpdateAnswer } from "../../src/core/service/service.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import { decode, encode } from "../../src/core/value/value.ts";
+import { receiveUpdate } from "../../src/engine/ask/update.ts";
 import { Host, act, signal, startAt } from "./host.ts";
 
 /** What a function that is asked, or told, does before it answers. */

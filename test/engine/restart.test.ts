@@ -1,13 +1,13 @@
 /** Runs that somebody has begin once more, from their start or from one of their steps. */
 import { describe, expect, test } from "vitest";
-import type { CallKind, Entry } from "../../src/core/entry.ts";
+import type { CallKind, Entry } from "../../src/core/history/entry.ts";
 import { NonRetryableError } from "../../src/core/error.ts";
-import { needsOf } from "../../src/core/flow.ts";
-import { planFork } from "../../src/core/fork.ts";
-import type { StepRef } from "../../src/core/restart.ts";
-import { sentenceOf } from "../../src/core/sentence.ts";
-import type { Step } from "../../src/core/step.ts";
-import { decode } from "../../src/core/value.ts";
+import { needsOf } from "../../src/core/lane/flow.ts";
+import { planFork } from "../../src/core/lifecycle/fork.ts";
+import type { StepRef } from "../../src/core/lifecycle/restart.ts";
+import { sentenceOf } from "../../src/core/sentence/sentence.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import { decode } from "../../src/core/value/value.ts";
 import { Run } from "../../src/engine/run.ts";
 import { finish, hostProgram, logsOf, seen } from "./crash.ts";
 import { checkEffects } from "./effects.ts";

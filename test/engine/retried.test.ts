@@ -3,11 +3,11 @@
  * of the code (guarantee 7). RETRIED_SEED and RETRIED_PROGRAMS play other programs, or one again.
  */
 import { describe, expect, test } from "vitest";
-import type { Entry } from "../../src/core/entry.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import { NonRetryableError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
-import { sentenceOf } from "../../src/core/sentence.ts";
-import type { Step } from "../../src/core/step.ts";
+import { sentenceOf } from "../../src/core/sentence/sentence.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import { Host, act, signal, startAt } from "./host.ts";
 import type { Handler } from "./memory.ts";
 

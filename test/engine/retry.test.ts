@@ -1,6 +1,6 @@
 /** Runs that have failed and are retried: what was found by the model and by crashes after every prefix, each by itself. */
 import { expect, test } from "vitest";
-import type { Step } from "../../src/core/step.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import { Host, act, play, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import { checkProgram } from "./crash.ts";

@@ -2,15 +2,15 @@
  * Many runs that share lanes, over virtual time: real runs of the engine and the real model of a lane, with
  * messages between them that take time. Processes end at any moment; what they held in memory is gone.
  */
-import type { Definition } from "../../src/core/definition.ts";
-import type { Entry, EntryOf } from "../../src/core/entry.ts";
+import type { Definition } from "../../src/core/definition/definition.ts";
+import type { Entry, EntryOf } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
-import { Lane } from "../../src/core/lane.ts";
-import type { LaneNeed } from "../../src/core/need.ts";
+import { Lane } from "../../src/core/lane/lane.ts";
+import type { LaneNeed } from "../../src/core/lane/need.ts";
 import { createRandom } from "../../src/core/random.ts";
-import { noTerms } from "../../src/core/slot.ts";
-import type { Slot } from "../../src/core/slot.ts";
-import type { LaneRequest } from "../../src/engine/acquisition.ts";
+import { noTerms } from "../../src/core/lane/slot.ts";
+import type { Slot } from "../../src/core/lane/slot.ts";
+import type { LaneRequest } from "../../src/engine/lane/acquisition.ts";
 import { Run } from "../../src/engine/run.ts";
 import type { Next } from "../../src/engine/next.ts";
 import { created, startAt } from "./host.ts";

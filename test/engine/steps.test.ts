@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
 import { NonRetryableError, RetryAfterError } from "../../src/core/error.ts";
-import type { Retry } from "../../src/core/retry.ts";
-import type { Schema } from "../../src/core/schema.ts";
-import type { Step } from "../../src/core/step.ts";
+import type { Retry } from "../../src/core/definition/retry.ts";
+import type { Schema } from "../../src/core/definition/schema.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import { caught } from "./caught.ts";
 import type { Caught } from "./caught.ts";
 import { Host, act, play, startAt } from "./host.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Step } from "../../src/core/step.ts";
-import { encode } from "../../src/core/value.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { Host, act, play, startAt } from "./host.ts";
 import type { Handler } from "./memory.ts";
 

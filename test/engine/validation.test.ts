@@ -1,10 +1,10 @@
 /** Schemas that take their time: a fetch, a timer. */
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import type { Schema } from "../../src/core/schema.ts";
-import { decode } from "../../src/core/value.ts";
+import type { Schema } from "../../src/core/definition/schema.ts";
+import { decode } from "../../src/core/value/value.ts";
 import { caught } from "./caught.ts";
-import { pass } from "../../src/engine/microtask.ts";
+import { pass } from "../../src/engine/turn/microtask.ts";
 import { Host, act, signal, startAt } from "./host.ts";
 import type { HostOptions } from "./host.ts";
 import { MemoryJournal, define } from "./memory.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import type { Entry } from "../../src/core/entry.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
-import { sentenceOf } from "../../src/core/sentence.ts";
-import { encode } from "../../src/core/value.ts";
+import { sentenceOf } from "../../src/core/sentence/sentence.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { define } from "./memory.ts";
 import { Host, act, play, signal, startAt } from "./host.ts";
 import type { Handler } from "./memory.ts";
@@ -204,7 +204,7 @@ describe("signals", () => {
   });
 
   test("guarantee 4: a signal that came in time counts, though the process died before it was handed over", async () => {
-    const flow = async (_input: never, step: import("../../src/core/step.ts").Step) =>
+    const flow = async (_input: never, step: import("../../src/core/definition/step.ts").Step) =>
       await step.waitFor("a", { timeout: "1 m" });
     const host = await new Host(flow).drive(startAt);
     const offline = host.reopen({ at: startAt + 59_000 });

@@ -1,6 +1,6 @@
 /** Who is at work under which limits: what no lane may let through. */
-import type { LaneNeed } from "../../src/core/need.ts";
-import type { AttemptContext, Step } from "../../src/core/step.ts";
+import type { LaneNeed } from "../../src/core/lane/need.ts";
+import type { AttemptContext, Step } from "../../src/core/definition/step.ts";
 import type { Run } from "../../src/engine/run.ts";
 import type { SimulatedRun } from "./simulation.ts";
 

@@ -3,7 +3,7 @@
  * to it was written once, by the first version of the format, and must replay to the same end for ever.
  */
 import { NonRetryableError } from "../../src/core/error.ts";
-import type { Step } from "../../src/core/step.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 
 /** Names of the steps whose functions ran. */
 export const ran: string[] = [];

@@ -5,8 +5,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Entry } from "../../src/core/entry.ts";
-import { decode } from "../../src/core/value.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
+import { decode } from "../../src/core/value/value.ts";
 import { Host, act } from "../engine/host.ts";
 import { golden, ran } from "./001.ts";
 

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
 import { createRandom } from "../../src/core/random.ts";
-import type { RunAction, Service } from "../../src/core/service.ts";
+import type { RunAction, Service } from "../../src/core/service/service.ts";
 import { failingService, reached, tokens } from "./service.ts";
 import { audience, Team } from "./team.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Entry } from "../../src/core/entry.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
 import { failingService, reached, tokens } from "./service.ts";

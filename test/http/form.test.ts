@@ -1,9 +1,9 @@
 /** Forms: which field a JSON Schema becomes, what it says of itself, and what stands on the page for it. */
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import { anyJson, blankOf, kindOf } from "../../src/core/field.ts";
-import type { Field } from "../../src/core/field.ts";
-import { fieldOf } from "../../src/core/form.ts";
+import { anyJson, blankOf, kindOf } from "../../src/core/form/field.ts";
+import type { Field } from "../../src/core/form/field.ts";
+import { fieldOf } from "../../src/core/form/form.ts";
 import { ValueForm } from "../../src/http/pages/form.tsx";
 
 function of(schema: z.ZodType): Field {

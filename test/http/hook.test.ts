@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
-import type { HookRequest, Hooks } from "../../src/core/hooks.ts";
+import type { HookRequest, Hooks } from "../../src/core/service/hooks.ts";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
 import { failingService, reached, tokens } from "./service.ts";

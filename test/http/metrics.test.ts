@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Service } from "../../src/core/service.ts";
-import type { Census, Stats, StatsQuery, WorkflowStats } from "../../src/core/stats.ts";
-import type { ScheduleInfo } from "../../src/core/schedules.ts";
-import { encode } from "../../src/core/value.ts";
+import type { Service } from "../../src/core/service/service.ts";
+import type { Census, Stats, StatsQuery, WorkflowStats } from "../../src/core/stats/stats.ts";
+import type { ScheduleInfo } from "../../src/core/service/schedules.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
 import { exposition } from "../../src/http/exposition.ts";

@@ -1,8 +1,8 @@
 /** Schedules in JSON, and what a request says to the service. */
 import { expect, test } from "vitest";
-import type { Service } from "../../src/core/service.ts";
-import type { ScheduleInfo, Schedules } from "../../src/core/schedules.ts";
-import { encode, undefinedValue } from "../../src/core/value.ts";
+import type { Service } from "../../src/core/service/service.ts";
+import type { ScheduleInfo, Schedules } from "../../src/core/service/schedules.ts";
+import { encode, undefinedValue } from "../../src/core/value/value.ts";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
 import { schemas } from "../../src/http/openapi/schema.ts";

@@ -1,6 +1,6 @@
 /** A service that stands for none: tests of the web layer alone go no further than its first call. */
 import { HoldfastError } from "../../src/core/error.ts";
-import type { Service } from "../../src/core/service.ts";
+import type { Service } from "../../src/core/service/service.ts";
 
 /** Every method throws what is given. */
 export function failingService(error: unknown): Service {

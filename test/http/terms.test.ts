@@ -1,8 +1,8 @@
 /** The terms of a workflow in words, as its page says them. */
 import { expect, test } from "vitest";
-import { termsOf } from "../../src/core/terms.ts";
+import { termsOf } from "../../src/core/definition/terms.ts";
 import { termsInWords } from "../../src/http/pages/terms.tsx";
-import type { Definition } from "../../src/core/definition.ts";
+import type { Definition } from "../../src/core/definition/definition.ts";
 import { define } from "../engine/memory.ts";
 
 function words(options: Partial<Definition>): Record<string, string> {

@@ -1,10 +1,10 @@
 /** How stored things look in JSON. */
 import { expect, test } from "vitest";
-import type { Entry } from "../../src/core/entry.ts";
-import type { RunSnapshot } from "../../src/core/run.ts";
-import { sentenceOf } from "../../src/core/sentence.ts";
-import { noUsage } from "../../src/core/usage.ts";
-import { encode } from "../../src/core/value.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
+import type { RunSnapshot } from "../../src/core/run/run.ts";
+import { sentenceOf } from "../../src/core/sentence/sentence.ts";
+import { noUsage } from "../../src/core/run/usage.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { viewEntry, viewRun, viewSummary } from "../../src/http/view.ts";
 
 const at = Date.UTC(2026, 2, 1, 9, 0, 0, 123);

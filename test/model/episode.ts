@@ -1,5 +1,5 @@
 /** What a step of the model's programs knows of the run it is in: what fails, fails ever less. */
-import type { Entry } from "../../src/core/entry.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 
 /** How often the run has failed and was retried. */
 export function episodeOf(entries: readonly Entry[]): number {

@@ -1,7 +1,7 @@
 /** What the comparison with the model found, each as a test of its own. */
 import { expect, test } from "vitest";
 import { Host, act, play, startAt } from "../engine/host.ts";
-import type { Step } from "../../src/core/step.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import type { Handler } from "../engine/memory.ts";
 
 const minuteMs = 60_000;

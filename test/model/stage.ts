@@ -1,11 +1,11 @@
 /** Performs a program of the model with the real engine, over virtual time and journals in memory. */
 import { HoldfastError } from "../../src/core/error.ts";
-import { decode, encode } from "../../src/core/value.ts";
-import type { Entry } from "../../src/core/entry.ts";
-import type { Step } from "../../src/core/step.ts";
-import type { Stored } from "../../src/core/value.ts";
-import { receiveHook } from "../../src/engine/hook.ts";
-import { receiveUpdate } from "../../src/engine/update.ts";
+import { decode, encode } from "../../src/core/value/value.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
+import type { Step } from "../../src/core/definition/step.ts";
+import type { Stored } from "../../src/core/value/value.ts";
+import { receiveHook } from "../../src/engine/wait/hook.ts";
+import { receiveUpdate } from "../../src/engine/ask/update.ts";
 import { Family } from "../engine/family.ts";
 import { startAt } from "../engine/host.ts";
 import { define } from "../engine/memory.ts";

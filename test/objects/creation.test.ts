@@ -1,6 +1,6 @@
 /** What a run that is made begins with. */
 import { expect, test } from "vitest";
-import { undefinedValue } from "../../src/core/value.ts";
+import { undefinedValue } from "../../src/core/value/value.ts";
 import { creationOf } from "../../src/objects/run/creation.ts";
 import type { CheckedStart } from "../../src/objects/rpc/start.ts";
 

@@ -1,8 +1,8 @@
 /** What it takes to say what a run takes. */
 import { describe, expect, test } from "vitest";
-import type { Entry } from "../../src/core/entry.ts";
-import { noUsage } from "../../src/core/usage.ts";
-import { encode } from "../../src/core/value.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
+import { noUsage } from "../../src/core/run/usage.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { Meter } from "../../src/objects/meter.ts";
 
 function asked(): { readonly meter: Meter; readonly times: () => number } {

@@ -4,8 +4,8 @@
  */
 import { createHmac } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { readSignature, readTimestamp } from "../../src/core/signature.ts";
-import type { Delivery, Verifier } from "../../src/core/webhook.ts";
+import { readSignature, readTimestamp } from "../../src/core/webhook/signature.ts";
+import type { Delivery, Verifier } from "../../src/core/webhook/webhook.ts";
 import { verify } from "../../src/objects/webhook/verify.ts";
 
 const at = Date.UTC(2026, 2, 1, 9);

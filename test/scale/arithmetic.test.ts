@@ -14,7 +14,7 @@ import type { Amounts } from "../../bench/scale/bill.ts";
 import type { Figures, Shape } from "../../bench/scale/figures.ts";
 import { simulate } from "../../bench/scale/queue.ts";
 import { expectedUnevenness, mostShards, needOf, pageShare, unevenness } from "../../bench/scale/shards.ts";
-import { costOf } from "../../src/core/price.ts";
+import { costOf } from "../../src/core/run/price.ts";
 
 const nothing: Amounts = {
   rowsWritten: 0,

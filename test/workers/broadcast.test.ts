@@ -2,9 +2,9 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
-import type { Waiting } from "../../src/core/run.ts";
-import type { SignalRequest } from "../../src/core/service.ts";
-import { decode, encode } from "../../src/core/value.ts";
+import type { Waiting } from "../../src/core/run/run.ts";
+import type { SignalRequest } from "../../src/core/service/service.ts";
+import { decode, encode } from "../../src/core/value/value.ts";
 import { directoryOf, directoryShard, runObject } from "../../src/objects/address.ts";
 import { broadcast, claimOffers, settle, waitersOf } from "../../src/objects/directory/broadcast.ts";
 import { Catalog } from "../../src/objects/deployment/catalog.ts";

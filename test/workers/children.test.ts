@@ -1,10 +1,10 @@
 /** Runs that start each other, each in an object of its own: evicted, aborted, and told of each other's ends. */
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
-import { childId } from "../../src/core/child.ts";
-import type { EntryOf } from "../../src/core/entry.ts";
-import type { HistoryPage, RunSnapshot } from "../../src/core/run.ts";
-import { decode, encode } from "../../src/core/value.ts";
+import { childId } from "../../src/core/lifecycle/child.ts";
+import type { EntryOf } from "../../src/core/history/entry.ts";
+import type { HistoryPage, RunSnapshot } from "../../src/core/run/run.ts";
+import { decode, encode } from "../../src/core/value/value.ts";
 import { getRun } from "../../src/index.ts";
 import { runObject } from "../../src/objects/address.ts";
 import { createChildren } from "../../src/objects/run/children.ts";

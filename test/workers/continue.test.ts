@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
-import { objectName } from "../../src/core/key.ts";
+import { objectName } from "../../src/core/run/key.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { checks } from "./flows/fan.ts";
 import { is, outputOf, drive, sent } from "./driver.ts";

@@ -2,7 +2,7 @@
 import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
-import { costOf } from "../../src/core/price.ts";
+import { costOf } from "../../src/core/run/price.ts";
 import { ask, historyOf, newId, runThatIs } from "./client.ts";
 
 type Cost = {

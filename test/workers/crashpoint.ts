@@ -1,6 +1,6 @@
 /** Observes the writes of run objects without calling them, and kills their process at a write that a test chooses. */
-import type { Entry } from "../../src/core/entry.ts";
-import { decode } from "../../src/core/value.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
+import { decode } from "../../src/core/value/value.ts";
 
 /**
  * When to kill the process. At the commit with the entry `at`: "lost" kills it in the same turn, so that the write is lost;

@@ -2,9 +2,9 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { gcm } from "../../src/core/aes.ts";
-import { Vault, parseKeys } from "../../src/core/cipher.ts";
-import type { Entry } from "../../src/core/entry.ts";
+import { gcm } from "../../src/core/cipher/aes.ts";
+import { Vault, parseKeys } from "../../src/core/cipher/cipher.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { SqlJournal } from "../../src/store/journal.ts";

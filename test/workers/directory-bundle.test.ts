@@ -2,8 +2,8 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { RunSnapshot, RunSummary } from "../../src/core/run.ts";
-import { encode } from "../../src/core/value.ts";
+import type { RunSnapshot, RunSummary } from "../../src/core/run/run.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { directoryShard, shardOf } from "../../src/objects/address.ts";
 import { reportEnd } from "../../src/objects/directory/bundle.ts";
 import { Reporter } from "../../src/objects/outbox/reporter.ts";

@@ -1,7 +1,7 @@
 /** The directory over HTTP: filters, counts, causes, and what is refused. */
 import { describe, expect, it, vi } from "vitest";
-import { byNewest } from "../../src/core/cursor.ts";
-import type { RunSummary } from "../../src/core/run.ts";
+import { byNewest } from "../../src/core/listing/cursor.ts";
+import type { RunSummary } from "../../src/core/run/run.ts";
 import { directoryShard, directoryShards } from "../../src/objects/address.ts";
 import { listRuns } from "../../src/objects/directory/listing.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";

@@ -1,12 +1,12 @@
 /** Twenty thousand runs in the directory: listed, filtered, counted, while more are created. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { causeOf } from "../../src/core/cause.ts";
-import { fits } from "../../src/core/filter.ts";
-import { byNewest } from "../../src/core/cursor.ts";
+import { causeOf } from "../../src/core/listing/cause.ts";
+import { fits } from "../../src/core/listing/filter.ts";
+import { byNewest } from "../../src/core/listing/cursor.ts";
 import { createRandom } from "../../src/core/random.ts";
-import { runStatuses } from "../../src/core/run.ts";
-import type { RunSummary } from "../../src/core/run.ts";
-import type { RunFilter } from "../../src/core/directory.ts";
+import { runStatuses } from "../../src/core/run/run.ts";
+import type { RunSummary } from "../../src/core/run/run.ts";
+import type { RunFilter } from "../../src/core/service/directory.ts";
 import { directoryOf, directoryShards, registerObject } from "../../src/objects/address.ts";
 import { countGroups, countMatching, listCauses, listRuns } from "../../src/objects/directory/listing.ts";
 import { summaryOf } from "./summary.ts";

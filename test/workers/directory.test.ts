@@ -2,10 +2,10 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { byNewest } from "../../src/core/cursor.ts";
-import { runStatuses } from "../../src/core/run.ts";
-import type { RunSummary } from "../../src/core/run.ts";
-import type { RunQuery } from "../../src/core/directory.ts";
+import { byNewest } from "../../src/core/listing/cursor.ts";
+import { runStatuses } from "../../src/core/run/run.ts";
+import type { RunSummary } from "../../src/core/run/run.ts";
+import type { RunQuery } from "../../src/core/service/directory.ts";
 import { directoryOf } from "../../src/objects/address.ts";
 import { countRuns, listRuns } from "../../src/objects/directory/listing.ts";
 import { DirectoryStore, openDirectory } from "../../src/store/directory.ts";

@@ -2,8 +2,8 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import type { Entry } from "../../src/core/entry.ts";
-import { encode } from "../../src/core/value.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { getRun } from "../../src/index.ts";
 import { aheadOf } from "../../src/objects/alarm.ts";
 import { deeds } from "./flows/interruption.ts";

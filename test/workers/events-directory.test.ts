@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
-import { fits } from "../../src/core/filter.ts";
+import { fits } from "../../src/core/listing/filter.ts";
 import { directoryShards } from "../../src/objects/address.ts";
 import { openDirectory } from "../../src/store/directory.ts";
 import { someFilter, someRun } from "../core/filters.ts";

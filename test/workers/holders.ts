@@ -3,7 +3,7 @@
  * for answer for themselves.
  */
 import { HoldfastError } from "../../src/core/error.ts";
-import type { Ticket } from "../../src/core/ticket.ts";
+import type { Ticket } from "../../src/core/lane/ticket.ts";
 import { answer } from "../../src/objects/answer.ts";
 import type { Answer } from "../../src/objects/answer.ts";
 import type { HolderRpc } from "../../src/objects/rpc/lane.ts";

@@ -1,9 +1,9 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
-import { gcm } from "../../src/core/aes.ts";
-import { parseKeys, Vault } from "../../src/core/cipher.ts";
-import type { Entry } from "../../src/core/entry.ts";
+import { gcm } from "../../src/core/cipher/aes.ts";
+import { parseKeys, Vault } from "../../src/core/cipher/cipher.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import { SqlJournal } from "../../src/store/journal.ts";
 import { testJournal } from "../engine/journal-suite.ts";

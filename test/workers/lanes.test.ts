@@ -2,10 +2,10 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { Lane } from "../../src/core/lane.ts";
+import { Lane } from "../../src/core/lane/lane.ts";
 import { createRandom } from "../../src/core/random.ts";
-import type { Entrance, Ticket } from "../../src/core/ticket.ts";
-import { Acquisition } from "../../src/engine/acquisition.ts";
+import type { Entrance, Ticket } from "../../src/core/lane/ticket.ts";
+import { Acquisition } from "../../src/engine/lane/acquisition.ts";
 import { laneObject, laneRoll } from "../../src/objects/address.ts";
 import { LaneRequests } from "../../src/objects/lane/requests.ts";
 import { LaneStore } from "../../src/store/lanes.ts";

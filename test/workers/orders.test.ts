@@ -2,9 +2,9 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterAll, describe, expect, inject, it, vi } from "vitest";
-import type { Entry, EntryOf } from "../../src/core/entry.ts";
-import type { Order } from "../../src/core/order.ts";
-import { encode } from "../../src/core/value.ts";
+import type { Entry, EntryOf } from "../../src/core/history/entry.ts";
+import type { Order } from "../../src/core/courier/order.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { courierObject, runObject } from "../../src/objects/address.ts";
 import type { CourierRpc } from "../../src/objects/rpc/courier.ts";
 import type { ReceivedRequest } from "./httpserver.ts";

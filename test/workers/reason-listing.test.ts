@@ -1,6 +1,6 @@
 /** What the listing says of why runs do not go on: true at the instant of the answer, not at that of the report. */
 import { describe, expect, it, vi } from "vitest";
-import type { RunSummary } from "../../src/core/run.ts";
+import type { RunSummary } from "../../src/core/run/run.ts";
 import { directoryShard } from "../../src/objects/address.ts";
 import { ask, newId, runThatIs, start } from "./client.ts";
 import type { RunJson } from "./client.ts";

@@ -1,8 +1,8 @@
 /** Schedules made by requests, over the real storage and alarm: overlap, pauses, failures, backfills, keys. */
 import { describe, expect, it, vi } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
-import type { Overlap, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../../src/core/schedules.ts";
-import { encode } from "../../src/core/value.ts";
+import type { Overlap, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../../src/core/service/schedules.ts";
+import { encode } from "../../src/core/value/value.ts";
 import { unwrap } from "../../src/objects/answer.ts";
 import type { Answer } from "../../src/objects/answer.ts";
 import { at, live, minuteMs, never, noon, ruleOf, slot, tickAt, useScheduler, World } from "./world.ts";

@@ -4,8 +4,8 @@
  */
 import { describe, expect, it, vi } from "vitest";
 import { createRandom } from "../../src/core/random.ts";
-import { firingRunId } from "../../src/core/schedule.ts";
-import type { Overlap } from "../../src/core/schedules.ts";
+import { firingRunId } from "../../src/core/schedule/schedule.ts";
+import type { Overlap } from "../../src/core/service/schedules.ts";
 import { live, minuteMs, never, noon, useScheduler, World } from "./world.ts";
 import type { Scheduler } from "./world.ts";
 

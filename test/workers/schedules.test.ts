@@ -1,7 +1,7 @@
 /** Schedules in the code: when they fire, what overlaps, and the alarm. */
 import { describe, expect, it, vi } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
-import { firingRunId } from "../../src/core/schedule.ts";
+import { firingRunId } from "../../src/core/schedule/schedule.ts";
 import { unwrap } from "../../src/objects/answer.ts";
 import { at, live, minuteMs, never, noon, ruleOf, slot, tickAt, useScheduler, World } from "./world.ts";
 

@@ -2,9 +2,9 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { isEnded } from "../../src/core/run.ts";
-import type { RunSummary } from "../../src/core/run.ts";
-import type { Stats } from "../../src/core/stats.ts";
+import { isEnded } from "../../src/core/run/run.ts";
+import type { RunSummary } from "../../src/core/run/run.ts";
+import type { Stats } from "../../src/core/stats/stats.ts";
 import type { DirectoryObject } from "../../src/objects/directory/directory.ts";
 import { openDirectory } from "../../src/store/directory.ts";
 import { StatisticsStore } from "../../src/store/statistics.ts";

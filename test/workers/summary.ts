@@ -1,6 +1,6 @@
 /** Summaries as runs report them. */
-import { noUsage } from "../../src/core/usage.ts";
-import type { RunSummary, Waiting } from "../../src/core/run.ts";
+import { noUsage } from "../../src/core/run/usage.ts";
+import type { RunSummary, Waiting } from "../../src/core/run/run.ts";
 
 export function summaryOf(id: string, over: Partial<RunSummary> = {}): RunSummary {
   return {

@@ -2,7 +2,7 @@
 import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, inject, it, vi } from "vitest";
-import { parseTrace } from "../../src/core/trace.ts";
+import { parseTrace } from "../../src/core/trace/trace.ts";
 import { shardCount, shardOf } from "../../src/objects/address.ts";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
 import type { Plan, Posted } from "./collector.ts";

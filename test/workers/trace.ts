@@ -1,5 +1,5 @@
 /** What of a run its interruptions must not change, and what must never be. */
-import type { Entry } from "../../src/core/entry.ts";
+import type { Entry } from "../../src/core/history/entry.ts";
 import { deeds } from "./flows/interruption.ts";
 import type { Ending } from "./driver.ts";
 import { mails, watched } from "./crashpoint.ts";

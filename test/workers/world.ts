@@ -5,9 +5,9 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, vi } from "vitest";
-import type { RunStatus } from "../../src/core/run.ts";
-import { firingRunId } from "../../src/core/schedule.ts";
-import type { Rule } from "../../src/core/schedule.ts";
+import type { RunStatus } from "../../src/core/run/run.ts";
+import { firingRunId } from "../../src/core/schedule/schedule.ts";
+import type { Rule } from "../../src/core/schedule/schedule.ts";
 import type { SchedulerApp } from "../../src/objects/schedule/firing.ts";
 import type { SchedulerRpc } from "../../src/objects/rpc/scheduler.ts";
 import { createSchedulerObject } from "../../src/objects/schedule/scheduler.ts";

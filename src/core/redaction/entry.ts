@@ -2,11 +2,11 @@
  * Redacts entries. Every field of any kind of entry is listed here once, with how it is shown: the same in all kinds that
  * have it.
  */
-import type { Entry } from "../entry.ts";
+import type { Entry } from "../history/entry.ts";
 import type { StoredError } from "../error.ts";
-import type { Continuation, ForkOrigin } from "../origin.ts";
+import type { Continuation, ForkOrigin } from "../run/origin.ts";
 import { defined } from "../record.ts";
-import type { Stored } from "../value.ts";
+import type { Stored } from "../value/value.ts";
 import { hidden, redactError, shapeOf, wordsOf } from "./mask.ts";
 
 type FieldOf<Each> = Each extends Each ? keyof Each : never;

@@ -1,9 +1,9 @@
 /** What replaces values, errors and words of people that may not be shown. */
 import type { StoredError } from "../error.ts";
 import { defined } from "../record.ts";
-import { outlineOf } from "../shape.ts";
-import { decode, encodeShape } from "../value.ts";
-import type { Stored } from "../value.ts";
+import { outlineOf } from "../value/shape.ts";
+import { decode, encodeShape } from "../value/value.ts";
+import type { Stored } from "../value/value.ts";
 
 /** Replaces words. */
 export const hidden = "(hidden)";

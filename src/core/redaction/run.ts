@@ -1,6 +1,6 @@
 /** Redacts runs, field by field; their reason is made anew. */
-import { reasonAt } from "../reason.ts";
-import type { RunSnapshot, RunSummary, Waiting } from "../run.ts";
+import { reasonAt } from "../run/reason.ts";
+import type { RunSnapshot, RunSummary, Waiting } from "../run/run.ts";
 import { errorOrNull, hidden, shapeOf, shapeOrNull } from "./mask.ts";
 
 export function withoutUrl({ url: _url, ...wait }: Waiting): Waiting {

@@ -1,11 +1,11 @@
 /**
  * Statistics of one shard of the directory about its runs of a window, in a form that can be added up over shards.
  */
-import { isEnded } from "../run.ts";
-import type { RunSummary } from "../run.ts";
-import type { SliceCounts, StatsQuery } from "../stats.ts";
-import { addTally, foremostTallies } from "../tally.ts";
-import type { StepTally, Tallies } from "../tally.ts";
+import { isEnded } from "../run/run.ts";
+import type { RunSummary } from "../run/run.ts";
+import type { SliceCounts, StatsQuery } from "./stats.ts";
+import { addTally, foremostTallies } from "../state/tally.ts";
+import type { StepTally, Tallies } from "../state/tally.ts";
 import { Sketcher } from "./sketch.ts";
 import type { Sketch } from "./sketch.ts";
 

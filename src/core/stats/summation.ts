@@ -1,7 +1,7 @@
 /** Adds up the statistics of all shards. */
-import type { Durations, SliceCounts, Stats, StatsQuery, StepStats, WorkflowStats } from "../stats.ts";
-import { addTally, byFailures } from "../tally.ts";
-import type { StepTally, Tallies } from "../tally.ts";
+import type { Durations, SliceCounts, Stats, StatsQuery, StepStats, WorkflowStats } from "./stats.ts";
+import { addTally, byFailures } from "../state/tally.ts";
+import type { StepTally, Tallies } from "../state/tally.ts";
 import type { Sample, SampleQuery } from "./sample.ts";
 import { Sketcher } from "./sketch.ts";
 

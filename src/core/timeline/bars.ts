@@ -1,11 +1,11 @@
 /**
  * Owns: making the bars of a timeline in one pass over a journal: the effect of each entry on them.
  * Does not own: how a bar begins, ends and is reopened (drafts), how attempts are counted (draft), which bars are shown
- * (chart), results (story), or the state of the run (core/fold), which differs: when a retry clears a step, its bar goes on
+ * (chart), results (story), or the state of the run (core/state/fold), which differs: when a retry clears a step, its bar goes on
  * and keeps showing all attempts.
  * Long because every kind of entry is listed here once, so that a missing one does not compile.
  */
-import type { CallKind, Entry, EntryOf } from "../entry.ts";
+import type { CallKind, Entry, EntryOf } from "../history/entry.ts";
 import { defined } from "../record.ts";
 import { interrupt, isExhausted } from "./draft.ts";
 import type { Draft } from "./draft.ts";

@@ -1,6 +1,6 @@
 /** Groups: many calls of one name, as a map or a loop makes them, are one row of a timeline. */
 import { nameOfCall } from "../name.ts";
-import type { Calls, Grouping, RowPlace } from "../timeline.ts";
+import type { Calls, Grouping, RowPlace } from "./timeline.ts";
 import type { Draft } from "./draft.ts";
 
 /** A bar in the making, with its index among all bars. */

@@ -1,8 +1,8 @@
 /** Makes a part of a run's timeline from its journal. */
-import type { Entry } from "../entry.ts";
+import type { Entry } from "../history/entry.ts";
 import type { StoredError } from "../error.ts";
 import { defined } from "../record.ts";
-import type { Bar, Timeline, Window } from "../timeline.ts";
+import type { Bar, Timeline, Window } from "./timeline.ts";
 import { Bars } from "./bars.ts";
 import type { Underway } from "./bars.ts";
 import { asOne, rowsOf } from "./calls.ts";

@@ -2,7 +2,7 @@
  * A bar in the making, and its attempts: how many there were, and how many there may be.
  * Does not know of other bars (drafts), nor what entries say of it (bars).
  */
-import type { Bar, BarAttempt, BarKind } from "../timeline.ts";
+import type { Bar, BarAttempt, BarKind } from "./timeline.ts";
 
 type Mutable<Shape> = { -readonly [Key in keyof Shape]: Shape[Key] };
 

@@ -2,9 +2,9 @@
  * Owns: the bars of a timeline in the making: which are open, how a bar begins, ends, and is reopened.
  * Does not own: the effect of entries (bars), how attempts are counted (draft).
  */
-import type { Entry } from "../entry.ts";
+import type { Entry } from "../history/entry.ts";
 import type { StoredError } from "../error.ts";
-import type { BarKind, BarStatus } from "../timeline.ts";
+import type { BarKind, BarStatus } from "./timeline.ts";
 import { addAttempt, draftOf, grant, keyOf, shift, startOver } from "./draft.ts";
 import type { Attempted, Draft } from "./draft.ts";
 

@@ -1,8 +1,8 @@
 /** Makes the story of one call, all that is recorded of it, from its run's journal. */
-import type { Entry } from "../entry.ts";
+import type { Entry } from "../history/entry.ts";
 import type { StoredError } from "../error.ts";
-import type { BarKind, Story } from "../timeline.ts";
-import type { Stored } from "../value.ts";
+import type { BarKind, Story } from "./timeline.ts";
+import type { Stored } from "../value/value.ts";
 import { Bars } from "./bars.ts";
 import { placeOf } from "./calls.ts";
 import { brief, toBar } from "./chart.ts";

@@ -1,6 +1,6 @@
 /** Spans of a trace, independent of their wire format. */
 import type { StoredError } from "../error.ts";
-import type { Trace } from "../trace.ts";
+import type { Trace } from "./trace.ts";
 
 export type Attributes = Readonly<Record<string, string | number>>;
 

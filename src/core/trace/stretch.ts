@@ -1,6 +1,6 @@
 /** The stretches of a run: each is from its creation, or from a retry after an end, up to the next end. */
-import { isEnd } from "../end.ts";
-import type { Entry } from "../entry.ts";
+import { isEnd } from "../history/end.ts";
+import type { Entry } from "../history/entry.ts";
 
 /** A stretch, by the `seq` of its first and last entries. */
 export type Stretch = {

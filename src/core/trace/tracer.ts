@@ -2,13 +2,13 @@
  * Makes the spans of a run from its journal: the run, every attempt of every step, and every wait. Pure: the same entries
  * make the same spans with the same ids. Spans contain no values of the run.
  */
-import { endStatus } from "../end.ts";
-import type { EndEntry } from "../end.ts";
-import type { Entry, EntryOf } from "../entry.ts";
-import { bornAt } from "../origin.ts";
-import { parseTrace, parentTrace, runTrace, spotTrace } from "../trace.ts";
-import type { Spot, Trace } from "../trace.ts";
-import { copiedUpTo } from "../transcript.ts";
+import { endStatus } from "../history/end.ts";
+import type { EndEntry } from "../history/end.ts";
+import type { Entry, EntryOf } from "../history/entry.ts";
+import { bornAt } from "../run/origin.ts";
+import { parseTrace, parentTrace, runTrace, spotTrace } from "./trace.ts";
+import type { Spot, Trace } from "./trace.ts";
+import { copiedUpTo } from "../history/transcript.ts";
 import { exceptionOf } from "./span.ts";
 import type { Attributes, Span, SpanEvent } from "./span.ts";
 import type { Stretch } from "./stretch.ts";

@@ -3,8 +3,8 @@
  * takes other parameters or fields.
  * Long because it is one table with a line or two for each route.
  */
-import { runStatuses } from "../../core/run.ts";
-import { barKinds } from "../../core/timeline.ts";
+import { runStatuses } from "../../core/run/run.ts";
+import { barKinds } from "../../core/timeline/timeline.ts";
 import { count, flag, instant, listOf, mapOf, object, orNull, ref, text, value } from "./schema.ts";
 import type { Schema } from "./schema.ts";
 

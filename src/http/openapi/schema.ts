@@ -3,8 +3,8 @@
  * Long because it has every shape of a response once.
  */
 import type { StoredError } from "../../core/error.ts";
-import { runStatuses } from "../../core/run.ts";
-import { overlaps } from "../../core/schedule.ts";
+import { runStatuses } from "../../core/run/run.ts";
+import { overlaps } from "../../core/schedule/schedule.ts";
 
 export type Schema = Readonly<Record<string, unknown>>;
 

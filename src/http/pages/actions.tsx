@@ -1,11 +1,11 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the actions on a run: buttons, which say why they are disabled, and their dialogs. */
-import { toJson } from "../../core/json.ts";
-import { anyJson } from "../../core/field.ts";
-import { isEnded } from "../../core/run.ts";
-import type { RunSnapshot } from "../../core/run.ts";
-import { decode } from "../../core/value.ts";
+import { toJson } from "../../core/value/json.ts";
+import { anyJson } from "../../core/form/field.ts";
+import { isEnded } from "../../core/run/run.ts";
+import type { RunSnapshot } from "../../core/run/run.ts";
+import { decode } from "../../core/value/value.ts";
 import type { Caller } from "../auth.ts";
 import { QueryDialogs, NameField } from "./queries.tsx";
 import { ActionButton, ActionDialog, ActionMenu } from "./dialog.tsx";

@@ -1,5 +1,5 @@
 /** Owns: words for the bars of a timeline. */
-import type { Bar, BarKind } from "../../core/timeline.ts";
+import type { Bar, BarKind } from "../../core/timeline/timeline.ts";
 import type { Sign } from "./icon.tsx";
 import { spanText } from "./span.ts";
 

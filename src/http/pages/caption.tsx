@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: what a field of a form is called and what is said of it. */
-import { isComposite, kindOf } from "../../core/field.ts";
-import type { Field } from "../../core/field.ts";
+import { isComposite, kindOf } from "../../core/form/field.ts";
+import type { Field } from "../../core/form/field.ts";
 import { isRadio } from "./control.tsx";
 
 /** `code`: the name as a program writes it. `isItem`: the script counts it. */

@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: causes of failures, and the cause that a list is filtered by. */
-import type { Cause } from "../../core/directory.ts";
+import type { Cause } from "../../core/service/directory.ts";
 import { countText } from "./axis.ts";
 import { queryOf } from "./filter.ts";
 import type { FilterParameters } from "./filter.ts";

@@ -5,7 +5,7 @@
  * For screen readers the same numbers are in a table.
  */
 import type { PropsWithChildren } from "hono/jsx";
-import type { Durations, SliceCounts, StatsSlice } from "../../core/stats.ts";
+import type { Durations, SliceCounts, StatsSlice } from "../../core/stats/stats.ts";
 import { Instant } from "./instant.tsx";
 import { countTicks, spanTicks, tickText } from "./axis.ts";
 import { spanText } from "./span.ts";

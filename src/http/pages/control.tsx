@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the control of a field that holds a single value: its type in the browser, and its limits. */
-import type { Blank, Field, Json, TextFormat } from "../../core/field.ts";
+import type { Blank, Field, Json, TextFormat } from "../../core/form/field.ts";
 
 type ControlProps = {
   readonly id: string;

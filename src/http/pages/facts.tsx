@@ -1,9 +1,9 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the facts of a run: times, labels, progress, trace, usage and cost. */
-import type { EntryOf } from "../../core/entry.ts";
-import { costOf } from "../../core/price.ts";
-import type { RunSnapshot } from "../../core/run.ts";
+import type { EntryOf } from "../../core/history/entry.ts";
+import { costOf } from "../../core/run/price.ts";
+import type { RunSnapshot } from "../../core/run/run.ts";
 import { countText } from "./axis.ts";
 import { Fact } from "./fact.tsx";
 import { Icon } from "./icon.tsx";

@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the relations of a run: its ancestors, the run that it was forked from, its children. */
-import type { RunSnapshot } from "../../core/run.ts";
-import type { Bar } from "../../core/timeline.ts";
+import type { RunSnapshot } from "../../core/run/run.ts";
+import type { Bar } from "../../core/timeline/timeline.ts";
 import { barAddress, barStatus, barTone } from "./bar.ts";
 import { Instant } from "./instant.tsx";
 import { Block } from "./list.tsx";

@@ -1,7 +1,7 @@
 /** Owns: the filter in the address of a page of runs: parameters as of `GET /v1/runs`, and how links change them. */
-import { runStatuses } from "../../core/run.ts";
-import type { RunStatus } from "../../core/run.ts";
-import type { RunFilter } from "../../core/directory.ts";
+import { runStatuses } from "../../core/run/run.ts";
+import type { RunStatus } from "../../core/run/run.ts";
+import type { RunFilter } from "../../core/service/directory.ts";
 import { filterNames, readQuery } from "../query.ts";
 
 /** The given parameters of the address, in the order in which links write them. */

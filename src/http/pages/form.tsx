@@ -7,8 +7,8 @@
  *
  * What may be there several times, or not at all, stands in a `template`: the script copies it.
  */
-import { blankOf, isComposite } from "../../core/field.ts";
-import type { Field, Json, Member } from "../../core/field.ts";
+import { blankOf, isComposite } from "../../core/form/field.ts";
+import type { Field, Json, Member } from "../../core/form/field.ts";
 import { Description, Label, Words } from "./caption.tsx";
 import type { Caption } from "./caption.tsx";
 import { Control } from "./control.tsx";

@@ -2,9 +2,9 @@
 /** @jsxImportSource hono/jsx */
 /** Owns: the fragments that the blocks of a run's page are filled with. */
 import type { ErrorCode } from "../../core/code.ts";
-import type { Entry } from "../../core/entry.ts";
+import type { Entry } from "../../core/history/entry.ts";
 import { hasCode } from "../../core/error.ts";
-import type { Service } from "../../core/service.ts";
+import type { Service } from "../../core/service/service.ts";
 import { RequestError } from "../problem.ts";
 import { readCount, readQuery } from "../query.ts";
 import type { Query } from "../query.ts";

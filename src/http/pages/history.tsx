@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the raw history of a run on its page: every entry as a sentence, and as JSON when it is opened. */
-import type { Entry, Fact } from "../../core/entry.ts";
-import { zonedSentenceOf } from "../../core/sentence.ts";
+import type { Entry, Fact } from "../../core/history/entry.ts";
+import { zonedSentenceOf } from "../../core/sentence/sentence.ts";
 import { viewEntry } from "../view.ts";
 import { Instant } from "./instant.tsx";
 import { Block } from "./list.tsx";

@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the dashboard's icons: 16 by 16, in the colour of the text around them, and only decoration beside a text. */
-import type { RunStatus } from "../../core/run.ts";
+import type { RunStatus } from "../../core/run/run.ts";
 
 /** Each status has a shape of its own, so that colour is not the only difference. */
 const shapes: Readonly<Record<RunStatus, string>> = {

@@ -4,8 +4,8 @@
  * Owns: instants and durations on a page. The server writes UTC and says so, or the distance from now; the script replaces
  * them by the reader's own time, and keeps distances up to date.
  */
-import { timeOf } from "../../core/phrase.ts";
-import type { Piece } from "../../core/reason.ts";
+import { timeOf } from "../../core/sentence/phrase.ts";
+import type { Piece } from "../../core/run/reason.ts";
 import { agoText, dayText, exactText, hourText, inText, leftText, spanText, utcText } from "./span.ts";
 
 type Form = "clock" | "exact" | "day" | "hour" | "time" | "ago" | "since" | "in" | "left";

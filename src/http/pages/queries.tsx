@@ -4,7 +4,7 @@
  * Owns: the dialogs of a run's queries and updates, which also show the answer. Which queries there are is known to the
  * handler alone; the refusal of an unknown name lists them.
  */
-import { anyJson } from "../../core/field.ts";
+import { anyJson } from "../../core/form/field.ts";
 import { ActionDialog } from "./dialog.tsx";
 import { FormField } from "./field.tsx";
 import { ValueForm } from "./form.tsx";

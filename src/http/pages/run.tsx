@@ -4,11 +4,11 @@
  * Owns: the page of one run: its parts and their order.
  * Does not own: the parts themselves, or the blocks that are loaded later (fragment).
  */
-import type { Entry, EntryOf } from "../../core/entry.ts";
-import { isEnded } from "../../core/run.ts";
-import type { RunSnapshot } from "../../core/run.ts";
-import type { Service } from "../../core/service.ts";
-import type { Story, Timeline } from "../../core/timeline.ts";
+import type { Entry, EntryOf } from "../../core/history/entry.ts";
+import { isEnded } from "../../core/run/run.ts";
+import type { RunSnapshot } from "../../core/run/run.ts";
+import type { Service } from "../../core/service/service.ts";
+import type { Story, Timeline } from "../../core/timeline/timeline.ts";
 import type { Caller } from "../auth.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";

@@ -1,12 +1,12 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the page of runs: the list, the counts by status, what each waits for or why it failed. */
-import { piecesAt } from "../../core/reason.ts";
-import type { Piece } from "../../core/reason.ts";
-import { isEnded, runStatuses } from "../../core/run.ts";
-import type { RunStatus, RunSummary } from "../../core/run.ts";
-import type { Counts } from "../../core/directory.ts";
-import type { Service } from "../../core/service.ts";
+import { piecesAt } from "../../core/run/reason.ts";
+import type { Piece } from "../../core/run/reason.ts";
+import { isEnded, runStatuses } from "../../core/run/run.ts";
+import type { RunStatus, RunSummary } from "../../core/run/run.ts";
+import type { Counts } from "../../core/service/directory.ts";
+import type { Service } from "../../core/service/service.ts";
 import { readFilter } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { countText } from "./axis.ts";

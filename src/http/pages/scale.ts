@@ -3,7 +3,7 @@
  * magnitude of its length, all of them together half of the total. The rest is proportional to its length, and never
  * stretched so much that milliseconds look longer than days beside them.
  */
-import type { Timeline } from "../../core/timeline.ts";
+import type { Timeline } from "../../core/timeline/timeline.ts";
 import { spanText } from "./span.ts";
 
 type Measures = Pick<Timeline, "startedAt" | "endedAt" | "idle">;

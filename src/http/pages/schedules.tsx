@@ -1,10 +1,10 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the page of schedules: when each fires next, what keeps it from it, and what can be done about it. */
-import { cronInWords } from "../../core/cronwords.ts";
-import { runIdPrefix } from "../../core/schedule.ts";
-import type { Service } from "../../core/service.ts";
-import type { BackfillInfo, ScheduleInfo } from "../../core/schedules.ts";
+import { cronInWords } from "../../core/schedule/cronwords.ts";
+import { runIdPrefix } from "../../core/schedule/schedule.ts";
+import type { Service } from "../../core/service/service.ts";
+import type { BackfillInfo, ScheduleInfo } from "../../core/service/schedules.ts";
 import type { Caller } from "../auth.ts";
 import { readCount, readName, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";

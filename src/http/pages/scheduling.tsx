@@ -4,13 +4,13 @@
  * Owns: the dialogs of schedules. There is one of each for all schedules of the page: the button that opens
  * it says by `data-fill` which schedule it is about (client/fill.ts).
  */
-import type { Field, Json } from "../../core/field.ts";
-import { fieldOf } from "../../core/form.ts";
-import { overlaps } from "../../core/schedule.ts";
-import type { WorkflowInfo } from "../../core/service.ts";
-import { toJson } from "../../core/json.ts";
-import type { ScheduleInfo } from "../../core/schedules.ts";
-import { decode } from "../../core/value.ts";
+import type { Field, Json } from "../../core/form/field.ts";
+import { fieldOf } from "../../core/form/form.ts";
+import { overlaps } from "../../core/schedule/schedule.ts";
+import type { WorkflowInfo } from "../../core/service/service.ts";
+import { toJson } from "../../core/value/json.ts";
+import type { ScheduleInfo } from "../../core/service/schedules.ts";
+import { decode } from "../../core/value/value.ts";
 import { ActionDialog } from "./dialog.tsx";
 import { FormField } from "./field.tsx";
 import { ValueForm } from "./form.tsx";

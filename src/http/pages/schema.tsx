@@ -1,9 +1,9 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: a JSON Schema for people: the fields of a value, and the schema itself, folded, below. */
-import { kindOf } from "../../core/field.ts";
-import type { Field, Member } from "../../core/field.ts";
-import { fieldOf } from "../../core/form.ts";
+import { kindOf } from "../../core/form/field.ts";
+import type { Field, Member } from "../../core/form/field.ts";
+import { fieldOf } from "../../core/form/form.ts";
 
 const maxDepth = 6;
 

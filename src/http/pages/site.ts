@@ -1,5 +1,5 @@
 /** Owns: the table of the dashboard's routes. */
-import type { Service } from "../../core/service.ts";
+import type { Service } from "../../core/service/service.ts";
 import type { Route } from "../route.ts";
 import { assetRoutes } from "./asset.ts";
 import { lanesPages } from "./lanes.tsx";

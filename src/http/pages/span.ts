@@ -1,6 +1,6 @@
 /** Durations and instants as text for people; the same on the server and in the browser. */
 import { describeMs } from "../../core/duration.ts";
-import { months } from "../../core/phrase.ts";
+import { months } from "../../core/sentence/phrase.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;

@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: pictures small enough for a row of a table. */
-import type { SliceCounts } from "../../core/stats.ts";
+import type { SliceCounts } from "../../core/stats/stats.ts";
 import { shareText } from "./axis.ts";
 
 /** A small picture of how many runs there were over time; what it says in words stands beside it. */

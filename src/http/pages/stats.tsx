@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the page of statistics over time: of all workflows, or of one. */
-import type { Service } from "../../core/service.ts";
-import type { Stats, WorkflowStats } from "../../core/stats.ts";
+import type { Service } from "../../core/service/service.ts";
+import type { Stats, WorkflowStats } from "../../core/stats/stats.ts";
 import { readName, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { countText } from "./axis.ts";

@@ -1,12 +1,12 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the summary at the top of a run's page: what it is doing now, and why. */
-import { inLine } from "../../core/phrase.ts";
-import { maxReason, piecesAt } from "../../core/reason.ts";
-import type { Piece } from "../../core/reason.ts";
-import type { RunSnapshot } from "../../core/run.ts";
-import { toJson } from "../../core/json.ts";
-import { decode } from "../../core/value.ts";
+import { inLine } from "../../core/sentence/phrase.ts";
+import { maxReason, piecesAt } from "../../core/run/reason.ts";
+import type { Piece } from "../../core/run/reason.ts";
+import type { RunSnapshot } from "../../core/run/run.ts";
+import { toJson } from "../../core/value/json.ts";
+import { decode } from "../../core/value/value.ts";
 import { barAddress } from "./bar.ts";
 import { Icon } from "./icon.tsx";
 import { Instant, Sentence, Span } from "./instant.tsx";

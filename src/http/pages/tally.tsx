@@ -2,9 +2,9 @@
 /** @jsxImportSource hono/jsx */
 /** Owns: figures about runs: tiles with one each, how many there are of each status, and which steps fail most. */
 import type { JSX } from "hono/jsx/jsx-runtime";
-import { runStatuses } from "../../core/run.ts";
-import type { RunStatus } from "../../core/run.ts";
-import type { Durations, StepStats, WorkflowStats } from "../../core/stats.ts";
+import { runStatuses } from "../../core/run/run.ts";
+import type { RunStatus } from "../../core/run/run.ts";
+import type { Durations, StepStats, WorkflowStats } from "../../core/stats/stats.ts";
 import { Ratio, total } from "./spark.tsx";
 import { Icon } from "./icon.tsx";
 import { countText, shareText } from "./axis.ts";

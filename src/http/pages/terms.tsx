@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the terms of a workflow in words: retries, limits, how long its runs are kept. */
-import { laneOf } from "../../core/ticket.ts";
-import type { RateTerms, WorkflowTerms } from "../../core/terms.ts";
+import { laneOf } from "../../core/lane/ticket.ts";
+import type { RateTerms, WorkflowTerms } from "../../core/definition/terms.ts";
 import { spanText } from "./span.ts";
 import { addressOf } from "./window.tsx";
 

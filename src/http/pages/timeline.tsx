@@ -4,7 +4,7 @@
  * Owns: the timeline of a run as a waterfall: one row for each bar, in blocks, under one ruler.
  * Positions are percentages, so that zooming is a matter of the width alone (client/waterfall.ts).
  */
-import type { Bar, Calls, Grouping, Timeline } from "../../core/timeline.ts";
+import type { Bar, Calls, Grouping, Timeline } from "../../core/timeline/timeline.ts";
 import { barAddress, barLength, barSigns, barStatus, barTone, barWords } from "./bar.ts";
 import { Icon } from "./icon.tsx";
 import { readable } from "./label.ts";

@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: drawing a bar along the time axis: its length, its attempts, and the folds that it crosses. */
-import type { Bar, BarAttempt } from "../../core/timeline.ts";
+import type { Bar, BarAttempt } from "../../core/timeline/timeline.ts";
 import type { Fold, Scale } from "./scale.ts";
 
 export const rowHeight = 36;

@@ -5,9 +5,9 @@
  * it. A value that is too large for a page is cut, and the page says so.
  */
 import type { JSX } from "hono/jsx/jsx-runtime";
-import { toJson } from "../../core/json.ts";
-import { decode } from "../../core/value.ts";
-import type { Stored } from "../../core/value.ts";
+import { toJson } from "../../core/value/json.ts";
+import { decode } from "../../core/value/value.ts";
+import type { Stored } from "../../core/value/value.ts";
 import { Icon } from "./icon.tsx";
 
 const maxNodes = 1500;

@@ -3,9 +3,9 @@
 /** Owns: what a run waits for, as cards with actions. */
 import type { PropsWithChildren } from "hono/jsx";
 import { describeMs } from "../../core/duration.ts";
-import { fieldOf } from "../../core/form.ts";
-import type { RunSnapshot, Waiting } from "../../core/run.ts";
-import type { Bar } from "../../core/timeline.ts";
+import { fieldOf } from "../../core/form/form.ts";
+import type { RunSnapshot, Waiting } from "../../core/run/run.ts";
+import type { Bar } from "../../core/timeline/timeline.ts";
 import type { Caller } from "../auth.ts";
 import { barAddress } from "./bar.ts";
 import { ActionButton, ActionDialog } from "./dialog.tsx";

@@ -1,12 +1,12 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the page of one workflow: starting a run, its statistics, its input and its terms. */
-import { fieldOf } from "../../core/form.ts";
-import type { Field } from "../../core/field.ts";
-import type { RunSummary } from "../../core/run.ts";
-import type { Service, WorkflowInfo } from "../../core/service.ts";
-import type { Stats } from "../../core/stats.ts";
-import type { ScheduleInfo } from "../../core/schedules.ts";
+import { fieldOf } from "../../core/form/form.ts";
+import type { Field } from "../../core/form/field.ts";
+import type { RunSummary } from "../../core/run/run.ts";
+import type { Service, WorkflowInfo } from "../../core/service/service.ts";
+import type { Stats } from "../../core/stats/stats.ts";
+import type { ScheduleInfo } from "../../core/service/schedules.ts";
 import type { Caller } from "../auth.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";

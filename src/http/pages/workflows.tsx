@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the page that lists the workflows, with their statistics. */
-import type { Service, WorkflowInfo } from "../../core/service.ts";
-import type { Stats, WorkflowStats } from "../../core/stats.ts";
+import type { Service, WorkflowInfo } from "../../core/service/service.ts";
+import type { Stats, WorkflowStats } from "../../core/stats/stats.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { countText } from "./axis.ts";

@@ -2,7 +2,7 @@
  * Owns: what the built-in workflows share: their policy, and acting on many items.
  * Does not own: which there are (catalog), what each does.
  */
-import type { Definition } from "../../core/definition.ts";
+import type { Definition } from "../../core/definition/definition.ts";
 
 /** The retries of their steps. In the last attempt a step gives up on runs that it cannot reach. */
 export const retries = 8;

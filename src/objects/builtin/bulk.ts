@@ -12,11 +12,11 @@
 import { authorOf } from "../../core/author.ts";
 import type { Author } from "../../core/author.ts";
 import { toInstant } from "../../core/duration.ts";
-import type { RunFilter } from "../../core/directory.ts";
+import type { RunFilter } from "../../core/service/directory.ts";
 import { defined } from "../../core/record.ts";
-import type { BulkRequest, RunAction, StartRequest } from "../../core/service.ts";
-import type { Step } from "../../core/step.ts";
-import { encode } from "../../core/value.ts";
+import type { BulkRequest, RunAction, StartRequest } from "../../core/service/service.ts";
+import type { Step } from "../../core/definition/step.ts";
+import { encode } from "../../core/value/value.ts";
 import { runObject } from "../address.ts";
 import { actOnEach, builtIn, retries } from "./builtin.ts";
 import { listRuns } from "../directory/listing.ts";

@@ -8,15 +8,15 @@
  * 2. All attempts have the same `webhook-id` and body, so the receiver can recognize a repetition.
  * 3. Runs of this and other built-in workflows have no subscribers themselves.
  */
-import type { EntryOf } from "../../core/entry.ts";
+import type { EntryOf } from "../../core/history/entry.ts";
 import { HoldfastError, NonRetryableError, hasCode } from "../../core/error.ts";
-import { noticePause } from "../../core/notice.ts";
-import type { ParentRun } from "../../core/origin.ts";
-import type { StartRequest } from "../../core/service.ts";
-import type { Step } from "../../core/step.ts";
-import { checkSubscriber } from "../../core/subscriber.ts";
-import { formatTrace, runTrace } from "../../core/trace.ts";
-import { encode } from "../../core/value.ts";
+import { noticePause } from "../../core/notice/notice.ts";
+import type { ParentRun } from "../../core/run/origin.ts";
+import type { StartRequest } from "../../core/service/service.ts";
+import type { Step } from "../../core/definition/step.ts";
+import { checkSubscriber } from "../../core/notice/subscriber.ts";
+import { formatTrace, runTrace } from "../../core/trace/trace.ts";
+import { encode } from "../../core/value/value.ts";
 import { runObject } from "../address.ts";
 import { builtIn } from "./builtin.ts";
 import { digestOf } from "../deployment/digest.ts";

@@ -9,11 +9,11 @@
  */
 import { authorOf } from "../../core/author.ts";
 import { HoldfastError } from "../../core/error.ts";
-import type { RebuildRequest } from "../../core/directory.ts";
+import type { RebuildRequest } from "../../core/service/directory.ts";
 import { defined } from "../../core/record.ts";
-import type { StartRequest } from "../../core/service.ts";
-import type { Step } from "../../core/step.ts";
-import { encode } from "../../core/value.ts";
+import type { StartRequest } from "../../core/service/service.ts";
+import type { Step } from "../../core/definition/step.ts";
+import { encode } from "../../core/value/value.ts";
 import { directoryShard, registerObject, runObject, shardCount } from "../address.ts";
 import { actOnEach, builtIn, retries } from "./builtin.ts";
 import { describe, within } from "../patience.ts";

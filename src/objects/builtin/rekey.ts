@@ -8,11 +8,11 @@
  * 2. Data that cannot be decrypted is not changed, and named in the output: a key can be removed only if `failed` is 0.
  */
 import { authorOf } from "../../core/author.ts";
-import type { RekeyRequest } from "../../core/directory.ts";
+import type { RekeyRequest } from "../../core/service/directory.ts";
 import { defined } from "../../core/record.ts";
-import type { StartRequest } from "../../core/service.ts";
-import type { Step } from "../../core/step.ts";
-import { encode } from "../../core/value.ts";
+import type { StartRequest } from "../../core/service/service.ts";
+import type { Step } from "../../core/definition/step.ts";
+import { encode } from "../../core/value/value.ts";
 import {
   directoryShard,
   laneObject,

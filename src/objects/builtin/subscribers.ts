@@ -1,19 +1,19 @@
 /**
  * Owns: the addresses that get notices of ends of runs: those of a start, the variables NOTIFY_SECRET and NOTIFY_HOSTS, one
  * call of an address, and the meaning of its response.
- * Does not own: which addresses are allowed (core/subscriber), the content of notices and retries (notice).
+ * Does not own: which addresses are allowed (core/notice/subscriber), the content of notices and retries (notice).
  *
  * Invariant 1: only the status of a response is kept, because its body may repeat the request.
  */
 import { Webhook } from "standardwebhooks";
 import { fromBase64 } from "../../core/bytes.ts";
-import type { Definition } from "../../core/definition.ts";
+import type { Definition } from "../../core/definition/definition.ts";
 import { HoldfastError, messageOf } from "../../core/error.ts";
-import { readRetryAfter } from "../../core/retry.ts";
-import { checkSubscribers, parseHosts } from "../../core/subscriber.ts";
-import type { AllowedHost } from "../../core/subscriber.ts";
-import { decode } from "../../core/value.ts";
-import type { Stored } from "../../core/value.ts";
+import { readRetryAfter } from "../../core/definition/retry.ts";
+import { checkSubscribers, parseHosts } from "../../core/notice/subscriber.ts";
+import type { AllowedHost } from "../../core/notice/subscriber.ts";
+import { decode } from "../../core/value/value.ts";
+import type { Stored } from "../../core/value/value.ts";
 import { variable } from "../address.ts";
 import { inTime } from "../patience.ts";
 

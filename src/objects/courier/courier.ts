@@ -1,7 +1,7 @@
 /**
  * Owns: one courier: an object that sends requests for runs while these are idle, many at once, and delivers each response
  * to its run, with retries.
- * Does not own: the request, which the run stores and can repeat (engine/orders), sending it (exchange), which courier a run
+ * Does not own: the request, which the run stores and can repeat (engine/courier/orders), sending it (exchange), which courier a run
  * uses (couriers).
  * Invariant 1: the id of a request is stored before the request is sent. After a death of its process, a courier gets the
  * requests from their runs again, immediately and by itself.
@@ -9,9 +9,9 @@
  * Invariant 3: while there are requests, the alarm's handler is running, and the platform repeats the alarm if the process
  * dies. Without requests the object is evicted and costs nothing.
  */
-import { bodyBytes } from "../../core/order.ts";
-import type { Order, OrderId } from "../../core/order.ts";
-import { Bell } from "../../engine/bell.ts";
+import { bodyBytes } from "../../core/courier/order.ts";
+import type { Order, OrderId } from "../../core/courier/order.ts";
+import { Bell } from "../../engine/turn/bell.ts";
 import { runObject } from "../address.ts";
 import { setAlarm } from "../alarm.ts";
 import { unwrap } from "../answer.ts";

@@ -1,6 +1,6 @@
 /**
  * Owns: finding a courier with room, and calling it.
- * Does not own: the courier (courier), when a run needs one (engine/orders).
+ * Does not own: the courier (courier), when a run needs one (engine/courier/orders).
  *
  * Couriers are in rows of one, two, four, and so on. To find room, two random couriers of each row are asked in turn: under
  * low load few are awake, and under high load a few calls still find room.

@@ -1,13 +1,20 @@
 /**
  * Owns: sending one request of a step and reading the response, up to the limit of a result.
- * Does not own: which requests are sent and when (courier), the meaning of a response for the step (core/order).
+ * Does not own: which requests are sent and when (courier), the meaning of a response for the step (core/courier/order).
  * Invariant 1: no more is read than a value may have, and only one large body is in memory at a time, so that all requests
  * fit into the memory of one object.
  */
 import { joinBytes } from "../../core/bytes.ts";
 import { messageOf } from "../../core/error.ts";
-import { answeredEnd, beginningBytes, headersOf, isAnswer, longestOrderMs, refusedEnd } from "../../core/order.ts";
-import type { Order, OrderEnd } from "../../core/order.ts";
+import {
+  answeredEnd,
+  beginningBytes,
+  headersOf,
+  isAnswer,
+  longestOrderMs,
+  refusedEnd,
+} from "../../core/courier/order.ts";
+import type { Order, OrderEnd } from "../../core/courier/order.ts";
 import { group, maxValueBytes } from "../../core/size.ts";
 import { inTime } from "../patience.ts";
 import type { Semaphore } from "../semaphore.ts";

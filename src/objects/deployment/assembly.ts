@@ -3,9 +3,9 @@
  * Does not own: their behaviour.
  */
 import { HoldfastError } from "../../core/error.ts";
-import type { Rule } from "../../core/schedule.ts";
-import { validate } from "../../core/schema.ts";
-import { decode, undefinedValue } from "../../core/value.ts";
+import type { Rule } from "../../core/schedule/schedule.ts";
+import { validate } from "../../core/definition/schema.ts";
+import { decode, undefinedValue } from "../../core/value/value.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import type { Catalog } from "./catalog.ts";

@@ -2,14 +2,14 @@
  * Owns: the workflows of this deployment, by name and version.
  * Does not own: their runs.
  */
-import type { Definition } from "../../core/definition.ts";
+import type { Definition } from "../../core/definition/definition.ts";
 import { HoldfastError } from "../../core/error.ts";
-import { checkSharedLanes } from "../../core/flow.ts";
-import { collectLimits } from "../../core/limit.ts";
-import type { CodeLimit } from "../../core/limit.ts";
-import { collectSchedules } from "../../core/schedule.ts";
+import { checkSharedLanes } from "../../core/lane/flow.ts";
+import { collectLimits } from "../../core/lane/limit.ts";
+import type { CodeLimit } from "../../core/lane/limit.ts";
+import { collectSchedules } from "../../core/schedule/schedule.ts";
 import { isRecord } from "../../core/record.ts";
-import type { Rule } from "../../core/schedule.ts";
+import type { Rule } from "../../core/schedule/schedule.ts";
 import { bulk } from "../builtin/bulk.ts";
 import { notice } from "../builtin/notice.ts";
 import { rebuild } from "../builtin/rebuild.ts";

@@ -3,7 +3,7 @@
  * Does not own: their use.
  */
 import { toHex } from "../../core/bytes.ts";
-import { keyName } from "../../core/key.ts";
+import { keyName } from "../../core/run/key.ts";
 
 /** The name of the object of an Idempotency-Key. It has the run that the key starts, unless an id is given. */
 export async function nameOfKey(key: string): Promise<string> {

@@ -2,20 +2,27 @@
  * Owns: handles of runs, with which code in the Worker starts, watches and controls a run.
  * Does not own: the run itself.
  */
-import type { Definition } from "../../core/definition.ts";
+import type { Definition } from "../../core/definition/definition.ts";
 import { toInstant, toMs } from "../../core/duration.ts";
 import { HoldfastError, reviveError } from "../../core/error.ts";
-import type { ForkOptions, RunHandle, RunView, SignalOptions, StartOptions, UpdateOptions } from "../../core/handle.ts";
+import type {
+  ForkOptions,
+  RunHandle,
+  RunView,
+  SignalOptions,
+  StartOptions,
+  UpdateOptions,
+} from "../../core/definition/handle.ts";
 import { checkRunId } from "../../core/name.ts";
 import { defined } from "../../core/record.ts";
-import { isEnded } from "../../core/run.ts";
-import type { RunSnapshot } from "../../core/run.ts";
-import type { BroadcastOutcome, ForkRequest, RunAction, SignalRequest } from "../../core/service.ts";
-import type { SignalTypes } from "../../core/step.ts";
-import { acceptTrace } from "../../core/trace.ts";
+import { isEnded } from "../../core/run/run.ts";
+import type { RunSnapshot } from "../../core/run/run.ts";
+import type { BroadcastOutcome, ForkRequest, RunAction, SignalRequest } from "../../core/service/service.ts";
+import type { SignalTypes } from "../../core/definition/step.ts";
+import { acceptTrace } from "../../core/trace/trace.ts";
 import { isLonger } from "../../core/size.ts";
-import { decode, encode } from "../../core/value.ts";
-import type { Stored } from "../../core/value.ts";
+import { decode, encode } from "../../core/value/value.ts";
+import type { Stored } from "../../core/value/value.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import { checkListed } from "./catalog.ts";

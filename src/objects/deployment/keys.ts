@@ -3,8 +3,8 @@
  * if there are keys.
  * Does not own: the encryption (core/cipher), what is encrypted (store).
  */
-import { parseKeys, Vault } from "../../core/cipher.ts";
-import type { Cipher, Keyring } from "../../core/cipher.ts";
+import { parseKeys, Vault } from "../../core/cipher/cipher.ts";
+import type { Cipher, Keyring } from "../../core/cipher/cipher.ts";
 import { HoldfastError } from "../../core/error.ts";
 import { variable } from "../address.ts";
 
@@ -25,7 +25,7 @@ let loaded: Cipher | null = null;
 export function awaitCipher(ctx: DurableObjectState): void {
   if (loaded !== null || (variable("ENCRYPTION_KEYS") ?? "") === "") return;
   void ctx.blockConcurrencyWhile(async () => {
-    loaded = (await import("../../core/aes.ts")).gcm;
+    loaded = (await import("../../core/cipher/aes.ts")).gcm;
   });
 }
 

@@ -5,12 +5,12 @@
  */
 import { authorOf } from "../../core/author.ts";
 import type { Author } from "../../core/author.ts";
-import type { Entry, EntryOf } from "../../core/entry.ts";
+import type { Entry, EntryOf } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
 import type { StoredError } from "../../core/error.ts";
-import { bornAt } from "../../core/origin.ts";
-import { formatTrace, runTrace } from "../../core/trace.ts";
-import { copiedUpTo } from "../../core/transcript.ts";
+import { bornAt } from "../../core/run/origin.ts";
+import { formatTrace, runTrace } from "../../core/trace/trace.ts";
+import { copiedUpTo } from "../../core/history/transcript.ts";
 import { variable } from "../address.ts";
 import { answersMs } from "../directory/lag.ts";
 

@@ -2,20 +2,20 @@
  * Owns: `defineWorkflow`: its types, and validating its options.
  * Does not own: running workflows; calls of handles (service).
  */
-import type { Definition, Flow, Limits, ScheduleRule } from "../../core/definition.ts";
+import type { Definition, Flow, Limits, ScheduleRule } from "../../core/definition/definition.ts";
 import { toMs } from "../../core/duration.ts";
 import type { Duration } from "../../core/duration.ts";
 import { HoldfastError } from "../../core/error.ts";
-import { checkFlow, flowOptions } from "../../core/flow.ts";
-import type { RunHandle, StartOptions } from "../../core/handle.ts";
+import { checkFlow, flowOptions } from "../../core/lane/flow.ts";
+import type { RunHandle, StartOptions } from "../../core/definition/handle.ts";
 import { checkSegment } from "../../core/name.ts";
 import { isRecord } from "../../core/record.ts";
-import { retryOf } from "../../core/retry.ts";
-import type { Retry } from "../../core/retry.ts";
-import { checkRule } from "../../core/schedule.ts";
-import { isSchema } from "../../core/schema.ts";
-import type { Schema } from "../../core/schema.ts";
-import type { SignalTypes, Step } from "../../core/step.ts";
+import { retryOf } from "../../core/definition/retry.ts";
+import type { Retry } from "../../core/definition/retry.ts";
+import { checkRule } from "../../core/schedule/schedule.ts";
+import { isSchema } from "../../core/definition/schema.ts";
+import type { Schema } from "../../core/definition/schema.ts";
+import type { SignalTypes, Step } from "../../core/definition/step.ts";
 import { createHandle, startWorkflow } from "./handle.ts";
 
 /** Validators of a workflow's signals, by name. */

@@ -10,7 +10,7 @@
  *    portions, because each shard has a limit of its own.
  */
 import { HoldfastError } from "../../core/error.ts";
-import type { BroadcastOutcome, SignalRequest } from "../../core/service.ts";
+import type { BroadcastOutcome, SignalRequest } from "../../core/service/service.ts";
 import { directoryShard, directoryShards, runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import type { Answer } from "../answer.ts";

@@ -10,7 +10,7 @@
  * 3. No object awaits a promise of another, because the platform may continue it in the context of that other object, where
  *    it cannot set its own alarm. Answers are left in memory, and each object polls for its own.
  */
-import type { RunSummary } from "../../core/run.ts";
+import type { RunSummary } from "../../core/run/run.ts";
 import { directoryShard } from "../address.ts";
 import { answersMs, lagMs } from "./lag.ts";
 import { within } from "../patience.ts";

@@ -10,11 +10,11 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { HoldfastError } from "../../core/error.ts";
-import type { RunSummary } from "../../core/run.ts";
-import type { Cause, GroupField, RunFilter, RunQuery } from "../../core/directory.ts";
-import type { BroadcastOutcome, SignalRequest } from "../../core/service.ts";
+import type { RunSummary } from "../../core/run/run.ts";
+import type { Cause, GroupField, RunFilter, RunQuery } from "../../core/service/directory.ts";
+import type { BroadcastOutcome, SignalRequest } from "../../core/service/service.ts";
 import type { Sample, SampleQuery } from "../../core/stats/sample.ts";
-import type { Position } from "../../core/cursor.ts";
+import type { Position } from "../../core/listing/cursor.ts";
 import { claimMs } from "../../store/buffer.ts";
 import type { Hold, SignalBuffer } from "../../store/buffer.ts";
 import type { Groups } from "../../store/census.ts";

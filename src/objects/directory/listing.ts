@@ -4,12 +4,12 @@
  *
  * An answer is complete or an error: a shard that cannot be reached is never left out.
  */
-import { Causes } from "../../core/cause.ts";
-import { byNewest, fromCursor, toCursor } from "../../core/cursor.ts";
-import type { Position } from "../../core/cursor.ts";
-import type { RunStatus, RunSummary } from "../../core/run.ts";
-import type { Cause, Counts, GroupField, RunFilter, RunQuery } from "../../core/directory.ts";
-import { noRuns } from "../../core/run.ts";
+import { Causes } from "../../core/listing/cause.ts";
+import { byNewest, fromCursor, toCursor } from "../../core/listing/cursor.ts";
+import type { Position } from "../../core/listing/cursor.ts";
+import type { RunStatus, RunSummary } from "../../core/run/run.ts";
+import type { Cause, Counts, GroupField, RunFilter, RunQuery } from "../../core/service/directory.ts";
+import { noRuns } from "../../core/run/run.ts";
 import type { RunCount } from "../../store/directory.ts";
 import { listingShards } from "./lag.ts";
 import type { DirectoryRpc } from "../rpc/directory.ts";

@@ -1,11 +1,11 @@
 /**
  * Owns: adding the present state to listed runs: their places in lanes, and the sentence on why they do not progress.
- * Does not own: the list (listing), the sentence (core/reason), the lanes.
+ * Does not own: the list (listing), the sentence (core/run/reason), the lanes.
  *
  * If a lane cannot be reached, only its places are missing. Runs are never called, so none is woken.
  */
-import { reasonAt } from "../../core/reason.ts";
-import type { QueuePosition, RunSummary } from "../../core/run.ts";
+import { reasonAt } from "../../core/run/reason.ts";
+import type { QueuePosition, RunSummary } from "../../core/run/run.ts";
 import { laneObject } from "../address.ts";
 import { within } from "../patience.ts";
 

@@ -5,10 +5,10 @@
  * An answer is complete or an error: a shard that cannot be reached is never left out.
  */
 import { HoldfastError } from "../../core/error.ts";
-import type { LaneInfo, Lanes } from "../../core/lanes.ts";
-import { noRuns } from "../../core/run.ts";
-import type { Statistics } from "../../core/service.ts";
-import type { Census, Stats, StatsQuery } from "../../core/stats.ts";
+import type { LaneInfo, Lanes } from "../../core/service/lanes.ts";
+import { noRuns } from "../../core/run/run.ts";
+import type { Statistics } from "../../core/service/service.ts";
+import type { Census, Stats, StatsQuery } from "../../core/stats/stats.ts";
 import { sliceLength, sumUp } from "../../core/stats/summation.ts";
 import type { Catalog } from "../deployment/catalog.ts";
 import { listingShards } from "./lag.ts";

@@ -1,14 +1,14 @@
 /**
  * Owns: the changes of the directory as one stream: merged from all shards, and filtered.
- * Does not own: the sockets of the shards (socket, followers), the meaning of filters (core/filter).
+ * Does not own: the sockets of the shards (socket, followers), the meaning of filters (core/listing/filter).
  *
  * A shard serializes each change once and sends it to every follower; it is filtered here.
  * Invariant 1: after changes were dropped, the reader gets `ready`, so that it reads the list again.
  * Invariant 2: for a slow reader, at most the newest states of `longest` runs are kept.
  */
-import { fits, mayHaveFitted } from "../../core/filter.ts";
-import type { DirectoryChange, RunFilter } from "../../core/directory.ts";
-import { Bell } from "../../engine/bell.ts";
+import { fits, mayHaveFitted } from "../../core/listing/filter.ts";
+import type { DirectoryChange, RunFilter } from "../../core/service/directory.ts";
+import { Bell } from "../../engine/turn/bell.ts";
 import { directoryShard, directoryShards } from "../address.ts";
 import type { ShardMessage } from "../rpc/directory.ts";
 import { LiveSocket } from "./socket.ts";

@@ -7,11 +7,11 @@
  * Invariant 1: all recorded entries are passed on once, in order of `seq`.
  * Invariant 2: a slow reader needs at most one page of history and `buffered` live entries.
  */
-import type { Entry } from "../../core/entry.ts";
+import type { Entry } from "../../core/history/entry.ts";
 import { hasCode } from "../../core/error.ts";
-import type { HistoryPage, RunStatus } from "../../core/run.ts";
-import type { RunNews } from "../../core/service.ts";
-import { Bell } from "../../engine/bell.ts";
+import type { HistoryPage, RunStatus } from "../../core/run/run.ts";
+import type { RunNews } from "../../core/service/service.ts";
+import { Bell } from "../../engine/turn/bell.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import { calleeHeader, noRun } from "../callee.ts";

@@ -4,7 +4,7 @@
  * Invariant 1: an open socket does not keep the object awake: it hibernates, and the platform answers pings.
  * Invariant 2: without followers, sending costs less than a microsecond, and nothing is serialized.
  */
-import type { Entry } from "../../core/entry.ts";
+import type { Entry } from "../../core/history/entry.ts";
 import type { ShardMessage } from "../rpc/directory.ts";
 import type { RunMessage } from "../rpc/run.ts";
 

@@ -1,12 +1,12 @@
 /**
  * Owns: calls from a lane to the runs that hold a slot or a key: granting it, and asking whether it is still held.
- * Does not own: when they are made, and the effect of the answer (keeper); the reaction of the run (engine/slots).
+ * Does not own: when they are made, and the effect of the answer (keeper); the reaction of the run (engine/lane/slots).
  */
-import { stillHolds } from "../../core/claim.ts";
-import type { HolderRun, KeyHolder } from "../../core/claim.ts";
+import { stillHolds } from "../../core/lane/claim.ts";
+import type { HolderRun, KeyHolder } from "../../core/lane/claim.ts";
 import type { ErrorCode } from "../../core/code.ts";
-import type { Slot } from "../../core/slot.ts";
-import type { Claim } from "../../core/ticket.ts";
+import type { Slot } from "../../core/lane/slot.ts";
+import type { Claim } from "../../core/lane/ticket.ts";
 import { holderObject, runObject } from "../address.ts";
 import { describe, within } from "../patience.ts";
 import type { Answer } from "../answer.ts";

@@ -1,7 +1,7 @@
 /**
  * Owns: one lane in its object: its state in memory, its single alarm, when to call runs that were granted a slot, when to
  * check holders, and registering with the roll of lanes.
- * Does not own: who is next (core/lane), the presentation (core/lanes), the storage (store/lanes), the calls (holder).
+ * Does not own: who is next (core/lane), the presentation (core/service/lanes), the storage (store/lanes), the calls (holder).
  *
  * Invariants
  * 1. Memory and storage change together: after an error in between, the memory is given up.
@@ -10,14 +10,14 @@
  *    now or earlier.
  * 4. The lane's work never waits for the roll.
  */
-import { decideClaim } from "../../core/claim.ts";
-import type { KeyHolder } from "../../core/claim.ts";
-import { Lane } from "../../core/lane.ts";
-import { infoOf } from "../../core/lanes.ts";
-import type { OverrideRequest, LaneInfo } from "../../core/lanes.ts";
-import type { CodeTerms, Followed, Slot } from "../../core/slot.ts";
-import { kindOf } from "../../core/ticket.ts";
-import type { Claim, Claimed } from "../../core/ticket.ts";
+import { decideClaim } from "../../core/lane/claim.ts";
+import type { KeyHolder } from "../../core/lane/claim.ts";
+import { Lane } from "../../core/lane/lane.ts";
+import { infoOf } from "../../core/service/lanes.ts";
+import type { OverrideRequest, LaneInfo } from "../../core/service/lanes.ts";
+import type { CodeTerms, Followed, Slot } from "../../core/lane/slot.ts";
+import { kindOf } from "../../core/lane/ticket.ts";
+import type { Claim, Claimed } from "../../core/lane/ticket.ts";
 import { LaneStore } from "../../store/lanes.ts";
 import type { LaneState } from "../../store/lanes.ts";
 import { laneRoll } from "../address.ts";

@@ -3,11 +3,11 @@
  * Does not own: their implementation, in the keeper of the lane and in the roll.
  */
 import { DurableObject } from "cloudflare:workers";
-import { limitIn } from "../../core/limit.ts";
-import type { CodeLimit } from "../../core/limit.ts";
-import type { OverrideRequest, LaneInfo } from "../../core/lanes.ts";
-import type { Followed } from "../../core/slot.ts";
-import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../../core/ticket.ts";
+import { limitIn } from "../../core/lane/limit.ts";
+import type { CodeLimit } from "../../core/lane/limit.ts";
+import type { OverrideRequest, LaneInfo } from "../../core/service/lanes.ts";
+import type { Followed } from "../../core/lane/slot.ts";
+import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../../core/lane/ticket.ts";
 import { lanePrefix } from "../address.ts";
 import { Keeper } from "./keeper.ts";
 import { awaitCipher } from "../deployment/keys.ts";

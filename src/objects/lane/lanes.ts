@@ -1,13 +1,13 @@
 /**
  * Owns: listing all lanes, those in the code and those in use, and setting their limits.
- * Does not own: a lane's slots (keeper), which lanes are in use (roll), the limits in the code (core/limit).
+ * Does not own: a lane's slots (keeper), which lanes are in use (roll), the limits in the code (core/lane/limit).
  */
 import { HoldfastError } from "../../core/error.ts";
-import { limitIn } from "../../core/limit.ts";
-import type { CodeLimit } from "../../core/limit.ts";
-import { compareNames, fromNameCursor, toNameCursor } from "../../core/page.ts";
-import type { OverrideRequest, LaneInfo, LaneQuery, Lanes } from "../../core/lanes.ts";
-import { baseOf, checkLane, kindOf } from "../../core/ticket.ts";
+import { limitIn } from "../../core/lane/limit.ts";
+import type { CodeLimit } from "../../core/lane/limit.ts";
+import { compareNames, fromNameCursor, toNameCursor } from "../../core/listing/page.ts";
+import type { OverrideRequest, LaneInfo, LaneQuery, Lanes } from "../../core/service/lanes.ts";
+import { baseOf, checkLane, kindOf } from "../../core/lane/ticket.ts";
 import { laneObject, laneRoll } from "../address.ts";
 
 /** The number of holders and waiters of each lane in a list. */

@@ -1,12 +1,12 @@
 /**
  * Owns: sending the requests of one run to its lanes, and delivering their answers.
- * Does not own: the requests (engine/slots), who gets a slot (objects/lane).
+ * Does not own: the requests (engine/lane/slots), who gets a slot (objects/lane).
  * Invariant 1: requests for one ticket are sent in order, each after the one before was answered or given up, so that no slot
  * is released after it was requested again.
  * Invariant 2: an answer is delivered only to the memory that made the request; another memory makes its own.
  */
-import type { Entrance, Place, Ticket } from "../../core/ticket.ts";
-import type { LaneRequest, Slot } from "../../engine/acquisition.ts";
+import type { Entrance, Place, Ticket } from "../../core/lane/ticket.ts";
+import type { LaneRequest, Slot } from "../../engine/lane/acquisition.ts";
 import type { Run } from "../../engine/run.ts";
 import { laneObject } from "../address.ts";
 

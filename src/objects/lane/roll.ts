@@ -7,8 +7,8 @@
  *    its base have accepted it.
  * 2. Registering a lane returns the override of its base, so that later lanes also get it.
  */
-import type { Followed } from "../../core/slot.ts";
-import { baseOf } from "../../core/ticket.ts";
+import type { Followed } from "../../core/lane/slot.ts";
+import { baseOf } from "../../core/lane/ticket.ts";
 import { RollStore } from "../../store/roll.ts";
 import { laneObject } from "../address.ts";
 import { setAlarm } from "../alarm.ts";

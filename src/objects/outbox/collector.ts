@@ -3,7 +3,7 @@
  * Does not own: which spans are sent, and when (exporter).
  */
 import { HoldfastError } from "../../core/error.ts";
-import { readRetryAfter } from "../../core/retry.ts";
+import { readRetryAfter } from "../../core/definition/retry.ts";
 import { toOtlp } from "../../core/trace/otlp.ts";
 import type { Span } from "../../core/trace/span.ts";
 import { variable } from "../address.ts";

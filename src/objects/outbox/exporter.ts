@@ -6,14 +6,14 @@
  * it. Spans that are sent twice are identical.
  * Invariant 3: without an endpoint, nothing is written or done.
  */
-import type { EndEntry } from "../../core/end.ts";
-import type { Entry } from "../../core/entry.ts";
+import type { EndEntry } from "../../core/history/end.ts";
+import type { Entry } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
-import type { Journal } from "../../core/journal.ts";
+import type { Journal } from "../../core/history/journal.ts";
 import type { Span } from "../../core/trace/span.ts";
-import type { RunState } from "../../core/state.ts";
+import type { RunState } from "../../core/state/state.ts";
 import { stretchesOf } from "../../core/trace/stretch.ts";
-import { runTrace } from "../../core/trace.ts";
+import { runTrace } from "../../core/trace/trace.ts";
 import { spansOf } from "../../core/trace/tracer.ts";
 import { deliver, findCollector } from "./collector.ts";
 import type { Collector } from "./collector.ts";

@@ -10,9 +10,9 @@
  * 4. The deployment that recorded an end delivers its notices.
  */
 import type { ErrorCode } from "../../core/code.ts";
-import type { EntryOf } from "../../core/entry.ts";
-import { isEnded } from "../../core/run.ts";
-import type { RunState } from "../../core/state.ts";
+import type { EntryOf } from "../../core/history/entry.ts";
+import { isEnded } from "../../core/run/run.ts";
+import type { RunState } from "../../core/state/state.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import { notice, noticeStart } from "../builtin/notice.ts";

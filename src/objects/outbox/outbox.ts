@@ -7,7 +7,7 @@
  * 1. A pending message is either being sent, which `busy` shows, or due at an instant that `attend` or `report` returns.
  * 2. A memory that was given up records nothing: the next one has the same pending messages.
  */
-import { isOfBackfill } from "../../core/schedule.ts";
+import { isOfBackfill } from "../../core/schedule/schedule.ts";
 import type { Run } from "../../engine/run.ts";
 import type { Children } from "../../engine/world.ts";
 import type { SqlJournal } from "../../store/journal.ts";

@@ -1,13 +1,13 @@
 /**
  * Owns: the messages of a run to its relatives: reporting its end to its parent, and stopping orphaned children, with retries.
- * Does not own: the effect on the parent (engine/news), calling the children (children).
+ * Does not own: the effect on the parent (engine/child/news), calling the children (children).
  * Invariant 1: a message that failed is due again at a known time, also in a later life, because pending messages follow from
  * the journal. A message that an earlier life sent is sent once more, which has no effect.
  */
-import { lookAgainAt, straysOf } from "../../core/child.ts";
-import type { Orphan } from "../../core/state.ts";
-import { childEnd } from "../../engine/news.ts";
-import type { ChildPolicy, ChildRun } from "../../core/origin.ts";
+import { lookAgainAt, straysOf } from "../../core/lifecycle/child.ts";
+import type { Orphan } from "../../core/state/state.ts";
+import { childEnd } from "../../engine/child/news.ts";
+import type { ChildPolicy, ChildRun } from "../../core/run/origin.ts";
 import type { Run } from "../../engine/run.ts";
 import type { Children } from "../../engine/world.ts";
 import { runObject } from "../address.ts";

@@ -1,7 +1,7 @@
 /**
  * Owns: reporting the state of a run to the directory, and its end to the scheduler if that started it: merged, in order,
  * without delaying the run, with retries.
- * Does not own: the content (core/snapshot), when the run is advanced and its alarm (host).
+ * Does not own: the content (core/run/snapshot), when the run is advanced and its alarm (host).
  *
  * Invariants
  * 1. The journal is the outbox: everything that this memory has not reported is pending. A new memory reports everything.
@@ -10,9 +10,9 @@
  * 3. Reports are sent one at a time, so that they arrive in order. One that takes too long is given up.
  */
 import { dequal } from "dequal";
-import type { RunSnapshot, RunSummary } from "../../core/run.ts";
-import { isEnded } from "../../core/run.ts";
-import type { Glance } from "../../core/snapshot.ts";
+import type { RunSnapshot, RunSummary } from "../../core/run/run.ts";
+import { isEnded } from "../../core/run/run.ts";
+import type { Glance } from "../../core/run/snapshot.ts";
 import { directoryShard, schedulerObject, shardOf } from "../address.ts";
 import { claimOffers } from "../directory/broadcast.ts";
 import type { Receive } from "../directory/broadcast.ts";

@@ -2,7 +2,7 @@
  * Owns: the RPC methods of a courier.
  * Does not own: their implementation (courier).
  */
-import type { Order, OrderId } from "../../core/order.ts";
+import type { Order, OrderId } from "../../core/courier/order.ts";
 
 /** An object that sends requests for idle runs: `courierObject(index)`. */
 export interface CourierRpc {

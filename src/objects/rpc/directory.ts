@@ -2,10 +2,10 @@
  * Owns: the RPC methods of a shard of the directory, and its messages to followers.
  * Does not own: their implementation (directory).
  */
-import type { Position } from "../../core/cursor.ts";
-import type { Cause, GroupField, RunFilter, RunQuery } from "../../core/directory.ts";
-import type { RunSummary } from "../../core/run.ts";
-import type { BroadcastOutcome, SignalRequest } from "../../core/service.ts";
+import type { Position } from "../../core/listing/cursor.ts";
+import type { Cause, GroupField, RunFilter, RunQuery } from "../../core/service/directory.ts";
+import type { RunSummary } from "../../core/run/run.ts";
+import type { BroadcastOutcome, SignalRequest } from "../../core/service/service.ts";
 import type { Sample, SampleQuery } from "../../core/stats/sample.ts";
 import type { Hold } from "../../store/buffer.ts";
 import type { Groups } from "../../store/census.ts";

@@ -1,10 +1,10 @@
 /**
  * Owns: the RPC methods of a lane and of the roll, and the methods of runs that lanes call.
- * Does not own: their implementation (keeper, roll, engine/slots).
+ * Does not own: their implementation (keeper, roll, engine/lane/slots).
  */
-import type { OverrideRequest, LaneInfo } from "../../core/lanes.ts";
-import type { Followed } from "../../core/slot.ts";
-import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../../core/ticket.ts";
+import type { OverrideRequest, LaneInfo } from "../../core/service/lanes.ts";
+import type { Followed } from "../../core/lane/slot.ts";
+import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../../core/lane/ticket.ts";
 import type { Answer } from "../answer.ts";
 
 /** One lane: `laneObject(name)`. All calls are idempotent: none takes a second slot. */

@@ -3,14 +3,14 @@
  * Does not own: their implementation (run).
  */
 import type { RequestMetadata, Author } from "../../core/author.ts";
-import type { DebouncedStart } from "../../core/debounce.ts";
-import type { Entry } from "../../core/entry.ts";
-import type { ForkCut } from "../../core/fork.ts";
-import type { HookAnswer, HookRequest } from "../../core/hooks.ts";
-import type { Manifest } from "../../core/manifest.ts";
-import type { Order, OrderId } from "../../core/order.ts";
-import type { StepRef } from "../../core/restart.ts";
-import type { HistoryPage, Made, RunSnapshot, RunStatus } from "../../core/run.ts";
+import type { DebouncedStart } from "../../core/lane/debounce.ts";
+import type { Entry } from "../../core/history/entry.ts";
+import type { ForkCut } from "../../core/lifecycle/fork.ts";
+import type { HookAnswer, HookRequest } from "../../core/service/hooks.ts";
+import type { Manifest } from "../../core/transfer/manifest.ts";
+import type { Order, OrderId } from "../../core/courier/order.ts";
+import type { StepRef } from "../../core/lifecycle/restart.ts";
+import type { HistoryPage, Made, RunSnapshot, RunStatus } from "../../core/run/run.ts";
 import type {
   ForkPreview,
   ForkRequest,
@@ -19,12 +19,12 @@ import type {
   SignalRequest,
   UpdateAnswer,
   UpdateRequest,
-} from "../../core/service.ts";
-import type { Story, Timeline, Window } from "../../core/timeline.ts";
-import type { Placement } from "../../core/transfer.ts";
-import type { Stored } from "../../core/value.ts";
-import type { OrderNews } from "../../engine/dispatch.ts";
-import type { ChildNews } from "../../engine/news.ts";
+} from "../../core/service/service.ts";
+import type { Story, Timeline, Window } from "../../core/timeline/timeline.ts";
+import type { Placement } from "../../core/transfer/transfer.ts";
+import type { Stored } from "../../core/value/value.ts";
+import type { OrderNews } from "../../engine/courier/dispatch.ts";
+import type { ChildNews } from "../../engine/child/news.ts";
 import type { Resealing } from "../../store/reseal.ts";
 import type { Answer } from "../answer.ts";
 import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartClue } from "./start.ts";

@@ -3,10 +3,10 @@
  * Does not own: their implementation (scheduler).
  */
 import type { RequestMetadata } from "../../core/author.ts";
-import type { ScheduleFiring } from "../../core/origin.ts";
-import type { RunStatus } from "../../core/run.ts";
-import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../../core/schedules.ts";
-import type { Stored } from "../../core/value.ts";
+import type { ScheduleFiring } from "../../core/run/origin.ts";
+import type { RunStatus } from "../../core/run/run.ts";
+import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../../core/service/schedules.ts";
+import type { Stored } from "../../core/value/value.ts";
 import type { Answer } from "../answer.ts";
 
 export interface SchedulerRpc {

@@ -3,12 +3,12 @@
  * Does not own: their handling (intake, alias, admission).
  */
 import type { RequestMetadata } from "../../core/author.ts";
-import type { ForkPlan } from "../../core/fork.ts";
-import type { LaneNeed } from "../../core/need.ts";
-import type { ForkOrigin, ParentRun, Reply, ScheduleFiring } from "../../core/origin.ts";
-import type { SignalRequest, StartRequest } from "../../core/service.ts";
-import type { ComparedStart, Wish } from "../../core/start.ts";
-import type { Stored } from "../../core/value.ts";
+import type { ForkPlan } from "../../core/lifecycle/fork.ts";
+import type { LaneNeed } from "../../core/lane/need.ts";
+import type { ForkOrigin, ParentRun, Reply, ScheduleFiring } from "../../core/run/origin.ts";
+import type { SignalRequest, StartRequest } from "../../core/service/service.ts";
+import type { ComparedStart, Wish } from "../../core/lifecycle/start.ts";
+import type { Stored } from "../../core/value/value.ts";
 
 /** A start that the Worker has validated: the workflow exists, and the input fits its schema. */
 export type CheckedStart = Omit<StartRequest, "id" | "input" | "labels" | "signal"> & {

@@ -1,11 +1,11 @@
 /**
  * Owns: the time limits of queries and of waiting for updates.
- * Does not own: their execution (engine/replica, engine/update).
+ * Does not own: their execution (engine/ask/replica, engine/ask/update).
  */
 import { HoldfastError } from "../../core/error.ts";
-import type { QueryAnswer, UpdateAnswer, UpdateRequest } from "../../core/service.ts";
+import type { QueryAnswer, UpdateAnswer, UpdateRequest } from "../../core/service/service.ts";
 import type { Run } from "../../engine/run.ts";
-import { receiveUpdate } from "../../engine/update.ts";
+import { receiveUpdate } from "../../engine/ask/update.ts";
 import type { Host } from "./host.ts";
 import { against, upTo } from "../patience.ts";
 
@@ -25,7 +25,7 @@ export async function askQuery(run: Run, name: string): Promise<QueryAnswer> {
   }
 }
 
-/** @throws HoldfastError as engine/update */
+/** @throws HoldfastError as engine/ask/update */
 export async function makeUpdate(run: Run, host: Pick<Host, "proceed">, request: UpdateRequest): Promise<UpdateAnswer> {
   let isWanted = true;
   const received = receiveUpdate(run, request, () => isWanted);

@@ -4,7 +4,7 @@
  * Does not own: the register (store/register), the courier (courier), which object is which (address).
  */
 import { DurableObject } from "cloudflare:workers";
-import type { Order, OrderId } from "../../core/order.ts";
+import type { Order, OrderId } from "../../core/courier/order.ts";
 import { RegisterStore } from "../../store/register.ts";
 import type { Enrolled } from "../../store/register.ts";
 import { Courier } from "../courier/courier.ts";

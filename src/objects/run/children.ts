@@ -1,11 +1,11 @@
 /**
  * Owns: calls from a run to its children: starting, looking up and stopping them.
- * Does not own: when that is done (engine/children, relatives), checking a start (service).
+ * Does not own: when that is done (engine/child/children, relatives), checking a start (service).
  * Invariant 1: the number of simultaneous calls is limited, for any number of children.
  */
-import type { ParentRun } from "../../core/origin.ts";
-import { isEnded } from "../../core/run.ts";
-import { goneError } from "../../core/child.ts";
+import type { ParentRun } from "../../core/run/origin.ts";
+import { isEnded } from "../../core/run/run.ts";
+import { goneError } from "../../core/lifecycle/child.ts";
 import type { ChildEnd, Children, ChildStart, ChildStarted, FormerChild } from "../../engine/world.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";

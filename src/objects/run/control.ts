@@ -1,14 +1,14 @@
 /**
  * Owns: carrying out an action (cancel, retry, delete …) in the object of a run: checking that it is for the present run,
  * admitting an ended run before it is reopened, and removing a run once for all repetitions of a request.
- * Does not own: the fact that an action records (core/action), the limits for reopening a run (reclaim), the removal (host).
+ * Does not own: the fact that an action records (core/lifecycle/action), the limits for reopening a run (reclaim), the removal (host).
  */
-import { decide } from "../../core/action.ts";
-import type { Action } from "../../core/action.ts";
+import { decide } from "../../core/lifecycle/action.ts";
+import type { Action } from "../../core/lifecycle/action.ts";
 import { HoldfastError } from "../../core/error.ts";
-import { bornAt } from "../../core/origin.ts";
-import type { StepRef } from "../../core/restart.ts";
-import type { RunAction } from "../../core/service.ts";
+import { bornAt } from "../../core/run/origin.ts";
+import type { StepRef } from "../../core/lifecycle/restart.ts";
+import type { RunAction } from "../../core/service/service.ts";
 import type { Run } from "../../engine/run.ts";
 import { removalOf } from "../start/alias.ts";
 import type { Alias, RemovalMark } from "../start/alias.ts";

@@ -3,12 +3,12 @@
  * Does not own: validating the start (service), recording the entries (engine/run).
  */
 import { authorOf } from "../../core/author.ts";
-import type { Entry, Fact } from "../../core/entry.ts";
-import { keyedRunId } from "../../core/key.ts";
-import { refit } from "../../core/payload.ts";
-import type { FittedSignal } from "../../core/payload.ts";
+import type { Entry, Fact } from "../../core/history/entry.ts";
+import { keyedRunId } from "../../core/run/key.ts";
+import { refit } from "../../core/definition/payload.ts";
+import type { FittedSignal } from "../../core/definition/payload.ts";
 import { defined } from "../../core/record.ts";
-import { forkedFacts } from "../../core/transcript.ts";
+import { forkedFacts } from "../../core/history/transcript.ts";
 import type { Run } from "../../engine/run.ts";
 import type { Branch, CheckedStart } from "../rpc/start.ts";
 

@@ -1,14 +1,14 @@
 /**
  * Owns: runs whose journal cannot be read: the errors that mean this, the pauses between attempts, what is known without the
  * journal, and removing them from the directory.
- * Does not own: detecting the damage (store/journal, core/commit), the alarm and the removal (host).
+ * Does not own: detecting the damage (store/journal, core/history/commit), the alarm and the removal (host).
  */
 import type { ErrorCode } from "../../core/code.ts";
-import type { Entry } from "../../core/entry.ts";
+import type { Entry } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
-import type { RunSummary } from "../../core/run.ts";
-import { noUsage } from "../../core/usage.ts";
-import { undefinedValue } from "../../core/value.ts";
+import type { RunSummary } from "../../core/run/run.ts";
+import { noUsage } from "../../core/run/usage.ts";
+import { undefinedValue } from "../../core/value/value.ts";
 import { directoryShards } from "../address.ts";
 import { besideHousekeeping, housekeepingAt } from "../alarm.ts";
 import { within } from "../patience.ts";

@@ -3,7 +3,7 @@
  * Does not own: the removal itself (removal), the retention (engine/drive), the alarm (host).
  * Invariant 1: the run is kept until the notices of its end are over, and if it was retried meanwhile.
  */
-import type { RunState } from "../../core/state.ts";
+import type { RunState } from "../../core/state/state.ts";
 import { watchdogMs } from "../alarm.ts";
 import { backoff, describe } from "../patience.ts";
 

@@ -1,21 +1,21 @@
 /**
  * Owns: starting a fork: its start, and fetching the history of the original run.
- * Does not own: which entries are copied (core/fork), recording them (engine/run).
+ * Does not own: which entries are copied (core/lifecycle/fork), recording them (engine/run).
  *
  * Invariants
  * 1. The original run is only read.
  * 2. The new run's object has the whole history before it writes any of it, so a death in between leaves nothing.
  */
 import { authorOf } from "../../core/author.ts";
-import type { Definition } from "../../core/definition.ts";
-import type { Entry, EntryOf } from "../../core/entry.ts";
-import { planFork } from "../../core/fork.ts";
+import type { Definition } from "../../core/definition/definition.ts";
+import type { Entry, EntryOf } from "../../core/history/entry.ts";
+import { planFork } from "../../core/lifecycle/fork.ts";
 import { HoldfastError } from "../../core/error.ts";
-import { givenLabels } from "../../core/label.ts";
+import { givenLabels } from "../../core/definition/label.ts";
 import { defined } from "../../core/record.ts";
-import type { Made } from "../../core/run.ts";
-import type { ForkRequest } from "../../core/service.ts";
-import type { Stored } from "../../core/value.ts";
+import type { Made } from "../../core/run/run.ts";
+import type { ForkRequest } from "../../core/service/service.ts";
+import type { Stored } from "../../core/value/value.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import type { StartRun } from "../start/preparation.ts";

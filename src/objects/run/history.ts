@@ -3,7 +3,7 @@
  * Does not own: what is shown of an entry (http), the kinds of damage (damage).
  */
 import type { HoldfastError } from "../../core/error.ts";
-import type { HistoryPage } from "../../core/run.ts";
+import type { HistoryPage } from "../../core/run/run.ts";
 import type { Memory } from "./memory.ts";
 
 /** @throws HoldfastError run_not_found, or the damage */

@@ -7,8 +7,8 @@
  * record; the caller's stub sees the call fail, and reports it (witness).
  * Invariant 2: a parked run leaves no timer, no open request, and no socket that cannot hibernate.
  */
-import type { SignalRequest } from "../../core/service.ts";
-import { Bell } from "../../engine/bell.ts";
+import type { SignalRequest } from "../../core/service/service.ts";
+import { Bell } from "../../engine/turn/bell.ts";
 import type { Next } from "../../engine/next.ts";
 import type { Run } from "../../engine/run.ts";
 import { Alarm, aheadOf, deadlineOf, housekeepingAt, isHousekeeping, watchdogMs } from "../alarm.ts";

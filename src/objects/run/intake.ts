@@ -3,10 +3,10 @@
  * another run or key.
  * Does not own: the limits before (admission), what the workflow derives from it (preparation), driving the run (host).
  */
-import type { Entry, EntryOf } from "../../core/entry.ts";
-import type { Made } from "../../core/run.ts";
-import type { SignalRequest } from "../../core/service.ts";
-import { checkOwnId, checkSameRun, isSameStart, refuseKey } from "../../core/start.ts";
+import type { Entry, EntryOf } from "../../core/history/entry.ts";
+import type { Made } from "../../core/run/run.ts";
+import type { SignalRequest } from "../../core/service/service.ts";
+import { checkOwnId, checkSameRun, isSameStart, refuseKey } from "../../core/lifecycle/start.ts";
 import type { Run } from "../../engine/run.ts";
 import type { Alias } from "../start/alias.ts";
 import { creationOf, fittedSignal, forkOf } from "./creation.ts";

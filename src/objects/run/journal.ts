@@ -4,9 +4,9 @@
  * Invariant 1: the listener is notified of commits after they are recorded, in order; its errors have no effect.
  * Invariant 2: a memory that was given up writes nothing, because the journal may be another run's by now.
  */
-import type { Entry } from "../../core/entry.ts";
-import type { Journal } from "../../core/journal.ts";
-import type { Usage } from "../../core/usage.ts";
+import type { Entry } from "../../core/history/entry.ts";
+import type { Journal } from "../../core/history/journal.ts";
+import type { Usage } from "../../core/run/usage.ts";
 
 /** Called for every commit. */
 export type Observer = {

@@ -5,8 +5,8 @@
  * Invariant 1: at any time there is one run in memory for the journal. A run that could not be written is given up, and the
  * next one is made from the storage.
  */
-import type { Vault } from "../../core/cipher.ts";
-import type { Entry, EntryOf } from "../../core/entry.ts";
+import type { Vault } from "../../core/cipher/cipher.ts";
+import type { Entry, EntryOf } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
 import type { Find } from "../../engine/drive.ts";
 import { Run } from "../../engine/run.ts";
@@ -24,7 +24,7 @@ import { Log } from "../deployment/logline.ts";
 import { Meter } from "../meter.ts";
 import { ObservedJournal } from "./journal.ts";
 import { createWorld } from "./world.ts";
-import { bornAt } from "../../core/origin.ts";
+import { bornAt } from "../../core/run/origin.ts";
 
 type Opened = {
   readonly run: Run;

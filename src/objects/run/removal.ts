@@ -5,11 +5,11 @@
  * Invariant 1: a removal that failed can be repeated as a whole: until then the run exists, and is listed.
  * Invariant 2: during a removal nothing is accepted that would be deleted with the run: `underWay` is checked before.
  */
-import type { EntryOf } from "../../core/entry.ts";
+import type { EntryOf } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
-import { objectName } from "../../core/key.ts";
-import { bornAt } from "../../core/origin.ts";
-import type { RunAction } from "../../core/service.ts";
+import { objectName } from "../../core/run/key.ts";
+import { bornAt } from "../../core/run/origin.ts";
+import type { RunAction } from "../../core/service/service.ts";
 import { directoryOf, laneObject, runObject } from "../address.ts";
 import type { Alarm } from "../alarm.ts";
 import { remainsOf, unlist } from "./damage.ts";

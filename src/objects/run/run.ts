@@ -5,18 +5,18 @@
  */
 import type { DurableObject } from "cloudflare:workers";
 import type { RequestMetadata } from "../../core/author.ts";
-import type { DebouncedStart } from "../../core/debounce.ts";
-import { isEnd } from "../../core/end.ts";
-import type { Entry } from "../../core/entry.ts";
+import type { DebouncedStart } from "../../core/lane/debounce.ts";
+import { isEnd } from "../../core/history/end.ts";
+import type { Entry } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
-import { planFork } from "../../core/fork.ts";
-import type { ForkCut } from "../../core/fork.ts";
-import { isKeyName } from "../../core/key.ts";
-import { noticeOf } from "../../core/notice.ts";
-import type { Order, OrderId } from "../../core/order.ts";
-import type { StepRef } from "../../core/restart.ts";
-import type { HistoryPage, Made } from "../../core/run.ts";
-import type { HookAnswer, HookRequest } from "../../core/hooks.ts";
+import { planFork } from "../../core/lifecycle/fork.ts";
+import type { ForkCut } from "../../core/lifecycle/fork.ts";
+import { isKeyName } from "../../core/run/key.ts";
+import { noticeOf } from "../../core/notice/notice.ts";
+import type { Order, OrderId } from "../../core/courier/order.ts";
+import type { StepRef } from "../../core/lifecycle/restart.ts";
+import type { HistoryPage, Made } from "../../core/run/run.ts";
+import type { HookAnswer, HookRequest } from "../../core/service/hooks.ts";
 import type {
   ForkPreview,
   ForkRequest,
@@ -25,15 +25,15 @@ import type {
   SignalRequest,
   UpdateAnswer,
   UpdateRequest,
-} from "../../core/service.ts";
-import type { Ticket } from "../../core/ticket.ts";
-import type { Story, Timeline, Window } from "../../core/timeline.ts";
-import type { Stored } from "../../core/value.ts";
-import { receiveAnswer, repeatOrder } from "../../engine/dispatch.ts";
-import type { OrderNews } from "../../engine/dispatch.ts";
-import { checkLife, lookAtHook, receiveHook, revokeHook } from "../../engine/hook.ts";
-import { receiveNews } from "../../engine/news.ts";
-import type { ChildNews } from "../../engine/news.ts";
+} from "../../core/service/service.ts";
+import type { Ticket } from "../../core/lane/ticket.ts";
+import type { Story, Timeline, Window } from "../../core/timeline/timeline.ts";
+import type { Stored } from "../../core/value/value.ts";
+import { receiveAnswer, repeatOrder } from "../../engine/courier/dispatch.ts";
+import type { OrderNews } from "../../engine/courier/dispatch.ts";
+import { checkLife, lookAtHook, receiveHook, revokeHook } from "../../engine/wait/hook.ts";
+import { receiveNews } from "../../engine/child/news.ts";
+import type { ChildNews } from "../../engine/child/news.ts";
 import type { Find } from "../../engine/drive.ts";
 import type { Run } from "../../engine/run.ts";
 import { isCourier } from "../address.ts";

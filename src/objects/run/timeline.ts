@@ -6,11 +6,11 @@
 import { timelineOf } from "../../core/timeline/chart.ts";
 import type { Present } from "../../core/timeline/chart.ts";
 import { HoldfastError } from "../../core/error.ts";
-import type { Journal } from "../../core/journal.ts";
+import type { Journal } from "../../core/history/journal.ts";
 import { storyOf } from "../../core/timeline/story.ts";
-import type { Story, Timeline, Window } from "../../core/timeline.ts";
-import type { Stored } from "../../core/value.ts";
-import { idempotencyKeyOf } from "../../engine/record.ts";
+import type { Story, Timeline, Window } from "../../core/timeline/timeline.ts";
+import type { Stored } from "../../core/value/value.ts";
+import { idempotencyKeyOf } from "../../engine/attempt/record.ts";
 import type { Run } from "../../engine/run.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";

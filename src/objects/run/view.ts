@@ -1,11 +1,11 @@
 /**
  * Owns: reading a run in its object: at its end, with its places in lanes, and following it.
- * Does not own: snapshots (core/snapshot), the sockets of followers (followers), driving the run (host).
+ * Does not own: snapshots (core/run/snapshot), the sockets of followers (followers), driving the run (host).
  * Invariant 1: reading does not change the run, but may advance it if it is due.
  */
-import { bornAt } from "../../core/origin.ts";
-import type { RunSnapshot } from "../../core/run.ts";
-import { Bell } from "../../engine/bell.ts";
+import { bornAt } from "../../core/run/origin.ts";
+import type { RunSnapshot } from "../../core/run/run.ts";
+import { Bell } from "../../engine/turn/bell.ts";
 import { watchdogMs } from "../alarm.ts";
 import type { Memory } from "./memory.ts";
 import type { LaneRequests } from "../lane/requests.ts";

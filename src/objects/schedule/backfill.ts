@@ -1,6 +1,6 @@
 /**
  * Owns: the open backfills, and starting their runs, slot by slot.
- * Does not own: which slots there are (core/backfill), the alarm (scheduler).
+ * Does not own: which slots there are (core/schedule/backfill), the alarm (scheduler).
  *
  * Invariants
  * 1. A slot is recorded as taken, with its pending start, before the start is made. The pending start is deleted only when the
@@ -9,13 +9,13 @@
  * 3. While work goes on, an alarm is due within about a second, so that it continues after a death of the process.
  */
 import { authorOf } from "../../core/author.ts";
-import * as backfill from "../../core/backfill.ts";
-import type { Backfill } from "../../core/backfill.ts";
+import * as backfill from "../../core/schedule/backfill.ts";
+import type { Backfill } from "../../core/schedule/backfill.ts";
 import { HoldfastError } from "../../core/error.ts";
-import * as firing from "../../core/firing.ts";
-import type { Starting } from "../../core/firing.ts";
+import * as firing from "../../core/schedule/firing.ts";
+import type { Starting } from "../../core/schedule/firing.ts";
 import { defined } from "../../core/record.ts";
-import { undefinedValue } from "../../core/value.ts";
+import { undefinedValue } from "../../core/value/value.ts";
 import type { Kept, ScheduleStore } from "../../store/schedules.ts";
 import { attempt, callLimitMs } from "./firing.ts";
 import type { SchedulerApp } from "./firing.ts";

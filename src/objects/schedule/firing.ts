@@ -3,10 +3,10 @@
  * Does not own: which firings there are, and the effect of an attempt (firings, backfill).
  */
 import { HoldfastError } from "../../core/error.ts";
-import type { ScheduleFiring } from "../../core/origin.ts";
-import type { RunSnapshot } from "../../core/run.ts";
-import type { Rule } from "../../core/schedule.ts";
-import type { StartRequest } from "../../core/service.ts";
+import type { ScheduleFiring } from "../../core/run/origin.ts";
+import type { RunSnapshot } from "../../core/run/run.ts";
+import type { Rule } from "../../core/schedule/schedule.ts";
+import type { StartRequest } from "../../core/service/service.ts";
 import { isTransient } from "../run/damage.ts";
 import { describe, within } from "../patience.ts";
 

@@ -1,6 +1,6 @@
 /**
  * Owns: the firings of schedules: deciding one, recording it and starting its run, in this order.
- * Does not own: the schedules (roster), the clock and the alarm (scheduler), the decision (core/firing), past slots
+ * Does not own: the schedules (roster), the clock and the alarm (scheduler), the decision (core/schedule/firing), past slots
  * (backfill), starting a run (`SchedulerApp`).
  *
  * Invariants
@@ -12,11 +12,11 @@
  *    waiting for.
  */
 import { hasCode } from "../../core/error.ts";
-import * as firing from "../../core/firing.ts";
-import type { ScheduleState, Starting } from "../../core/firing.ts";
-import { firingAuthor, firingStartAt } from "../../core/schedule.ts";
-import type { Rule } from "../../core/schedule.ts";
-import { undefinedValue } from "../../core/value.ts";
+import * as firing from "../../core/schedule/firing.ts";
+import type { ScheduleState, Starting } from "../../core/schedule/firing.ts";
+import { firingAuthor, firingStartAt } from "../../core/schedule/schedule.ts";
+import type { Rule } from "../../core/schedule/schedule.ts";
+import { undefinedValue } from "../../core/value/value.ts";
 import { attempt, callLimitMs } from "./firing.ts";
 import type { SchedulerApp } from "./firing.ts";
 import { describe, within } from "../patience.ts";

@@ -1,6 +1,6 @@
 /**
  * Owns: the schedules, those in the code and those created by requests, with their state, in memory and in storage.
- * Does not own: decisions about them (core/firing), when they are checked (scheduler).
+ * Does not own: decisions about them (core/schedule/firing), when they are checked (scheduler).
  *
  * Invariants
  * 1. A change reads, decides and writes in one turn, with the present rule, which may have been changed or removed while the
@@ -10,16 +10,16 @@
  *    until they can be read, or it is removed.
  */
 import type { RequestMetadata } from "../../core/author.ts";
-import type { Backfill } from "../../core/backfill.ts";
-import { describeBackfill } from "../../core/backfill.ts";
+import type { Backfill } from "../../core/schedule/backfill.ts";
+import { describeBackfill } from "../../core/schedule/backfill.ts";
 import { HoldfastError, messageOf } from "../../core/error.ts";
-import * as firing from "../../core/firing.ts";
-import type { ScheduleState } from "../../core/firing.ts";
-import type { Plan } from "../../core/plan.ts";
-import { nextSlots } from "../../core/schedule.ts";
-import type { Rule } from "../../core/schedule.ts";
-import type { ScheduleError, ScheduleInfo } from "../../core/schedules.ts";
-import { undefinedValue } from "../../core/value.ts";
+import * as firing from "../../core/schedule/firing.ts";
+import type { ScheduleState } from "../../core/schedule/firing.ts";
+import type { Plan } from "../../core/schedule/plan.ts";
+import { nextSlots } from "../../core/schedule/schedule.ts";
+import type { Rule } from "../../core/schedule/schedule.ts";
+import type { ScheduleError, ScheduleInfo } from "../../core/service/schedules.ts";
+import { undefinedValue } from "../../core/value/value.ts";
 import type { Kept, ScheduleStore } from "../../store/schedules.ts";
 
 type Change = (rule: Rule, state: ScheduleState, now: number) => ScheduleState;

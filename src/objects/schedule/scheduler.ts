@@ -1,7 +1,7 @@
 /**
  * Owns: the clock of the schedules and their single alarm.
  * Does not own: the schedules (roster), requests about them (planner), firings (firings), backfills (backfill), cron
- * arithmetic (core/cron).
+ * arithmetic (core/schedule/cron).
  *
  * Invariants
  * 1. No schedule waits for another one, and the alarm does not wait for a start that hangs.
@@ -9,8 +9,8 @@
  */
 import type { RequestMetadata } from "../../core/author.ts";
 import { DurableObject } from "cloudflare:workers";
-import type { ScheduleFiring } from "../../core/origin.ts";
-import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../../core/schedules.ts";
+import type { ScheduleFiring } from "../../core/run/origin.ts";
+import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../../core/service/schedules.ts";
 import type { Resealed } from "../../store/reseal.ts";
 import { ScheduleStore } from "../../store/schedules.ts";
 import { Alarm, setAlarm } from "../alarm.ts";

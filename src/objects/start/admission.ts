@@ -1,7 +1,7 @@
 /**
  * Owns: the limits that a start has to pass before its run is created: the rate limit, the debounce and the singleton of its
  * workflow, in this order; and finding the run for a repeated start.
- * Does not own: the limits themselves (core/flow), the holders of keys (the lane objects), the run, the limits for a retry of
+ * Does not own: the limits themselves (core/lane/flow), the holders of keys (the lane objects), the run, the limits for a retry of
  * an ended run (reclaim).
  *
  * Invariants
@@ -12,17 +12,17 @@
  *    same run, which knows whether it got it.
  */
 import { authorOf } from "../../core/author.ts";
-import { startingMs } from "../../core/claim.ts";
-import { beginAt } from "../../core/debounce.ts";
-import type { DebouncedStart } from "../../core/debounce.ts";
+import { startingMs } from "../../core/lane/claim.ts";
+import { beginAt } from "../../core/lane/debounce.ts";
+import type { DebouncedStart } from "../../core/lane/debounce.ts";
 import { describeMs } from "../../core/duration.ts";
 import { HoldfastError } from "../../core/error.ts";
-import type { Gates } from "../../core/flow.ts";
-import { objectName } from "../../core/key.ts";
+import type { Gates } from "../../core/lane/flow.ts";
+import { objectName } from "../../core/run/key.ts";
 import { defined, sortedEntries } from "../../core/record.ts";
-import { isEnded } from "../../core/run.ts";
-import type { Made } from "../../core/run.ts";
-import type { Claimed } from "../../core/ticket.ts";
+import { isEnded } from "../../core/run/run.ts";
+import type { Made } from "../../core/run/run.ts";
+import type { Claimed } from "../../core/lane/ticket.ts";
 import { laneObject, runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import { digestOf } from "../deployment/digest.ts";

@@ -5,8 +5,8 @@
  */
 import { HoldfastError } from "../../core/error.ts";
 import { defined } from "../../core/record.ts";
-import type { RunAction } from "../../core/service.ts";
-import { refuseKey } from "../../core/start.ts";
+import type { RunAction } from "../../core/service/service.ts";
+import { refuseKey } from "../../core/lifecycle/start.ts";
 import { runObject } from "../address.ts";
 import { housekeepingAt } from "../alarm.ts";
 import { digestOf } from "../deployment/digest.ts";

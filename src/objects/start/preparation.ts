@@ -1,22 +1,22 @@
 /**
  * Owns: preparing a start with the code of its workflow: validating input and signal, labels, subscribers, limits; and what
  * distinguishes the start from another one with the same key.
- * Does not own: starting the run (service), comparing two starts (core/start).
+ * Does not own: starting the run (service), comparing two starts (core/lifecycle/start).
  */
 import { authorOf } from "../../core/author.ts";
-import type { Definition } from "../../core/definition.ts";
-import { limitsOf } from "../../core/flow.ts";
-import type { Gates } from "../../core/flow.ts";
-import { labelsOf } from "../../core/label.ts";
+import type { Definition } from "../../core/definition/definition.ts";
+import { limitsOf } from "../../core/lane/flow.ts";
+import type { Gates } from "../../core/lane/flow.ts";
+import { labelsOf } from "../../core/definition/label.ts";
 import { checkName } from "../../core/name.ts";
-import type { ParentRun, Reply, ScheduleFiring } from "../../core/origin.ts";
-import { checkSignal, fitPayload } from "../../core/payload.ts";
+import type { ParentRun, Reply, ScheduleFiring } from "../../core/run/origin.ts";
+import { checkSignal, fitPayload } from "../../core/definition/payload.ts";
 import { defined } from "../../core/record.ts";
-import { validate } from "../../core/schema.ts";
-import type { SignalRequest, StartRequest, Started } from "../../core/service.ts";
-import { wordingOf } from "../../core/start.ts";
-import { decode, encode } from "../../core/value.ts";
-import type { Stored } from "../../core/value.ts";
+import { validate } from "../../core/definition/schema.ts";
+import type { SignalRequest, StartRequest, Started } from "../../core/service/service.ts";
+import { wordingOf } from "../../core/lifecycle/start.ts";
+import { decode, encode } from "../../core/value/value.ts";
+import type { Stored } from "../../core/value/value.ts";
 import { digestOf } from "../deployment/digest.ts";
 import { subscribersOf } from "../builtin/subscribers.ts";
 import type { Branch, CheckedStart } from "../rpc/start.ts";

@@ -2,10 +2,10 @@
  * Owns: the limits that an ended run has to pass to be reopened.
  * Does not own: those of a start (admission), the holders of keys (the lane objects).
  */
-import type { EntryOf } from "../../core/entry.ts";
+import type { EntryOf } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
-import { objectName } from "../../core/key.ts";
-import { kindOf } from "../../core/ticket.ts";
+import { objectName } from "../../core/run/key.ts";
+import { kindOf } from "../../core/lane/ticket.ts";
 import { laneObject } from "../address.ts";
 
 /**

@@ -1,7 +1,7 @@
 /**
  * Owns: importing a run from the text that another deployment exported: reading it, having it validated, and the entries that
  * are recorded.
- * Does not own: validating entries (core/inspection), what is changed for this deployment (core/transfer), writing (memory).
+ * Does not own: validating entries (core/transfer/inspection), what is changed for this deployment (core/transfer), writing (memory).
  *
  * Invariants
  * 1. Everything is validated before anything is written; a refused run leaves nothing behind.
@@ -9,20 +9,20 @@
  */
 import { authorOf } from "../../core/author.ts";
 import { toHex } from "../../core/bytes.ts";
-import { Inspection, unseal } from "../../core/inspection.ts";
-import type { Open } from "../../core/inspection.ts";
-import type { Definition } from "../../core/definition.ts";
+import { Inspection, unseal } from "../../core/transfer/inspection.ts";
+import type { Open } from "../../core/transfer/inspection.ts";
+import type { Definition } from "../../core/definition/definition.ts";
 import { describeMs } from "../../core/duration.ts";
-import type { Entry, EntryOf, Fact } from "../../core/entry.ts";
+import type { Entry, EntryOf, Fact } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
-import { limitsOf } from "../../core/flow.ts";
-import { readManifest, readObject, readTrailer, refuseLine } from "../../core/manifest.ts";
-import type { Manifest, Trailer } from "../../core/manifest.ts";
-import { arriving } from "../../core/transfer.ts";
-import type { Placement } from "../../core/transfer.ts";
+import { limitsOf } from "../../core/lane/flow.ts";
+import { readManifest, readObject, readTrailer, refuseLine } from "../../core/transfer/manifest.ts";
+import type { Manifest, Trailer } from "../../core/transfer/manifest.ts";
+import { arriving } from "../../core/transfer/transfer.ts";
+import type { Placement } from "../../core/transfer/transfer.ts";
 import { group } from "../../core/size.ts";
-import { openCalls } from "../../core/state.ts";
-import type { RunState } from "../../core/state.ts";
+import { openCalls } from "../../core/state/state.ts";
+import type { RunState } from "../../core/state/state.ts";
 import { retentionOf } from "../../engine/drive.ts";
 import type { Find } from "../../engine/drive.ts";
 import { transferVault } from "../deployment/keys.ts";

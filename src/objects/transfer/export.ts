@@ -3,11 +3,11 @@
  * Does not own: the text as a whole (transfer), what is left out (core/transfer).
  * Invariant 1: results of sensitive steps leave the object encrypted, or not at all.
  */
-import type { EntryOf } from "../../core/entry.ts";
+import type { EntryOf } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
-import type { Journal } from "../../core/journal.ts";
-import { manifestOf } from "../../core/manifest.ts";
-import { toExport, isSecret, refuseExport } from "../../core/transfer.ts";
+import type { Journal } from "../../core/history/journal.ts";
+import { manifestOf } from "../../core/transfer/manifest.ts";
+import { toExport, isSecret, refuseExport } from "../../core/transfer/transfer.ts";
 import type { Run } from "../../engine/run.ts";
 import { placeOf } from "./arrival.ts";
 import { transferVault } from "../deployment/keys.ts";

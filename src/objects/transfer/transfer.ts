@@ -1,16 +1,16 @@
 /**
  * Owns: the Worker's part in transferring runs between deployments as text: exporting a text page by page, and passing an
  * imported one to the object of its run.
- * Does not own: the format (core/manifest), what is transferred (core/transfer), the import (arrival).
+ * Does not own: the format (core/transfer/manifest), what is transferred (core/transfer), the import (arrival).
  * Invariant 1: the Worker never has a whole text in memory.
  */
 import { authorOf } from "../../core/author.ts";
 import { joinBytes, readUtf8, toHex } from "../../core/bytes.ts";
-import { objectName } from "../../core/key.ts";
-import { readManifest, refuseLine } from "../../core/manifest.ts";
+import { objectName } from "../../core/run/key.ts";
+import { readManifest, refuseLine } from "../../core/transfer/manifest.ts";
 import { checkRunId } from "../../core/name.ts";
-import type { Made } from "../../core/run.ts";
-import type { ImportRequest } from "../../core/service.ts";
+import type { Made } from "../../core/run/run.ts";
+import type { ImportRequest } from "../../core/service/service.ts";
 import { runObject, shardCount } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import { nameOfKey } from "../deployment/digest.ts";

@@ -1,10 +1,10 @@
 /**
  * Owns: webhooks for the web layer: those of runs, by their addresses, and those that start runs.
- * Does not own: the effect of a call on a run (engine/hook), starting runs (trigger), the addresses (token).
+ * Does not own: the effect of a call on a run (engine/wait/hook), starting runs (trigger), the addresses (token).
  */
 import { HoldfastError } from "../../core/error.ts";
 import { checkRunId } from "../../core/name.ts";
-import type { Hooks } from "../../core/hooks.ts";
+import type { Hooks } from "../../core/service/hooks.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import type { StartRun } from "../start/preparation.ts";

@@ -6,16 +6,16 @@
  * start.
  */
 import { HoldfastError } from "../../core/error.ts";
-import type { TriggerAnswer, TriggerRequest } from "../../core/hooks.ts";
-import { objectName } from "../../core/key.ts";
+import type { TriggerAnswer, TriggerRequest } from "../../core/service/hooks.ts";
+import { objectName } from "../../core/run/key.ts";
 import { defined } from "../../core/record.ts";
 import type { StartRun } from "../start/preparation.ts";
-import { encode } from "../../core/value.ts";
-import type { Stored } from "../../core/value.ts";
-import { isVerifier } from "../../core/webhook.ts";
-import type { Delivery } from "../../core/webhook.ts";
-import { answerOf, judged, readDelivery, refusalOf, undecided, verifyDelivery } from "../../engine/delivery.ts";
-import type { Limit } from "../../engine/delivery.ts";
+import { encode } from "../../core/value/value.ts";
+import type { Stored } from "../../core/value/value.ts";
+import { isVerifier } from "../../core/webhook/webhook.ts";
+import type { Delivery } from "../../core/webhook/webhook.ts";
+import { answerOf, judged, readDelivery, refusalOf, undecided, verifyDelivery } from "../../engine/wait/delivery.ts";
+import type { Limit } from "../../engine/wait/delivery.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import { digestOf, nameOfKey } from "../deployment/digest.ts";

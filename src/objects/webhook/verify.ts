@@ -1,6 +1,6 @@
 /**
  * Owns: `verify`: verifying calls of known senders, each by the sender's own rules.
- * Does not own: the effect of the result (engine/delivery), parsing headers (core/signature).
+ * Does not own: the effect of the result (engine/wait/delivery), parsing headers (core/webhook/signature).
  * Invariant 1: signatures are computed over the received bytes, and compared in constant time.
  * Invariant 2: the time is that of the call, an argument: no clock is read.
  * Long because it has every known sender.
@@ -10,9 +10,9 @@ import { isSameBytes, joinBytes, readUtf8 } from "../../core/bytes.ts";
 import { toMs } from "../../core/duration.ts";
 import type { Duration } from "../../core/duration.ts";
 import { HoldfastError } from "../../core/error.ts";
-import { readPairs, readSignature, readTimestamp, staleness } from "../../core/signature.ts";
-import type { Encoding } from "../../core/signature.ts";
-import type { Delivery, Verifier } from "../../core/webhook.ts";
+import { readPairs, readSignature, readTimestamp, staleness } from "../../core/webhook/signature.ts";
+import type { Encoding } from "../../core/webhook/signature.ts";
+import type { Delivery, Verifier } from "../../core/webhook/webhook.ts";
 
 /** One secret, or several while one is being replaced. */
 export type Secret = string | readonly string[];

@@ -2,12 +2,12 @@
  * Owns: `defineWebhook`, which defines an address of the deployment that starts runs; and the list of these.
  * Does not own: handling a call (trigger), verification (verify).
  */
-import type { Definition } from "../../core/definition.ts";
+import type { Definition } from "../../core/definition/definition.ts";
 import { HoldfastError } from "../../core/error.ts";
 import { checkRunId } from "../../core/name.ts";
-import type { TriggerInfo } from "../../core/hooks.ts";
-import { isVerifier } from "../../core/webhook.ts";
-import type { Delivery, Verify, WebhookReply } from "../../core/webhook.ts";
+import type { TriggerInfo } from "../../core/service/hooks.ts";
+import { isVerifier } from "../../core/webhook/webhook.ts";
+import type { Delivery, Verify, WebhookReply } from "../../core/webhook/webhook.ts";
 import type { Catalog } from "../deployment/catalog.ts";
 
 /** A workflow, with the type of its input. */

@@ -1,11 +1,11 @@
 /** Single properties of a lane, by name. */
 import { describe, expect, test } from "vitest";
-import { decideClaim, startingMs, stillHolds } from "../../../src/core/claim.ts";
-import { Lane } from "../../../src/core/lane.ts";
-import { PriorityQueue } from "../../../src/core/queue.ts";
-import { noTerms } from "../../../src/core/slot.ts";
-import type { Slot } from "../../../src/core/slot.ts";
-import type { Ticket } from "../../../src/core/ticket.ts";
+import { decideClaim, startingMs, stillHolds } from "../../../src/core/lane/claim.ts";
+import { Lane } from "../../../src/core/lane/lane.ts";
+import { PriorityQueue } from "../../../src/core/lane/queue.ts";
+import { noTerms } from "../../../src/core/lane/slot.ts";
+import type { Slot } from "../../../src/core/lane/slot.ts";
+import type { Ticket } from "../../../src/core/lane/ticket.ts";
 import { cpuMs } from "../usage.ts";
 
 const minuteMs = 60_000;

@@ -1,10 +1,10 @@
 /** Lanes against a plain reference: thousands of random histories, with memories lost in between. */
 import { expect, test } from "vitest";
-import { Lane } from "../../../src/core/lane.ts";
+import { Lane } from "../../../src/core/lane/lane.ts";
 import { createRandom } from "../../../src/core/random.ts";
-import { noTerms, ticketKey } from "../../../src/core/slot.ts";
-import type { LaneBook, Slot, Terms } from "../../../src/core/slot.ts";
-import type { Ticket } from "../../../src/core/ticket.ts";
+import { noTerms, ticketKey } from "../../../src/core/lane/slot.ts";
+import type { LaneBook, Slot, Terms } from "../../../src/core/lane/slot.ts";
+import type { Ticket } from "../../../src/core/lane/ticket.ts";
 import { Reference } from "./reference.ts";
 
 const histories = Number(process.env["LANE_HISTORIES"] ?? 250);

@@ -1,10 +1,10 @@
 /** What lanes are called, which the code names, and the pages they are listed in. */
 import { describe, expect, test } from "vitest";
-import type { Definition, Flow } from "../../../src/core/definition.ts";
+import type { Definition, Flow } from "../../../src/core/definition/definition.ts";
 import { HoldfastError } from "../../../src/core/error.ts";
-import { collectLimits } from "../../../src/core/limit.ts";
-import { compareNames, fromNameCursor, toNameCursor } from "../../../src/core/page.ts";
-import { baseOf, checkLane, checkLaneName, kindOf, laneKinds, laneOf } from "../../../src/core/ticket.ts";
+import { collectLimits } from "../../../src/core/lane/limit.ts";
+import { compareNames, fromNameCursor, toNameCursor } from "../../../src/core/listing/page.ts";
+import { baseOf, checkLane, checkLaneName, kindOf, laneKinds, laneOf } from "../../../src/core/lane/ticket.ts";
 
 function codeOf(act: () => unknown): string {
   try {

@@ -2,7 +2,7 @@
  * A lane as plainly as it can be said: one list, sorted and counted anew at every question. What it
  * grants, and to whom it would speak, is what the model must grant and say.
  */
-import type { Entrance, Place, Ticket } from "../../../src/core/ticket.ts";
+import type { Entrance, Place, Ticket } from "../../../src/core/lane/ticket.ts";
 
 type Held = {
   readonly ticket: Ticket;

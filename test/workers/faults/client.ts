@@ -2,12 +2,12 @@
  * Whoever uses Holdfast while faults go on: makes each call until it is answered, and looks at a run from beside it,
  * by what it told the directory, so that nobody but itself keeps it going.
  */
-import type { Entry } from "../../../src/core/entry.ts";
+import type { Entry } from "../../../src/core/history/entry.ts";
 import { HoldfastError } from "../../../src/core/error.ts";
-import { isEnded } from "../../../src/core/run.ts";
-import type { RunSnapshot, RunSummary } from "../../../src/core/run.ts";
-import type { BulkRequest, RunAction, StartRequest } from "../../../src/core/service.ts";
-import { decode, encode } from "../../../src/core/value.ts";
+import { isEnded } from "../../../src/core/run/run.ts";
+import type { RunSnapshot, RunSummary } from "../../../src/core/run/run.ts";
+import type { BulkRequest, RunAction, StartRequest } from "../../../src/core/service/service.ts";
+import { decode, encode } from "../../../src/core/value/value.ts";
 import { directoryOf } from "../../../src/objects/address.ts";
 import { Catalog } from "../../../src/objects/deployment/catalog.ts";
 import { createService } from "../../../src/objects/service.ts";

@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
-import { encode } from "../../../src/core/value.ts";
+import { encode } from "../../../src/core/value/value.ts";
 import { deeds } from "../flows/faults.ts";
 import { hush, newKey } from "./campaign.ts";
 import { ended, history, listed, output, pause, read, service, signal, start, until, waiting } from "./client.ts";

@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect } from "vitest";
-import { isEnded } from "../../../src/core/run.ts";
+import { isEnded } from "../../../src/core/run/run.ts";
 import { wrongs } from "../flows/faults.ts";
 import { history, listed, read, until } from "./client.ts";
 

@@ -4,7 +4,7 @@
  */
 import { expect, inject } from "vitest";
 import { HoldfastError } from "../../../src/core/error.ts";
-import { encode } from "../../../src/core/value.ts";
+import { encode } from "../../../src/core/value/value.ts";
 import type { ReceivedRequest } from "../httpserver.ts";
 import { deeds, repair } from "../flows/faults.ts";
 import { act, bulk, ended, history, listed, output, pause, persist, read } from "./client.ts";

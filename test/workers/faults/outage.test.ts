@@ -21,7 +21,7 @@ import {
 import { lay } from "./injector.ts";
 import type { Event } from "./injector.ts";
 import { checkRuns } from "./invariant.ts";
-import { encode } from "../../../src/core/value.ts";
+import { encode } from "../../../src/core/value/value.ts";
 
 hush();
 

@@ -1,5 +1,5 @@
 /** Values for a fuzzer: such as a schema asks for, such as miss it by little, and such as nobody should send. */
-import { toJson } from "../../../src/core/json.ts";
+import { toJson } from "../../../src/core/value/json.ts";
 import type { Schema } from "../../../src/http/openapi/schema.ts";
 import { randomValue } from "../../core/sample.ts";
 import type { Pick } from "../../core/sample.ts";

@@ -1,7 +1,7 @@
 /**
  * Owns: reading a JSON value from a field that form.tsx drew, and filling a field with a value. `undefined` means no value.
  */
-import type { Json } from "../../../core/field.ts";
+import type { Json } from "../../../core/form/field.ts";
 import { FieldError } from "./action.ts";
 import { showError } from "./error.ts";
 import { bodyOf, choiceOf, controlOf, entriesOf, fieldIn, fieldsIn, hasBody, nameOf } from "./row.ts";

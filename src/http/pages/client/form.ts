@@ -2,7 +2,7 @@
  * Owns: forms for JSON values that form.tsx drew: their buttons, the switch between form and JSON, and showing errors of
  * the server at their fields. client/field.ts reads and fills the fields.
  */
-import type { Json } from "../../../core/field.ts";
+import type { Json } from "../../../core/form/field.ts";
 import { addReader, FieldError } from "./action.ts";
 import { addRow, applyGiven, chooseVariant, difference, fillField, prepareField, readField } from "./field.ts";
 import { clearError, findField, showError } from "./error.ts";

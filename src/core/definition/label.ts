@@ -1,0 +1,59 @@
+/** Labels of a run: those that its definition makes from the input, overridden by those given at its start. */
+import type { Definition } from "./definition.ts";
+import type { EntryOf } from "../history/entry.ts";
+import { HoldfastError, hasCode, messageOf } from "../error.ts";
+import { isRecord } from "../record.ts";
+import { isLonger } from "../size.ts";
+import { decode } from "../value/value.ts";
+import type { Stored } from "../value/value.ts";
+
+export type Labels = Readonly<Record<string, string>>;
+type Labelled = Pick<Definition, "name" | "labels">;
+
+/**
+ * The labels of a run with this input.
+ * @throws HoldfastError label_invalid, also where the workflow's own function throws on the input
+ */
+export function labelsOf({ name, labels }: Labelled, input: Stored, given: Labels = {}): Labels {
+  try {
+    const made: unknown = labels?.(decode(input) as never) ?? {};
+    // An array or a promise could be spread as well, and would silently give wrong labels or none.
+    if (!isRecord(made) || made instanceof Promise)
+      throw new TypeError("what the function returned is no object of texts");
+    return checkLabels({ ...(made as Labels), ...given });
+  } catch (cause) {
+    if (hasCode(cause, "label_invalid")) throw cause;
+    const message = `the labels of ${name} cannot be made from this input: ${messageOf(cause)}`;
+    throw new HoldfastError("label_invalid", message, { cause });
+  }
+}
+
+/** The labels that were given at the start. @param make the `labels` function of the run's own version */
+export function givenLabels(
+  { labels, input, sent = input }: Pick<EntryOf<"run.created">, "labels" | "input" | "sent">,
+  make: Definition["labels"],
+): Labels {
+  const [made, first] = [madeLabels(make, input), madeLabels(make, sent)];
+  const isGiven = ([label, value]: [string, string]): boolean => made[label] !== value && first[label] !== value;
+  return Object.fromEntries(Object.entries(labels).filter(isGiven));
+}
+
+/** No labels where the function throws on the input. */
+function madeLabels(make: Definition["labels"], input: Stored): Labels {
+  try {
+    return make?.(decode(input) as never) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function checkLabels(labels: Labels): Labels {
+  for (const [label, value] of Object.entries(labels)) {
+    if (typeof value === "string" && label !== "" && !isLonger(label, 256) && !isLonger(value, 1024)) continue;
+    throw new HoldfastError(
+      "label_invalid",
+      `label ${JSON.stringify(label)} must be text of at most 1024 characters, under a key of 1 to 256`,
+    );
+  }
+  return labels;
+}

@@ -1,0 +1,348 @@
+/**
+ * The authoring API: the types of `step`, which `src/engine` implements.
+ * Long because it documents each call of `step` in one place.
+ */
+import type { Author } from "../author.ts";
+import type { Duration, Instant } from "../duration.ts";
+import type { LogLevel } from "../history/entry.ts";
+import type { ChildPolicy, ParentRun, ScheduleFiring } from "../run/origin.ts";
+import type { Retry } from "./retry.ts";
+import type { Schema } from "./schema.ts";
+import type { Webhook, WebhookOptions } from "../webhook/webhook.ts";
+
+export type AttemptContext = {
+  /** 1 for the first attempt. */
+  readonly attempt: number;
+  /** In printable ASCII, the same for all attempts of this step of this run; another one if it runs again after its undo. */
+  readonly idempotencyKey: string;
+  /** Aborts when the attempt times out and when the run ends. */
+  readonly signal: AbortSignal;
+  /**
+   * The W3C `traceparent` of this attempt. Requests that carry it are shown as parts of the run's trace. Each attempt has its
+   * own; an attempt that is repeated after a death of the process has the same.
+   */
+  readonly traceparent: string;
+};
+
+export type RunOptions<Result = never> = {
+  /** Merged over the workflow's policy. */
+  readonly retry?: Retry;
+  /** The limit for one attempt; 10 minutes unless set. */
+  readonly timeout?: Duration;
+  /**
+   * Undoes the completed step when the run fails, times out, bails out or is cancelled. It runs as a durable step of its own,
+   * with this step's retries. Steps are undone in reverse order of completion.
+   */
+  readonly undo?: (result: Result, context: AttemptContext) => unknown;
+  /** Retries and timeout of `undo`, if not those of the step: merged over the workflow's policy; 10 minutes unless set. */
+  readonly undoPolicy?: { readonly retry?: Retry; readonly timeout?: Duration };
+  /** "pause": after its last attempt the step does not fail, but pauses the run; a retry of the run grants all attempts again. */
+  readonly onExhausted?: "fail" | "pause";
+  /** An attempt that a death of the process interrupted is not repeated: the step fails with step_interrupted. */
+  readonly atMostOnce?: boolean;
+  /** The result is shown neither by the API nor in logs. */
+  readonly sensitive?: boolean;
+};
+
+export type MapContext = AttemptContext & {
+  /** The index of the item, from 0. */
+  readonly index: number;
+};
+
+export type MapOptions<Item = never, Result = never> = Omit<RunOptions, "undo"> &
+  FanOptions & {
+    /** Like `undo` of `run`, with the item. */
+    readonly undo?: (result: Result, context: MapContext & { readonly item: Item }) => unknown;
+  };
+
+/** A request for {@link Step.fetch}, as plain data, because another object sends it. */
+export type FetchRequest = {
+  readonly url: string | URL;
+  /** GET unless set. */
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>> | Headers;
+  /** Text and bytes are sent as they are, URLSearchParams as a form, anything else as JSON. */
+  readonly body?: unknown;
+};
+
+export type FetchOptions<Body = unknown> = Omit<RunOptions<FetchAnswer<Body>>, "atMostOnce"> & {
+  /** Statuses, besides 200 to 299, whose response is a result and not a failure. */
+  readonly acceptStatus?: readonly number[];
+};
+
+export type FetchAnswer<Body = unknown> = {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Record<string, string>;
+  /** Parsed JSON, a form's fields, text, bytes, or null when there was no body. */
+  readonly body: Body;
+};
+
+/** Options of `map` with a workflow, where each item is a child run. */
+export type MapRunsOptions = Omit<InvokeOptions, "id"> & FanOptions;
+
+type FanOptions = {
+  /** How many items run at once; 10 unless set. */
+  readonly concurrency?: number;
+  /** How many items may fail for good before the map fails; a number below 1 is a share of the items. 0 unless set. */
+  readonly tolerate?: number;
+  /** Resolves with results like those of `Promise.allSettled`. */
+  readonly settled?: boolean;
+};
+
+/** A workflow that a run can start: its definition, or its name. */
+export type Invocable<Input = never, Output = unknown> =
+  | string
+  | {
+      readonly name: string;
+      /** Only its types are used. */
+      start(input: Input, ...rest: never[]): Promise<{ result(): Promise<Output> }>;
+    };
+
+export type StartChildOptions = {
+  /** Derived from the ids of this run and of the step unless given. */
+  readonly id?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /**
+   * What happens to the child when this run ends first, or stops waiting for it. Unless set, "cancel" for `invoke` and
+   * "abandon" for `start`.
+   */
+  readonly onParentEnd?: ChildPolicy;
+};
+
+export type InvokeOptions = StartChildOptions & {
+  /** Counts from the call. When it is over, the call rejects with child_failed. */
+  readonly timeout?: Duration;
+};
+
+/** The input is optional if its type allows undefined. */
+type Given<Input, Options> = undefined extends Input
+  ? [input?: Input, options?: Options]
+  : [input: Input, options?: Options];
+
+/** The result of `race`. */
+export type Raced<Branches extends Readonly<Record<string, () => unknown>>> = {
+  readonly [Key in keyof Branches & string]: { readonly key: Key; readonly value: Awaited<ReturnType<Branches[Key]>> };
+}[keyof Branches & string];
+
+export type RunInfo = {
+  readonly id: string;
+  readonly workflow: string;
+  readonly version: string;
+  /** Epoch ms: when the run was accepted, and when this life of it began. */
+  readonly createdAt: number;
+  readonly startedAt: number;
+  readonly parent: ParentRun | null;
+  readonly schedule: ScheduleFiring | null;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Who started the run. If they gave the name `by` themselves, `role` is the role of their token. */
+  readonly author: Author;
+  /** How often the run was continued as new before. */
+  readonly continued: number;
+};
+
+/** Takes a message and data to record with it, or data (an object, an error) and an optional message. */
+export type LogLine = {
+  (message: string, ...data: readonly unknown[]): void;
+  (data: object, ...more: readonly unknown[]): void;
+};
+
+export type Log = Readonly<Record<LogLevel, LogLine>>;
+
+/** Payload types of a workflow's declared signals, by name. */
+export type SignalTypes = Readonly<Record<string, unknown>>;
+
+export interface Step<Signals extends SignalTypes = Record<never, never>> {
+  /**
+   * Runs a side effect until it succeeds. The result is recorded, and every replay returns it.
+   * @throws an error with the name, message and cause of the last attempt's error, and with `step`, `attempts` and `code`
+   * (step_failed, step_timeout, step_crashed, non_retryable, value_uncloneable, value_too_large, name_invalid,
+   * limit_exceeded)
+   */
+  run<Result>(
+    name: string,
+    fn: (context: AttemptContext) => Result,
+    options?: RunOptions<NoInfer<Awaited<Result>>>,
+  ): Promise<Awaited<Result>>;
+
+  /**
+   * A step that is one HTTP request, sent by another object, so that the run's object need not stay awake for it. Like any
+   * step it runs at least once and is recorded once. It carries an `Idempotency-Key`, its own unless it has one.
+   * 408, 425, 429 and 5xx are retried by policy, with `Retry-After` respected. Other statuses outside 200 to 299 fail the
+   * step at once (code non_retryable, with a cause of code `http_404`), unless `acceptStatus` has them. `timeout` is at most
+   * 14 minutes.
+   * @throws errors as `run` does; options_invalid for a request that cannot be sent
+   */
+  fetch<Body = unknown>(
+    name: string,
+    target: FetchRequest | string | URL,
+    options?: FetchOptions<Body>,
+  ): Promise<FetchAnswer<Body>>;
+
+  /**
+   * Runs one step for each item, called `name`, `name#2` … in order, at most `concurrency` at once. Items that succeeded
+   * never run again. If failures are tolerated, the result of a failed item is undefined. With a workflow instead of a
+   * function, each item is the input of a child run, as of `invoke`.
+   * @throws an error with code map_failed, `step`, and the sparse array `errors`, by index
+   */
+  map<Output = unknown>(
+    name: string,
+    items: readonly unknown[],
+    workflow: string,
+    options?: MapRunsOptions,
+  ): Promise<Output[]>;
+  map<Input, Output>(
+    name: string,
+    items: readonly NoInfer<Input>[],
+    workflow: Invocable<Input, Output>,
+    options: MapRunsOptions & { readonly settled: true },
+  ): Promise<PromiseSettledResult<Output>[]>;
+  map<Input, Output>(
+    name: string,
+    items: readonly NoInfer<Input>[],
+    workflow: Invocable<Input, Output>,
+    options: MapRunsOptions & { readonly tolerate: number; readonly settled?: false },
+  ): Promise<(Output | undefined)[]>;
+  map<Input, Output>(
+    name: string,
+    items: readonly NoInfer<Input>[],
+    workflow: Invocable<Input, Output>,
+    options?: MapRunsOptions & { readonly tolerate?: undefined; readonly settled?: false },
+  ): Promise<Output[]>;
+  map<Input, Output>(
+    name: string,
+    items: readonly NoInfer<Input>[],
+    workflow: Invocable<Input, Output>,
+    options: MapRunsOptions,
+  ): Promise<(Output | undefined)[] | PromiseSettledResult<Output>[]>;
+  map<Item, Result>(
+    name: string,
+    items: readonly Item[],
+    fn: (item: Item, context: MapContext) => Result,
+    options: MapOptions<Item, NoInfer<Awaited<Result>>> & { readonly settled: true },
+  ): Promise<PromiseSettledResult<Awaited<Result>>[]>;
+  map<Item, Result>(
+    name: string,
+    items: readonly Item[],
+    fn: (item: Item, context: MapContext) => Result,
+    options: MapOptions<Item, NoInfer<Awaited<Result>>> & { readonly tolerate: number; readonly settled?: false },
+  ): Promise<(Awaited<Result> | undefined)[]>;
+  map<Item, Result>(
+    name: string,
+    items: readonly Item[],
+    fn: (item: Item, context: MapContext) => Result,
+    options?: MapOptions<Item, NoInfer<Awaited<Result>>> & { readonly tolerate?: undefined; readonly settled?: false },
+  ): Promise<Awaited<Result>[]>;
+  map<Item, Result>(
+    name: string,
+    items: readonly Item[],
+    fn: (item: Item, context: MapContext) => Result,
+    options: MapOptions<Item, NoInfer<Awaited<Result>>>,
+  ): Promise<(Awaited<Result> | undefined)[] | PromiseSettledResult<Awaited<Result>>[]>;
+
+  /**
+   * Starts a child run and waits for its output.
+   * @throws an error with code child_failed, `step`, `child` (its id) and the child's error as cause
+   */
+  invoke<Output = unknown>(workflow: string, input?: unknown, options?: InvokeOptions): Promise<Output>;
+  invoke<Input, Output>(
+    workflow: Invocable<Input, Output>,
+    ...given: Given<NoInfer<Input>, InvokeOptions>
+  ): Promise<Output>;
+  /** Starts a child run and does not wait for it. @throws an error with code child_failed */
+  start(workflow: string, input?: unknown, options?: StartChildOptions): Promise<{ readonly id: string }>;
+  start<Input>(
+    workflow: Invocable<Input>,
+    ...given: Given<NoInfer<Input>, StartChildOptions>
+  ): Promise<{ readonly id: string }>;
+
+  /**
+   * Calls every branch. The first to settle settles the race. Waits of the other branches are withdrawn, so that they consume
+   * no later signal, and their promises stay pending. Their steps that have begun run to their end. Calls that the other
+   * branches make after that neither begin nor end the run.
+   */
+  race<const Branches extends Readonly<Record<string, () => unknown>>>(branches: Branches): Promise<Raced<Branches>>;
+
+  /**
+   * Sends a signal to a run, exactly once.
+   * @throws an error with code run_not_found, run_ended, signal_invalid, or as `run`
+   */
+  signal(runId: string, name: string, payload?: unknown): Promise<void>;
+
+  /** Waits without keeping the run awake. 0 returns at once; a negative duration is an error. */
+  sleep(duration: Duration): Promise<void>;
+  sleep(name: string, duration: Duration): Promise<void>;
+
+  /** Waits until an instant; one in the past returns at once. */
+  sleepUntil(instant: Instant): Promise<void>;
+  sleepUntil(name: string, instant: Instant): Promise<void>;
+
+  /**
+   * The payload of the next unconsumed signal of that name, first in, first out. Null on timeout only, so without `timeout`
+   * it is never null.
+   */
+  waitFor<Name extends keyof Signals & string>(
+    name: Name,
+    options?: WaitOptions & { readonly timeout?: undefined },
+  ): Promise<Signals[Name]>;
+  waitFor<Name extends keyof Signals & string>(name: Name, options: WaitOptions): Promise<Signals[Name] | null>;
+  waitFor<Payload>(name: string, options?: WaitOptions<Payload> & { readonly timeout?: undefined }): Promise<Payload>;
+  waitFor<Payload>(name: string, options: WaitOptions<Payload>): Promise<Payload | null>;
+
+  /** An address that can be given to anyone. Its first accepted call resolves `received()`. */
+  webhook(name: string, options?: WebhookOptions): Promise<Webhook>;
+
+  /** Answers `GET /v1/runs/:id/queries/:name` from the handler's variables. `fn` must not change them. */
+  query(name: string, fn: () => unknown): void;
+  /**
+   * Answers `POST /v1/runs/:id/updates/:name` with the result of `fn` for the validated argument. `fn` may change the
+   * handler's variables and call `step`. An error that it throws is the answer, and does not fail the run.
+   */
+  update<Argument, Result>(name: string, schema: Schema<unknown, Argument>, fn: (argument: Argument) => Result): void;
+  update<Argument = unknown, Result = unknown>(
+    name: string,
+    schema: null | undefined,
+    fn: (argument: Argument) => Result,
+  ): void;
+  /** Consumes all signals of that name in order, also those that came before. An error that `fn` throws fails the run. */
+  onSignal<Name extends keyof Signals & string>(name: Name, fn: (payload: Signals[Name]) => unknown): void;
+  onSignal<Payload = unknown>(name: string, fn: (payload: Payload) => unknown): void;
+
+  /** False for runs that passed this place before the code had this call, else true. */
+  patched(id: string): boolean;
+
+  /** Restarts the run with this input, under the same id, with an empty history and its unconsumed signals. */
+  continueAsNew(input?: unknown): Promise<never>;
+
+  /** Ends the run as cancelled, at once, through any catch. */
+  bail(reason?: string): never;
+  /** Ends the run as failed, at once, through any catch, without retries. */
+  fail(error: unknown): never;
+
+  /** Epoch ms of the newest event that was delivered to the handler; the same in every replay. */
+  now(): number;
+  /**
+   * A number in [0, 1), the same in every replay. Only for the handler: in a step's function use `Math.random`, because a
+   * replay does not call that function, and the numbers after it would change.
+   */
+  random(): number;
+  /** A version 4 UUID, the same in every replay. Only for the handler, like `random`. */
+  uuid(): string;
+
+  /** Each line is one entry of the history; a replay does not repeat it. @throws value_uncloneable, value_too_large */
+  readonly log: Log;
+  /** Published with the run; a replay does not repeat it. */
+  progress(value: unknown): void;
+  readonly info: RunInfo;
+}
+
+export type WaitOptions<Payload = unknown> = {
+  readonly timeout?: Duration;
+  /**
+   * Validates the payload when it is consumed; an invalid one rejects with signal_invalid. The result of an asynchronous
+   * schema, which may take up to 30 s, is recorded; a synchronous one is called again in every replay.
+   */
+  readonly schema?: Schema<unknown, Payload>;
+  /** A name for the wait itself, of at most 256 characters, recorded with it. */
+  readonly label?: string;
+};

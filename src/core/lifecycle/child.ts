@@ -1,0 +1,150 @@
+/** Child runs as seen by their parent: their ids, when the parent asks for their state, the errors of their calls. */
+import { describeMs } from "../duration.ts";
+import type { StoredError } from "../error.ts";
+import { nextLookAt } from "../courier/order.ts";
+import type { ChildRun } from "../run/origin.ts";
+import { createRandom } from "../random.ts";
+import type { Call, Orphan, RunState } from "../state/state.ts";
+
+const maxIdLength = 128;
+
+/** What identifies the call that makes a child: the step, the parent and when it was created, and the newest retry. */
+export type Birth = {
+  readonly parent: string;
+  /** When the parent was created, epoch ms. */
+  readonly createdAt: number;
+  readonly step: string;
+  /** The `seq` of the newest retry that reopened the parent after its end; 0 when there was none. */
+  readonly episode: number;
+};
+
+/**
+ * The id of a child for which none was given: `order-7.m5x2k1a0.ship:2`. The same call always makes the same id, and no
+ * other call does. Characters that a run id cannot have are replaced, and a long text is cut; a hash of the whole is
+ * then added, which keeps it unique.
+ */
+export function childId({ parent, createdAt, step, episode }: Birth): string {
+  const suffix = episode > 0 ? `.${episode}` : "";
+  const life = createdAt.toString(36);
+  const plain = `${parent}.${life}.${step.replace(/#(\d+)$/, ":$1")}${suffix}`;
+  if (plainStep.test(step) && plain.length <= maxIdLength) return plain;
+  const hash = createRandom(JSON.stringify([parent, createdAt, step]))
+    .uuid()
+    .replaceAll("-", "");
+  const readable = step.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 32);
+  const tail = `.${readable}.h${hash}${suffix}`;
+  return `${`${parent}.${life}`.slice(0, maxIdLength - tail.length)}${tail}`;
+}
+
+export function birthOf({ created }: RunState, step: string): Omit<Birth, "episode"> {
+  if (created === null) throw new Error("a run that was never created has no children");
+  return { parent: created.id, createdAt: created.at, step };
+}
+
+/** Whether the child may have been started by others: its id was given, or belonged to another run. */
+export function isForeign(state: RunState, step: string, { id }: ChildRun): boolean {
+  const own = childId({ ...birthOf(state, step), episode: 0 });
+  return id !== own && !id.startsWith(`${own}.`);
+}
+
+const plainStep = /^[A-Za-z0-9_-]+(?:#\d+)?$/;
+
+/** First asked after this long. Asking is a fallback: a child reports its end to its parent. */
+const ownAskMs = 5 * 60_000;
+/** The same for a child that others may have started: it reports to its own parent, if to anybody. */
+const foreignAskMs = 500;
+const longestAskMs = 86_400_000;
+
+/**
+ * When the parent asks for the child's state next, strictly later than `after`, epoch ms: some time after `since`, when it
+ * was first waited for, then after twice that, four times that, and finally once a day.
+ * @param foreign others may have started the child
+ */
+export function nextAskAt(since: number, after: number, foreign: boolean): number {
+  let spanMs = foreign ? foreignAskMs : ownAskMs;
+  let at = since + spanMs;
+  while (at <= after && spanMs < longestAskMs) {
+    spanMs = Math.min(2 * spanMs, longestAskMs);
+    at += spanMs;
+  }
+  return at > after ? at : at + Math.ceil((after - at + 1) / longestAskMs) * longestAskMs;
+}
+
+/**
+ * The children that are to be stopped by now. One that was given up before a retry, which may have it go on, is none
+ * until that is decided, or the run has ended.
+ */
+export function straysOf({ orphans, formerChildren, end }: RunState): Orphan[] {
+  const former = new Set(end === null ? [...formerChildren.values()].map(({ id }) => id) : []);
+  return [...orphans.values()].filter(({ child }) => !former.has(child.id));
+}
+
+/** For so long after its run gave it up, a child may be made by a start that was under way, also one of a process that died. */
+const strayMs = 60_000;
+
+/** When a child to be stopped that is not there is looked for once more; null where it will not come. */
+export function lookAgainAt({ since }: Orphan, now: number): number | null {
+  return since + strayMs > now ? since + strayMs : null;
+}
+
+/** When the wait of this open call ends, or its next attempt begins, epoch ms; Infinity for never. */
+export function deadlineOf({ retryAt, until }: Call): number {
+  return retryAt ?? until ?? Infinity;
+}
+
+/**
+ * When this open call next has something to do by itself, as a newly loaded run knows it from its journal, epoch ms;
+ * Infinity for never.
+ * @param openedAt when the newest entry was made before the run was loaded
+ */
+export function dueAt(state: RunState, call: Call, openedAt: number): number {
+  const deadline = deadlineOf(call);
+  if (call.order !== null) return Math.min(deadline, nextLookAt(call.order.startedAt, openedAt));
+  if (call.kind !== "child" || call.child === null) return deadline;
+  return Math.min(deadline, nextAskAt(waitedSince(state, call), openedAt, isForeign(state, call.id, call.child)));
+}
+
+/** From when on the child of this call is asked after ever more rarely: a retry, or the end of a pause, begins anew. */
+export function waitedSince({ resumedAt }: RunState, { since }: Call): number {
+  return Math.max(since, resumedAt);
+}
+
+/** The error of a call whose child has failed, was cancelled, or is gone. */
+export function childFailure(
+  step: string,
+  child: ChildRun,
+  how: "failed" | "cancelled",
+  cause: StoredError,
+): StoredError {
+  const ended = how === "failed" ? "failed" : "was cancelled";
+  return childFailed(
+    step,
+    child,
+    `child run ${child.id} of workflow ${child.workflow} ${ended}: ${cause.message}`,
+    cause,
+  );
+}
+
+/** The error of a call whose child has not ended in time. */
+export function childTimeout(step: string, child: ChildRun, timeoutMs: number): StoredError {
+  const limit = describeMs(timeoutMs);
+  const message = `child run ${child.id} of workflow ${child.workflow} did not end within the timeout of ${limit}`;
+  return childFailed(step, child, message, { name: "TimeoutError", message, code: "step_timeout" });
+}
+
+/** The error of a call whose child could not be started. */
+export function childRefusal(step: string, workflow: string, cause: StoredError): StoredError {
+  const message = `a child run of workflow ${workflow} could not be started: ${cause.message}`;
+  return { name: "ChildFailed", message, code: "child_failed", step, cause };
+}
+
+function childFailed(step: string, { id }: ChildRun, message: string, cause: StoredError): StoredError {
+  return { name: "ChildFailed", message, code: "child_failed", step, child: id, cause };
+}
+
+/** The end of a child that is no longer there to say how it ended. */
+export const goneError: StoredError = {
+  name: "HoldfastError",
+  message: "the run was removed before its end was known",
+  code: "run_not_found",
+};

@@ -1,0 +1,215 @@
+/** The new journal of a run that goes on as new, or is restarted. */
+import { dequal } from "dequal";
+import { authorOf } from "../author.ts";
+import type { RequestMetadata } from "../author.ts";
+import type { Definition } from "../definition/definition.ts";
+import type { EntryOf, Fact } from "../history/entry.ts";
+import { HoldfastError, storeError } from "../error.ts";
+import { needsOf } from "../lane/flow.ts";
+import { givenLabels, labelsOf } from "../definition/label.ts";
+import type { Continuation, KeptAction, KeptUpdate, UpdateEnd } from "../run/origin.ts";
+import { bornAt } from "../run/origin.ts";
+import type { RunState } from "../state/state.ts";
+import { foremostTallies, shownTallies } from "../state/tally.ts";
+import { kindOf } from "../lane/ticket.ts";
+import { decode } from "../value/value.ts";
+import type { Stored } from "../value/value.ts";
+
+/** How many idempotency keys of each kind are kept, the newest, and how much text they may be with what they stand for. */
+const maxKeys = 1000;
+const maxKeyText = 1_000_000;
+
+/** What differs from the life before. */
+export type Life = Pick<EntryOf<"run.created">, "input" | "labels" | "lanes">;
+
+/**
+ * The next life of a run, as today's code makes it from this input. Labels given at the start stay, and so does the key of
+ * its singleton, since the run has not ended.
+ * @throws HoldfastError label_invalid, input_invalid: a label, a key or the priority cannot be made from the input
+ */
+export function lifeOf(definition: Definition, created: EntryOf<"run.created">, input: Stored): Life {
+  const { singleton: _own, ...flow } = definition.flow;
+  const kept = created.lanes?.filter(({ lane }) => kindOf(lane) === "singleton") ?? [];
+  // No throttle: this is not a new start.
+  const needs = needsOf({ ...definition, flow }, decode(input)).filter(({ periodMs }) => periodMs === null);
+  const lanes = [...kept, ...needs];
+  return {
+    input,
+    labels: labelsOf(definition, input, givenLabels(created, definition.labels)),
+    ...(created.lanes === undefined && lanes.length === 0 ? {} : { lanes }),
+  };
+}
+
+/**
+ * The whole new journal of a run that goes on as new: the same run with another input. Signals that were not consumed stay
+ * buffered, in the order in which they came.
+ */
+export function continuationOf(state: RunState, life: Life, deployment: string): Fact[] {
+  const created = creationIn(state);
+  const signals = unconsumed(state);
+  const received = signals.map(({ seq: _was, at: _came, used: _taken, ...signal }): Fact => signal);
+  const started: Fact[] = isSettled(created, life) ? [{ kind: "run.started", deployment }] : [];
+  return [renewedOf(state, life, signals), ...started, ...orphanStarts(state), ...received];
+}
+
+/**
+ * The whole new journal of an ended run that is restarted: signals and updates of the life that ended are dropped, except
+ * for the kept `facts`. Whoever asked for the restart is recorded as its author. It asks for its slots again.
+ */
+export function restartOf(
+  state: RunState,
+  life: Life & { readonly version: string },
+  { reason, ...author }: RequestMetadata,
+  deployment: string,
+  { step, facts }: Kept,
+): Fact[] {
+  const waits = life.lanes?.some(({ scope }) => scope === "run") === true;
+  const started: Fact[] = waits ? [] : [{ kind: "run.started", deployment }];
+  const { id, at, seed = `${id}:${at}` } = creationIn(state);
+  const { role: _role, reason: _reason, continuation, ...renewed } = renewedOf(state, life, facts.filter(isSignal));
+  const created: Renewed = {
+    ...renewed,
+    ...authorOf(author),
+    ...(reason === null ? {} : { reason }),
+    // Kept results may come from random numbers, which must be the same again.
+    ...(step === null ? {} : { seed }),
+    continuation: { ...continuation, restarted: { step, upTo: facts.length === 0 ? 0 : state.seq + 1 + facts.length } },
+  };
+  return [created, ...facts, ...started, ...orphanStarts(state, facts)];
+}
+
+/** What a restarted run keeps of its history. */
+export type Kept = {
+  /** The step that it restarts from; null: the start. */
+  readonly step: string | null;
+  readonly facts: readonly Fact[];
+};
+
+type SignalFact = Extract<Fact, { readonly kind: "signal.received" }>;
+
+function isSignal(fact: Fact): fact is SignalFact {
+  return fact.kind === "signal.received";
+}
+
+function creationIn({ created }: RunState): EntryOf<"run.created"> {
+  if (created === null) throw new Error("a run that was never created cannot go on");
+  return created;
+}
+
+type Created = Extract<Fact, { readonly kind: "run.created" }>;
+type Renewed = Created & { readonly continuation: Continuation };
+
+/** @param signals that are carried over */
+function renewedOf(state: RunState, life: Life, signals: readonly SignalFact[]): Renewed {
+  const created = creationIn(state);
+  // Without a seed: random numbers of this life differ from those of the last.
+  const { seq: _seq, at: _at, used: _used, seed: _seed, ...before } = created;
+  return {
+    ...before,
+    ...life,
+    // A repeated start is compared with what started the first life.
+    sent: state.sent ?? created.input,
+    startAt: null,
+    notAfter: null,
+    continuation: {
+      count: (created.continuation?.count ?? 0) + 1,
+      createdAt: bornAt(created),
+      keys: newestKeys(state, new Set(signals.map(({ key }) => key))),
+      ...newestUpdates(state),
+      ...newestActions(state),
+      ...newestStarts(state),
+      ...foremostSteps(state),
+      ...firstLabels(created, life),
+    },
+  };
+}
+
+/** Whether the run already holds the slots that it needs. If not, it begins once it has them, as any run does. */
+function isSettled(before: Pick<Life, "lanes">, after: Pick<Life, "lanes">): boolean {
+  const [held, needed] = [before, after].map(({ lanes = [] }) =>
+    lanes.flatMap(({ lane, scope, periodMs }) => (scope === "run" && periodMs === null ? [lane] : [])),
+  );
+  return dequal(held, needed);
+}
+
+/**
+ * Carries over the orphaned children that have not been told to stop. No call of the code has such an id, because
+ * occurrences count from 1.
+ * @param kept facts of the new journal: a child whose `start` is among them is not stopped
+ */
+function orphanStarts({ orphans }: RunState, kept: readonly Fact[] = []): Fact[] {
+  const left = new Set(kept.flatMap((fact) => (fact.kind === "child.started" && fact.detached ? [fact.child.id] : [])));
+  const lost = [...orphans.values()].filter(({ child }) => !left.has(child.id));
+  const given = lost.map(({ child, policy }) => ({ step: `${child.id}#0`, child, policy }));
+  if (given.length === 0) return [];
+  const calls = given.map(({ step }) => ({ call: "child", id: step }) as const);
+  const started = given.map((orphan): Fact => ({ kind: "child.started", ...orphan, until: null }));
+  return [...started, { kind: "wait.withdrawn", calls }];
+}
+
+function unconsumed({ inboxes }: RunState): EntryOf<"signal.received">[] {
+  const signals = [...inboxes.values()].flatMap((inbox) => inbox.list());
+  return signals.toSorted((one, other) => one.seq - other.seq);
+}
+
+/** The newest of these that may be kept, oldest first. @param lengthOf how much text one is */
+function newestOf<Kept>(all: readonly Kept[], lengthOf: (one: Kept) => number): Kept[] {
+  const kept: Kept[] = [];
+  let left = maxKeyText;
+  for (const one of all.toReversed()) {
+    left -= lengthOf(one);
+    if (left < 0 || kept.length === maxKeys) break;
+    kept.push(one);
+  }
+  return kept.toReversed();
+}
+
+function jsonLength(value: object): number {
+  return JSON.stringify(value).length;
+}
+
+/** Without the keys of signals that are carried over: these bring their own. */
+function newestKeys({ signalKeys }: RunState, along: ReadonlySet<string | undefined>): Continuation["keys"] {
+  const keys = [...signalKeys].map(([key, { name, payload }]) => ({ key, name, payload }));
+  const others = keys.filter(({ key }) => !along.has(key));
+  return newestOf(others, ({ key, name, payload }) => key.length + name.length + payload.length);
+}
+
+function newestActions({ actionKeys }: RunState): Pick<Continuation, "actions"> {
+  const actions = [...actionKeys].map(([key, action]): KeptAction => ({ key, ...action }));
+  const kept = newestOf(actions, jsonLength);
+  return kept.length === 0 ? {} : { actions: kept };
+}
+
+/** By these, a repeated start finds the run that a debounce merged it into. */
+function newestStarts({ debounceKeys }: RunState): Pick<Continuation, "debounced"> {
+  return debounceKeys.size === 0 ? {} : { debounced: [...debounceKeys].slice(-maxKeys) };
+}
+
+/** The labels of the first life, with which a repeated start is compared. */
+function firstLabels({ labels, continuation }: EntryOf<"run.created">, life: Life): Pick<Continuation, "labels"> {
+  const first = continuation?.labels ?? labels;
+  return dequal(first, life.labels) ? {} : { labels: first };
+}
+
+function foremostSteps({ tallies }: RunState): Pick<Continuation, "tallies"> {
+  return tallies.size === 0 ? {} : { tallies: foremostTallies(tallies, shownTallies) };
+}
+
+/** By these, a caller who got no answer can repeat an update without its being done twice. */
+function newestUpdates({ updates, updateKeys }: RunState): Pick<Continuation, "updates"> {
+  const known = [...updateKeys].flatMap(([key, id]): KeptUpdate[] => {
+    const update = updates.get(id);
+    if (update === undefined) return [];
+    const { name, sent, end } = update;
+    return [{ key, id, name, sent, end: end ?? endedByContinuation() }];
+  });
+  const kept = newestOf(known, jsonLength);
+  return kept.length === 0 ? {} : { updates: kept };
+}
+
+/** An update that is under way ends with the life that it was asked of: what it did is done, and is not done again. */
+function endedByContinuation(): UpdateEnd {
+  const error = new HoldfastError("run_ended", "the run went on as new before the update ended");
+  return { kind: "failed", error: storeError(error) };
+}

@@ -1,0 +1,112 @@
+/** The cause of a failure, by which failed runs are grouped: workflow, step, code, and the message without its numbers. */
+import type { StoredError } from "../error.ts";
+import { nameOfCall } from "../name.ts";
+import type { Cause } from "../service/directory.ts";
+
+/** A failed run, with what its cause is made of. `at` is its end, epoch ms. */
+export type Failure = {
+  readonly run: string;
+  readonly workflow: string;
+  readonly error: Pick<StoredError, "message" | "code" | "step">;
+  readonly at: number;
+};
+
+/** Characters of a message's outline that are compared. */
+const comparedLength = 500;
+/** Characters of a message that are read and shown. */
+const shownLength = 1000;
+
+/** The part of a run that its cause is made of. Without an error the message counts as empty. */
+export type Failed = { readonly workflow: string; readonly error: Failure["error"] | null };
+
+/**
+ * The id of the run's cause (of one that has not failed: the cause it would have): 14 letters and digits. It is the same
+ * in every shard and deployment, so that links to it stay valid.
+ */
+export function causeOf({ workflow, error }: Failed): string {
+  const { code = null, step, message } = error ?? { message: "" };
+  return toId({ workflow, code, step: step === undefined ? null : nameOfCall(step), message });
+}
+
+/** Whether the text can be the id of a cause. */
+export function isCauseId(text: string): boolean {
+  return /^[0-9a-z]{14}$/.test(text);
+}
+
+function toId({ workflow, code, step, message }: Pick<Cause, "workflow" | "code" | "step" | "message">): string {
+  return hash(JSON.stringify([workflow, code, step, outline(message)]));
+}
+
+/** A hash of 64 bits, as two of 32 that are mixed at the end. Not for secrets. */
+function hash(text: string): string {
+  let [one, other] = [0x811c9dc5, 0x2f0b4c47];
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    one = Math.imul(one ^ unit, 0x01000193);
+    // Rotated, because the higher bits of a product never reach its lower ones.
+    other = Math.imul(((other << 13) | (other >>> 19)) ^ unit, 0x9e3779b1);
+  }
+  return spell(one ^ (other >>> 15)) + spell(other ^ Math.imul(one >>> 13, 0x85ebca6b));
+}
+
+/** 32 bits as seven letters and digits. */
+function spell(bits: number): string {
+  return (bits >>> 0).toString(36).padStart(7, "0");
+}
+
+/** Failures counted by cause: single ones, and the counts of other shards. */
+export class Causes {
+  readonly #causes = new Map<string, Cause>();
+  readonly #limit: number;
+
+  /** @param limit how many causes are kept; failures of any further one are left out, so that no shard runs out of memory */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  add({ run, workflow, error, at }: Failure): void {
+    const { code = null, step, message } = error;
+    const name = step === undefined ? null : nameOfCall(step);
+    const shown = message.length > shownLength ? `${message.slice(0, shownLength)}…` : message;
+    this.merge({ workflow, code, step: name, message: shown, count: 1, firstAt: at, lastAt: at, run });
+  }
+
+  merge(counted: Omit<Cause, "id">): void {
+    // A shard that runs other code may have given another id, or none.
+    const cause = { ...counted, id: toId(counted) };
+    const { id } = cause;
+    const known = this.#causes.get(id);
+    if (known === undefined && this.#causes.size >= this.#limit) return;
+    if (known === undefined) return void this.#causes.set(id, cause);
+    const newest = isNewer(cause, known) ? cause : known;
+    this.#causes.set(id, {
+      ...newest,
+      count: known.count + cause.count,
+      firstAt: Math.min(known.firstAt, cause.firstAt),
+    });
+  }
+
+  /** The most frequent first; of equals the newest, then by id. */
+  top(limit: number): Cause[] {
+    const sorted = [...this.#causes.values()].toSorted(
+      (one, other) => other.count - one.count || other.lastAt - one.lastAt || (one.id < other.id ? -1 : 1),
+    );
+    return sorted.slice(0, limit);
+  }
+}
+
+function isNewer(one: Cause, other: Cause): boolean {
+  return one.lastAt > other.lastAt || (one.lastAt === other.lastAt && one.run > other.run);
+}
+
+/**
+ * The message with every number, and every word that has a digit in it (an id, a date, an address), replaced by one
+ * character: `order 7 of run 01K3Z` and `order 12 of run 01K9A` have the same outline.
+ */
+export function outline(message: string): string {
+  return message
+    .slice(0, shownLength)
+    .replaceAll(/[\p{L}\p{N}_-]+/gu, (word) => (/\p{N}/u.test(word) ? "#" : word))
+    .replaceAll(/#(?:[.,:/]#)+/g, "#")
+    .slice(0, comparedLength);
+}

@@ -1,0 +1,56 @@
+/** What all folds share: ending a call, counting it, and making the outcome that its promise settles with. */
+import type { Entry } from "../history/entry.ts";
+import type { Call, Outcome, RunState } from "./state.ts";
+import { addTally } from "./tally.ts";
+import type { StepTally } from "./tally.ts";
+import { copiedUpTo } from "../history/transcript.ts";
+
+export function outcome(entry: Entry, key: string, settle: Outcome["settle"]): Outcome {
+  return { key, seq: entry.seq, at: entry.at, settle };
+}
+
+/** The run has made progress: deaths before this no longer count against it. */
+export function progress(state: RunState): void {
+  state.crashes = 0;
+  state.interruptions = 0;
+}
+
+export function finish(state: RunState, call: Call, failed = false): void {
+  progress(state);
+  call.done = true;
+  state.open.delete(call);
+  // A field is written only if it changes: most calls then never have it as their own (see `Call`).
+  if (call.failed !== failed) call.failed = failed;
+  if (failed) call.endedSeq = state.seq;
+  if (call.withdrawn) call.withdrawn = false;
+  if (call.retryAt !== null) call.retryAt = null;
+  if (call.exhausted) call.exhausted = false;
+  if (call.lastError !== null) call.lastError = null;
+  if (call.order !== null) call.order = null;
+  if (state.cleared.size > 0) state.cleared.delete(call.key);
+}
+
+/** How many names of one run are counted apart; a run may make names from its data. */
+const maxNames = 200;
+
+/** Copied entries do not count: they were counted in the run, or the life, that they come from. */
+export function count(state: RunState, seq: number, name: string, part: Partial<StepTally>): void {
+  if (state.created !== null && seq <= copiedUpTo(state.created)) return;
+  addTally(state.tallies, name, part, maxNames);
+}
+
+/** The answer of the courier's request is not expected any more; a new attempt makes another request. */
+export function recall(call: Call): void {
+  if (call.order === null) return;
+  call.order = null;
+  call.until = null;
+}
+
+/** Marks a child that nobody waits for any more as one to be stopped, unless its policy is to leave it alone. */
+export function orphan(state: RunState, { child, policy }: Pick<Call, "child" | "policy">): void {
+  if (child !== null && policy !== "abandon") state.orphans.set(child.id, { child, policy, since: state.at });
+}
+
+export function unreachable(entry: never): never {
+  throw new Error(`an entry of unknown kind: ${JSON.stringify(entry)}`);
+}

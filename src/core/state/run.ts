@@ -1,0 +1,291 @@
+/** What the entries of the run itself mean. */
+import type { EndEntry } from "../history/end.ts";
+import type { Entry, EntryOf } from "../history/entry.ts";
+import { defined } from "../record.ts";
+import { callKey, cancelKey } from "./state.ts";
+import type { Call, Outcome, RunState } from "./state.ts";
+import { copiedUpTo } from "../history/transcript.ts";
+import { finish, orphan, outcome, progress, recall, unreachable } from "./outcome.ts";
+
+type RunEntry = Extract<Entry, { kind: `run.${string}` | "notice.started" }>;
+
+export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
+  switch (entry.kind) {
+    case "run.created":
+      create(state, entry);
+      return null;
+    case "run.debounced":
+      debounce(state, entry);
+      return null;
+    case "run.started":
+      start(state, entry);
+      return null;
+    case "run.recovered":
+      progress(state);
+      state.recoveredSeq = entry.seq;
+      return null;
+    case "run.interrupted":
+      interrupt(state, entry);
+      return null;
+    case "run.paused":
+      // A run that is paused twice counts as paused from the first time: deadlines move by the whole pause.
+      state.paused = { ...entry, at: state.paused?.at ?? entry.at };
+      remember(state, entry, "pause");
+      return null;
+    case "run.resumed":
+      state.paused = null;
+      state.resumedAt = entry.at;
+      shift(state, entry);
+      release(state, entry.at);
+      remember(state, entry, "resume");
+      return null;
+    case "run.retried":
+      retry(state, entry);
+      return null;
+    case "notice.started":
+      noteNotice(state, entry);
+      return null;
+    case "run.imported":
+      settle(state, entry);
+      return null;
+    case "run.cancel_requested":
+      return cancel(state, entry);
+    case "run.action_noted":
+      if (entry.action === "cancel") state.cancelNoted = true;
+      remember(state, entry, entry.action);
+      return null;
+    case "run.completed":
+    case "run.failed":
+    case "run.cancelled":
+      end(state, entry);
+      return null;
+    default:
+      return unreachable(entry);
+  }
+}
+
+function create(state: RunState, entry: EntryOf<"run.created">): void {
+  const { continuation } = entry;
+  state.created = entry;
+  state.sent = entry.sent ?? entry.input;
+  // That a copied call is not made again does not mark a change of the code.
+  state.retriedSeq = copiedUpTo(entry);
+  state.tallies = new Map(continuation?.tallies);
+  for (const { key, name, payload } of continuation?.keys ?? []) state.signalKeys.set(key, { name, payload });
+  for (const { key, ...action } of continuation?.actions ?? []) state.actionKeys.set(key, action);
+  for (const key of continuation?.debounced ?? []) state.debounceKeys.add(key);
+  for (const { key, ...update } of continuation?.updates ?? []) {
+    state.updates.set(update.id, update);
+    state.updateKeys.set(key, update.id);
+  }
+}
+
+function start(state: RunState, { at, deployment }: EntryOf<"run.started">): void {
+  state.startedAt = at;
+  state.timedFrom = at;
+  state.deployment = deployment;
+  state.startedUnder = deployment;
+}
+
+function interrupt(state: RunState, { held, deployment }: EntryOf<"run.interrupted">): void {
+  if (held) state.crashes++;
+  state.interruptions++;
+  state.deployment = deployment;
+  if (state.startedUnder !== deployment) state.startedUnder = null;
+}
+
+function noteNotice({ pendingNotices: untold, notices }: RunState, { of, url, run }: EntryOf<"notice.started">): void {
+  notices.push(run);
+  const urls = untold.get(of);
+  urls?.delete(url);
+  if (urls?.size === 0) untold.delete(of);
+}
+
+/** The run becomes what it would be had this start created it, except for its id and its creation time. */
+function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
+  if (state.created === null) return;
+  const { version, input, sent, labels, lanes, notify, retention, startAt, notAfter = null, key } = entry;
+  const { sent: _sent, lanes: _lanes, notify: _notify, retention: _retention, ...created } = state.created;
+  state.created = {
+    ...created,
+    version,
+    input,
+    labels,
+    startAt,
+    notAfter,
+    ...defined({ sent, lanes, notify, retention }),
+  };
+  if (key !== undefined) state.debounceKeys.add(key);
+}
+
+function end(state: RunState, entry: EndEntry): void {
+  state.end = entry;
+  if (entry.kind === "run.cancelled")
+    remember(state, entry, entry.error.code === "terminated" ? "terminate" : "cancel");
+  const { notify = [] } = state.created ?? {};
+  if (notify.length > 0) state.pendingNotices.set(entry.seq, new Set(notify));
+  state.queued.clear();
+  for (const call of state.calls.values()) if (!call.done || call.detached) orphan(state, call);
+}
+
+/** Children of an imported run were runs of another deployment: runs here that have the same ids are others. */
+function settle(state: RunState, entry: EntryOf<"run.imported">): void {
+  state.imported = entry;
+  // Notices that it owed are sent by the deployment that it came from.
+  state.pendingNotices.clear();
+  state.notices.length = 0;
+  state.orphans.clear();
+  state.formerChildren.clear();
+  state.restarted.clear();
+  for (const call of state.calls.values()) {
+    recall(call);
+    if (call.kind !== "child") continue;
+    call.policy = "abandon";
+    call.child = null;
+  }
+}
+
+/** Ends every open call, except for those whose own end is awaited. */
+function cancel(state: RunState, entry: EntryOf<"run.cancel_requested">): Outcome {
+  const { error, awaited } = entry;
+  state.cancelling = entry;
+  state.paused = null;
+  // A run that is ending waits for no slot.
+  state.queued.clear();
+  for (const call of state.calls.values()) {
+    if (call.done || (call.kind === "run" && awaited.includes(call.id))) continue;
+    orphan(state, call);
+    finish(state, call);
+  }
+  remember(state, entry, "cancel");
+  return outcome(entry, cancelKey, { kind: "cancelled", error, awaited });
+}
+
+function retry(state: RunState, entry: EntryOf<"run.retried">): void {
+  const undone = new Set(state.undone);
+  if (state.end !== null) {
+    state.episode = entry.seq;
+    // The time between the failure and its repair is not held against the run's own timeout,
+    // and a run that failed by it is given all of it again. The end of a pause tells of both.
+    if (state.end.kind === "run.failed" && state.end.error.code === "run_timeout") state.timedFrom = entry.at;
+    else if (state.paused === null) state.timedFrom += Math.max(0, entry.at - state.end.at);
+    reopen(state);
+    contest(state, entry.cleared);
+    state.retriedSeq = entry.seq;
+    state.openAtRetry = new Set(state.open);
+    state.resumedAt = entry.at;
+  }
+  if (state.paused !== null && [...state.calls.values()].some((call) => call.exhausted)) {
+    // The run was paused for this decision, which ends the pause.
+    shift(state, { at: entry.at, shiftMs: Math.max(0, entry.at - state.paused.at) });
+    state.paused = null;
+    state.resumedAt = entry.at;
+  }
+  state.end = null;
+  progress(state);
+  for (const step of entry.cleared) clear(state, step, undone.has(step));
+  release(state, entry.at);
+  for (const call of state.calls.values()) {
+    if (call.done || call.retryAt === null) continue;
+    call.retryAt = entry.at;
+    call.retryFrom = entry.at;
+  }
+  remember(state, entry, "retry");
+}
+
+/** The run had ended: what its end set going is over. */
+function reopen(state: RunState): void {
+  state.ending = null;
+  state.cancelNoted = false;
+  state.undone = [];
+  state.notUndone = [];
+  for (const [key, call] of state.calls) {
+    recall(call);
+    // What it was in flight in, the run has come out of, and somebody has looked at it since.
+    if (call.crashes > 0) call.crashes = 0;
+    if (call.interruptions > 0) call.interruptions = 0;
+    // A child that was stopped with the run has no result any more; it is started anew.
+    const stopped = call.kind === "child" && !call.done && call.policy !== "abandon";
+    if (call.kind !== "undo" && !stopped) continue;
+    if (stopped) restart(state, call);
+    state.calls.delete(key);
+    state.open.delete(call);
+  }
+}
+
+/**
+ * Reopens races that these steps may have decided, and the waits of their losers. If the same branch wins once more, replay
+ * withdraws them as before.
+ */
+function contest(state: RunState, cleared: readonly string[]): void {
+  let decidedSeq = Infinity;
+  for (const step of cleared) {
+    for (const kind of ["run", "child"] as const) {
+      const { endedSeq = 0 } = state.calls.get(callKey(kind, step)) ?? {};
+      if (endedSeq > 0) decidedSeq = Math.min(decidedSeq, endedSeq);
+    }
+  }
+  for (const call of state.calls.values()) {
+    if (!call.withdrawn || call.endedSeq < decidedSeq) continue;
+    call.withdrawn = false;
+    call.done = false;
+    state.open.add(call);
+    // A child that was stopped has no result: it is started anew.
+    if (call.kind === "child" && call.policy !== "abandon") restart(state, call);
+  }
+}
+
+function restart(state: RunState, call: Call): void {
+  if (call.child !== null) state.restarted.add(call.id);
+  call.child = null;
+  call.until = null;
+}
+
+/** The step is to run again: its outcome no longer counts. */
+function clear(state: RunState, step: string, undone: boolean): void {
+  for (const kind of ["run", "child"] as const) {
+    const key = callKey(kind, step);
+    const call = state.calls.get(key);
+    // A step and a child may share an id: one that succeeded keeps its result, unless it was undone.
+    if (call?.done !== true || !(call.failed || (undone && kind === "run"))) continue;
+    if (kind === "run") state.undoable.delete(step);
+    if (kind === "run" && call.failed) state.steps.failed--;
+    if (kind === "run" && !call.failed) {
+      state.steps.completed--;
+      state.renewed.set(step, (state.renewed.get(step) ?? 0) + 1);
+    }
+    if (call.child !== null) state.formerChildren.set(step, call.child);
+    state.calls.delete(key);
+    state.cleared.add(key);
+  }
+}
+
+/** Steps that had no attempt left get all their attempts again, the first of them now. */
+function release(state: RunState, at: number): void {
+  for (const call of state.calls.values()) {
+    if (!call.exhausted) continue;
+    call.exhausted = false;
+    if (call.limit !== null) call.limit += call.attempts - call.forgiven;
+    call.forgiven = call.attempts;
+    call.retryAt = at;
+    call.retryFrom = at;
+  }
+}
+
+/** Moves open deadlines by the length of the pause; those that were fixed during it, by the rest of it. */
+function shift(state: RunState, { at, shiftMs }: Pick<EntryOf<"run.resumed">, "at" | "shiftMs">): void {
+  state.timedFrom += shiftMs;
+  for (const call of state.calls.values()) {
+    if (call.done) continue;
+    if (call.until !== null) call.until += Math.min(shiftMs, at - call.since);
+    if (call.retryAt !== null) call.retryAt += Math.min(shiftMs, at - call.retryFrom);
+  }
+}
+
+function remember(
+  state: RunState,
+  { key, reason }: { readonly key?: string; readonly reason: string | null },
+  kind: string,
+): void {
+  if (key !== undefined) state.actionKeys.set(key, { kind, reason });
+}

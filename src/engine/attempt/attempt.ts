@@ -1,0 +1,166 @@
+/**
+ * Owns: one attempt of one step: calling the user's function, ending it early, and whether it waited for anything.
+ * Does not own: what its end means (attempts, verdict).
+ * Invariant 1: it ends exactly once, whatever the function does after its timeout.
+ */
+import { HoldfastError } from "../../core/error.ts";
+import type { AttemptContext } from "../../core/definition/step.ts";
+import { isThenable } from "../../core/thenable.ts";
+import { pass } from "../turn/microtask.ts";
+import { here, openScope, within } from "../call/scope.ts";
+import type { Place, Scope } from "../call/scope.ts";
+import type { Stored } from "../../core/value/value.ts";
+
+export type AttemptEnd =
+  | { readonly ok: true; readonly value: unknown }
+  /** What was made elsewhere comes in stored form. */
+  | { readonly ok: true; readonly stored: Stored }
+  | { readonly ok: false; readonly error: unknown };
+
+export type AttemptPlan = {
+  readonly step: string;
+  readonly number: number;
+  /** These are made when the function asks: most ask for neither. */
+  readonly idempotencyKey: () => string;
+  readonly traceparent: () => string;
+  readonly startedAt: number;
+  readonly timeoutMs: number;
+  /** In which the step was called. */
+  readonly scope: Scope;
+  /** Where it was called; unset where it begins right there. */
+  readonly place: Place | undefined;
+  readonly fn: (context: AttemptContext) => unknown;
+};
+
+/** A function that settles within so many microtasks has waited for no timer and no I/O. */
+const quickMicrotasks = 12;
+
+export class Attempt {
+  readonly number: number;
+  readonly startedAt: number;
+  timeoutAt: number;
+  /** It was told to stop, and its end is waited for. */
+  stopped = false;
+  /** It has waited for nothing so far. */
+  quick = true;
+  /** Where the step was called; unset if this attempt began right there, and waited for nothing, and has not failed. */
+  place: Place | undefined;
+  /** Made when the function asks for it: most do not. */
+  #controller: AbortController | null = null;
+  /** Why it is to stop. */
+  #reason: Error | null = null;
+  readonly #plan: AttemptPlan;
+  readonly #ended: (end: AttemptEnd) => void;
+  #over = false;
+
+  constructor(plan: AttemptPlan, ended: (end: AttemptEnd) => void) {
+    this.#plan = plan;
+    this.#ended = ended;
+    this.number = plan.number;
+    this.place = plan.place;
+    this.startedAt = plan.startedAt;
+    this.timeoutAt = plan.startedAt + plan.timeoutMs;
+  }
+
+  /** It has ended, or was given up; what came of it may still be in line to go on record. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  start(): void {
+    const { place } = this.#plan;
+    if (place === undefined) this.#call();
+    else place(() => this.#call());
+  }
+
+  #call(): void {
+    const { scope, step, fn } = this.#plan;
+    try {
+      const result = within(openScope(scope, `step ${step}`), () => fn(this.#context()));
+      if (!isThenable(result)) return this.#end({ ok: true, value: result });
+      void this.#watch();
+      Promise.resolve(result).then(
+        (value) => this.#end({ ok: true, value }),
+        (error: unknown) => this.#fail(error),
+      );
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.place ??= here();
+    this.#end({ ok: false, error });
+  }
+
+  /** A new object for each call: `map` adds to it. */
+  #context(): AttemptContext {
+    const { number, idempotencyKey, traceparent } = this.#plan;
+    const signal = (): AbortSignal => this.#signal();
+    return {
+      attempt: number,
+      get idempotencyKey() {
+        return idempotencyKey();
+      },
+      get signal() {
+        return signal();
+      },
+      get traceparent() {
+        return traceparent();
+      },
+    };
+  }
+
+  #signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      if (this.#reason !== null) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  #abort(reason: Error): void {
+    this.#reason ??= reason;
+    this.#controller?.abort(reason);
+  }
+
+  async #watch(): Promise<void> {
+    await pass(quickMicrotasks);
+    if (this.#over) return;
+    this.quick = false;
+    this.place ??= here();
+  }
+
+  expire(): void {
+    const { step, timeoutMs } = this.#plan;
+    const why = this.stopped ? "was told to stop and did not" : `took longer than its timeout of ${timeoutMs} ms`;
+    const error = new HoldfastError("step_timeout", `step ${step} ${why}`);
+    this.#end({ ok: false, error });
+    this.#abort(error);
+  }
+
+  /** Asks the function to stop, and gives it until then to say how it ended. */
+  stop(reason: Error, timeoutAt: number): void {
+    this.stopped = true;
+    this.timeoutAt = Math.min(this.timeoutAt, timeoutAt);
+    this.#abort(reason);
+  }
+
+  /** The run has ended: nobody waits for this attempt any more. */
+  abandon(reason: Error): void {
+    this.#over = true;
+    this.#abort(reason);
+  }
+
+  /** Ends an attempt that a courier made: it was never started here. */
+  settle(end: AttemptEnd): void {
+    this.quick = false;
+    this.#end(end);
+  }
+
+  #end(end: AttemptEnd): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#ended(end);
+  }
+}

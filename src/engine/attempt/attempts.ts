@@ -1,0 +1,292 @@
+/**
+ * Owns: the attempts in flight: when one may start, and what is done about its end.
+ * Does not own: what a failure means (verdict), delivering outcomes (course), slots (limiter), requests (orders).
+ * Invariant 1: a step whose process died under it begins again only after a durable mark, so that
+ * a step that kills its process is counted and at last fails with step_crashed (guarantee 4).
+ */
+import type { Fact } from "../../core/history/entry.ts";
+import type { StoredError } from "../../core/error.ts";
+import type { Flight } from "../../core/run/snapshot.ts";
+import { callKey } from "../../core/state/state.ts";
+import { Attempt } from "./attempt.ts";
+import type { AttemptEnd } from "./attempt.ts";
+import { isAttempted } from "../call/call.ts";
+import type { Pending, RunPlan } from "../call/call.ts";
+import type { Course } from "../turn/course.ts";
+import { crashError, interruptionError } from "./failure.ts";
+import { Abandonments } from "./abandonments.ts";
+import { Orders } from "../courier/orders.ts";
+import { completion, idempotencyKeyOf, startMark, storedOf, traceparent } from "./record.ts";
+import { isWithdrawn } from "../call/scope.ts";
+import { Suspects } from "./suspects.ts";
+import { failForGood, judgeFailure } from "./verdict.ts";
+import type { Verdict } from "./verdict.ts";
+
+/** Deaths in a row under a step after which the step is held to be their cause. */
+const crashLimit = 5;
+/** The same where every death came with a deploy: generous, but not without end. */
+const interruptionLimit = 20;
+/** How long a step that was told to stop may take to do so, where what it did must be known. */
+const graceMs = 30_000;
+
+export class Attempts {
+  readonly #course: Course;
+  readonly #inFlight = new Map<string, { readonly attempt: Attempt; readonly plan: RunPlan; readonly id: string }>();
+  /** Steps that run at most once, while their start is put on record. */
+  readonly #starting = new Map<string, Pending>();
+  /** Steps that fail without another attempt, until that is on record: each killed its process too often, or may not run twice. */
+  readonly #failing = new Map<string, Pending>();
+  /** Steps whose next attempt waits for slots of lanes. */
+  readonly #waiting = new Map<string, Pending>();
+  /** Those that are requests, which couriers make. */
+  readonly orders: Orders;
+  readonly abandonments = new Abandonments();
+  readonly #suspects: Suspects;
+
+  constructor(course: Course) {
+    this.#course = course;
+    this.orders = new Orders(course);
+    this.#suspects = new Suspects(course, (pending, plan) => this.#start(pending, plan));
+  }
+
+  /** How many need this memory: those that a courier makes do not. */
+  get running(): number {
+    return this.count - this.orders.resting;
+  }
+
+  get count(): number {
+    // A pause holds suspects back like everything that has not begun.
+    const begun = this.#inFlight.size + this.#starting.size + this.#failing.size;
+    return begun + (this.#course.held ? 0 : this.#suspects.waiting);
+  }
+
+  /** By call, the oldest first. */
+  get inFlight(): ReadonlyMap<string, Flight> {
+    return this.#inFlight;
+  }
+
+  /** A pause, or a lane, holds the run back no longer. */
+  resume(): void {
+    for (const { id } of [...this.#waiting.values()]) this.admitted(id);
+    this.#suspects.startNext();
+  }
+
+  /** The step may have its slot now. */
+  admitted(step: string): void {
+    const pending = this.#waiting.get(callKey("run", step));
+    if (pending === undefined || this.#course.held || !isAttempted(pending.plan)) return;
+    this.begin(pending, pending.plan);
+  }
+
+  /** Nobody waits for the call any more. */
+  closed({ key, id, plan }: Pending): void {
+    if (plan.kind !== "run") return;
+    this.#waiting.delete(key);
+    this.#course.limiter.leave(id);
+  }
+
+  /** Something here could begin if it were not held. */
+  get isReady(): boolean {
+    if (this.#suspects.waiting > 0) return true;
+    for (const { id } of this.#waiting.values()) if (this.#course.limiter.admit(id)) return true;
+    return false;
+  }
+
+  /** When a request in flight is to be looked after; Infinity for every other attempt. */
+  dueAt(key: string): number {
+    return this.orders.dueAt(key);
+  }
+
+  /** Its attempt is under way, or waits for nothing but its slot, or other suspects. */
+  isRunning(key: string): boolean {
+    const hasBegun = this.#inFlight.has(key) || this.#starting.has(key) || this.#failing.has(key);
+    return hasBegun || this.#waiting.has(key) || this.#suspects.isWaiting(key);
+  }
+
+  /** Of these calls, marks the steps that were at work when the last life ended, durably. */
+  async mark(open: readonly Pending[]): Promise<void> {
+    await this.#suspects.mark(open);
+  }
+
+  /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */
+  begin(pending: Pending, plan: RunPlan): void {
+    if (this.orders.look(pending.key)) return;
+    if (plan.kind === "run" && !this.#course.limiter.admit(pending.id)) {
+      this.#waiting.set(pending.key, pending);
+      return this.#course.expect(-Infinity);
+    }
+    this.#waiting.delete(pending.key);
+    const call = this.#course.state.calls.get(pending.key);
+    if (plan.atMostOnce) {
+      this.#beginOnce(pending, plan);
+    } else if (call !== undefined && (call.crashes >= crashLimit || call.interruptions >= interruptionLimit)) {
+      const attempts = call.attempts + 1 + call.interruptions;
+      this.#failWithoutAttempt(pending, plan, crashError(pending.id, attempts));
+    } else if (this.#suspects.has(pending.key)) {
+      this.#suspects.begin(pending);
+    } else {
+      this.#start(pending, plan);
+    }
+  }
+
+  /** Ends the attempts whose time is up. */
+  expire(now: number): void {
+    for (const [key, { attempt }] of [...this.#inFlight]) if (this.#timeoutOf(key, attempt) <= now) attempt.expire();
+  }
+
+  /** When the first attempt in flight times out; Infinity when none does. */
+  get timeoutAt(): number {
+    let first = Infinity;
+    for (const [key, { attempt }] of this.#inFlight) first = Math.min(first, this.#timeoutOf(key, attempt));
+    return first;
+  }
+
+  #timeoutOf(key: string, attempt: Attempt): number {
+    if (attempt.over) return Infinity;
+    return Math.min(attempt.timeoutAt, this.orders.timeoutAt(key));
+  }
+
+  abandon(reason: Error): void {
+    for (const [key, { attempt }] of this.#inFlight) {
+      attempt.abandon(reason);
+      this.orders.end(key);
+    }
+    this.#inFlight.clear();
+    this.#starting.clear();
+    this.#failing.clear();
+    this.#suspects.clear();
+    this.#waiting.clear();
+    this.#course.limiter.leaveAll();
+  }
+
+  /**
+   * Tells every attempt to stop. Those whose steps can be undone are waited for, because how they end
+   * tells whether they must be; answers their steps.
+   */
+  stop(reason: Error): string[] {
+    const awaited: string[] = [];
+    for (const [key, { attempt, plan, id }] of this.#inFlight) {
+      if (plan.undo !== null) {
+        awaited.push(id);
+        attempt.stop(reason, this.#course.world.clock.now() + graceMs);
+        this.orders.stay(key);
+      } else {
+        this.abandonments.note(key, { attempt, id });
+        attempt.abandon(reason);
+        this.#inFlight.delete(key);
+        this.orders.end(key);
+        this.#suspects.abandon(key);
+      }
+    }
+    for (const [key, { id, plan }] of this.#failing) {
+      if (isAttempted(plan) && plan.undo !== null) awaited.push(id);
+      else this.#failing.delete(key);
+    }
+    this.#starting.clear();
+    this.#suspects.clear();
+    return awaited;
+  }
+
+  /** The attempt is on record before it begins, so that one a death cut off is never made again. */
+  #beginOnce(pending: Pending, plan: RunPlan): void {
+    const call = this.#course.state.calls.get(pending.key);
+    const attempt = (call?.attempts ?? 0) + 1;
+    if (call?.begunAttempt === attempt) {
+      return this.#failWithoutAttempt(pending, plan, interruptionError(pending.id, attempt));
+    }
+    this.#starting.set(pending.key, pending);
+    this.#course.post(() => {
+      if (this.#starting.get(pending.key) !== pending) return;
+      this.#course.ledger.append(startMark(plan, pending.id, attempt));
+      this.#course.ledger.durable().then(
+        // Abandoned meanwhile: it is no longer among them.
+        () => this.#starting.delete(pending.key) && this.#start(pending, plan),
+        (error: unknown) => this.#course.failInTurn(error),
+      );
+    });
+  }
+
+  #start(pending: Pending, plan: RunPlan): void {
+    const { state } = this.#course;
+    const { attempts = 0, order = null } = state.calls.get(pending.key) ?? {};
+    const number = attempts + 1;
+    const isOrder = plan.request !== undefined;
+    const attempt = new Attempt(
+      {
+        step: pending.id,
+        number,
+        traceparent: () => traceparent(state, { kind: plan.kind, id: pending.id, attempt: number }),
+        idempotencyKey: idempotencyKeyOf(state, plan.kind, pending.id),
+        startedAt: (isOrder ? order?.startedAt : undefined) ?? this.#course.world.clock.now(),
+        timeoutMs: plan.timeoutMs,
+        scope: pending.scope,
+        place: pending.place,
+        fn: plan.fn,
+      },
+      (end) => this.#ended(pending, plan, attempt, end),
+    );
+    this.#inFlight.set(pending.key, { attempt, plan, id: pending.id });
+    // Only now: who asks for the next deadline before this would not be told of the attempt's.
+    this.#course.expect(attempt.timeoutAt);
+    if (isOrder) this.orders.begin(pending, plan, attempt);
+    else attempt.start();
+  }
+
+  #ended(pending: Pending, plan: RunPlan, attempt: Attempt, end: AttemptEnd): void {
+    const stored = storedOf(end, plan, pending.id);
+    pending.place ??= attempt.place;
+    const { number, startedAt, quick } = attempt;
+    const made = { step: pending.id, attempt: number, startedAt };
+    if (!stored.ok) {
+      return this.#course.post(() => {
+        if (!this.#leave(pending, plan, attempt)) return;
+        const policy = withoutPauseIfLost(pending, plan);
+        const judge = (): Verdict => judgeFailure(this.#course.ledger, policy, stored.error, made, attempt.stopped);
+        this.#carryOut(pending.place?.(judge) ?? judge());
+      });
+    }
+    const { value } = stored;
+    const conclude = (): Fact | null => (this.#leave(pending, plan, attempt) ? completion(plan, made, value) : null);
+    this.#course.post({ quick, size: value.length, conclude });
+  }
+
+  /** It is in flight no longer; false where it was given up before. */
+  #leave({ key, id }: Pending, { kind }: RunPlan, attempt: Attempt): boolean {
+    if (this.#inFlight.get(key)?.attempt !== attempt) return false;
+    this.#inFlight.delete(key);
+    this.orders.end(key);
+    if (kind === "run") this.#course.limiter.leave(id);
+    this.#suspects.acquit(key);
+    return true;
+  }
+
+  #carryOut(verdict: Verdict): void {
+    switch (verdict.kind) {
+      case "again":
+        this.#course.record(verdict.fact);
+        return this.#course.expect(verdict.retryAt);
+      case "failed":
+        return this.#course.record(verdict.fact);
+      case "paused":
+        return this.#course.park(...verdict.facts);
+      default:
+        return verdict satisfies never;
+    }
+  }
+
+  /** Fails the step for what happened in earlier lives. */
+  #failWithoutAttempt(pending: Pending, plan: RunPlan, error: StoredError): void {
+    const made = { step: pending.id, attempt: error.attempts ?? 1, startedAt: this.#course.world.clock.now() };
+    this.#failing.set(pending.key, pending);
+    this.#course.post(() => {
+      if (this.#failing.get(pending.key) !== pending) return;
+      this.#failing.delete(pending.key);
+      this.#carryOut(failForGood(this.#course.state, withoutPauseIfLost(pending, plan), { ...made, error }, false));
+    });
+  }
+}
+
+/** In a branch that lost its race nobody waits for the step: its failure does not pause the run. */
+function withoutPauseIfLost({ scope }: Pending, plan: RunPlan): RunPlan {
+  return isWithdrawn(scope) ? { ...plan, onExhausted: "fail" } : plan;
+}

@@ -1,0 +1,90 @@
+/**
+ * Owns: the facts that the attempts of a step and of its undoing make.
+ * Does not own: when they are made (attempts).
+ */
+import type { Fact } from "../../core/history/entry.ts";
+import type { StoredError } from "../../core/error.ts";
+import type { RunState } from "../../core/state/state.ts";
+import { encode, undefinedValue } from "../../core/value/value.ts";
+import { formatTrace, spotTrace } from "../../core/trace/trace.ts";
+import type { Spot } from "../../core/trace/trace.ts";
+import type { Stored } from "../../core/value/value.ts";
+import type { AttemptEnd } from "./attempt.ts";
+import type { RunPlan } from "../call/call.ts";
+import type { Ledger } from "../ledger.ts";
+import type { World } from "../world.ts";
+
+export type AttemptMade = { readonly step: string; readonly attempt: number; readonly startedAt: number };
+export type AttemptFailed = AttemptMade & { readonly error: StoredError };
+
+export function startMark({ kind }: RunPlan, step: string, attempt: number): Fact {
+  return { kind: kind === "undo" ? "undo.attempt_started" : "step.attempt_started", step, attempt };
+}
+
+/** It was at work when its process died. */
+export function interruption(
+  { ledger, world }: { readonly ledger: Ledger; readonly world: World },
+  { kind }: RunPlan,
+  step: string,
+): Fact {
+  const { deployment } = world;
+  const held = ledger.openedUnder === deployment;
+  return { kind: kind === "undo" ? "undo.interrupted" : "step.interrupted", step, held, deployment };
+}
+
+export function completion({ kind, undo, sensitive }: RunPlan, made: AttemptMade, result: Stored): Fact {
+  if (kind === "undo") return { kind: "undo.completed", ...made };
+  return {
+    kind: "step.completed",
+    ...made,
+    result,
+    ...(undo === null ? {} : { undo: true }),
+    ...(sensitive ? { sensitive: true } : {}),
+  };
+}
+
+type StoredEnd = { ok: true; value: Stored } | { ok: false; error: unknown };
+
+/** How an attempt ended, as it goes on record. */
+export function storedOf(end: AttemptEnd, plan: RunPlan, step: string): StoredEnd {
+  if (!end.ok) return end;
+  return "stored" in end ? { ok: true, value: end.stored } : kept(end.value, plan, step);
+}
+
+function kept(value: unknown, plan: RunPlan, step: string): StoredEnd {
+  try {
+    // What an undo returns is of no use to anybody.
+    return { ok: true, value: plan.kind === "undo" ? undefinedValue : encode(value, `the result of step ${step}`) };
+  } catch (error) {
+    return { ok: false, error };
+  }
+}
+
+/**
+ * Makes the step's idempotency key, from what is so now: an attempt that is over has its own still, whatever the run
+ * has done since. Printable ASCII, because it travels in HTTP headers; the same for every attempt of the step. The
+ * instant of creation is in it because a run's id is free again once the run was deleted. What was undone and
+ * is done again is another deed: under the old key, a bank would answer with the payment that it gave back.
+ * That it is an undo stands before the step, where no name of a step can say the same. An undoing that began when
+ * it stood behind keeps to that: an attempt that a death cut off is made again under its own key.
+ */
+export function idempotencyKeyOf(
+  { created, renewed, ending }: Pick<RunState, "created" | "renewed" | "ending">,
+  kind: "run" | "undo",
+  step: string,
+): () => string {
+  const times = renewed.get(step);
+  const before = ending !== null && ending.apart !== true;
+  return () => {
+    const plain = step.replace(/[^\x21-\x24\x26-\x7e]/gu, (char) => encodeURIComponent(char));
+    const life = `${created?.id}:${created?.at.toString(36)}${times === undefined ? "" : `.${times}`}`;
+    if (kind === "run") return `${life}:${plain}`;
+    return before ? `${life}:${plain}:undo` : `${life}.undo:${plain}`;
+  };
+}
+
+/** The W3C traceparent of one attempt, or of a child run's call: whatever it calls becomes a part of the run's trace. */
+export function traceparent({ created, episode }: RunState, call: Omit<Spot, "episode">): string {
+  if (created === null) throw new Error("a run that was never created calls nothing");
+  return formatTrace(spotTrace(created, { ...call, episode }));
+}

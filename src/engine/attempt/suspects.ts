@@ -1,0 +1,116 @@
+/**
+ * Owns: steps that were at work when the process died: marking them, and having those that were so in several deaths in a
+ * row begin one at a time.
+ * Does not own: attempts, counting deaths (core/state), which step is held to be their cause (attempts).
+ * Invariant 1: from the third death in a row on, suspects run one at a time, each behind a durable mark: the
+ * innocent finish (guarantee 4).
+ */
+import type { Fact } from "../../core/history/entry.ts";
+import { isAttempted } from "../call/call.ts";
+import type { Pending, RunPlan } from "../call/call.ts";
+import type { Course } from "../turn/course.ts";
+import { interruption, startMark } from "./record.ts";
+
+/** Deaths after which suspects run one at a time. */
+const suspicionLimit = 2;
+
+export class Suspects {
+  readonly #course: Course;
+  readonly #start: (pending: Pending, plan: RunPlan) => void;
+  readonly #keys = new Set<string>();
+  /** Suspects that are to begin, by key, in order. */
+  readonly #waiting = new Map<string, Pending>();
+  /** The suspect that has begun, or is about to. */
+  #current: string | null = null;
+
+  constructor(course: Course, start: (pending: Pending, plan: RunPlan) => void) {
+    this.#course = course;
+    this.#start = start;
+  }
+
+  /** How many are to begin. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /**
+   * Of these calls, the steps that were at work when the last life ended: marks them, durably. So are
+   * retries that fell due before this life began marked: whether they had begun, nothing tells.
+   */
+  async mark(open: readonly Pending[]): Promise<void> {
+    const facts: Fact[] = [];
+    const { calls, paused } = this.#course.state;
+    // A retry that falls due in a pause does not begin in it.
+    const now = paused?.at ?? this.#course.world.clock.now();
+    let suspects = 0;
+    for (const { id, key, plan } of open) {
+      const { retryAt = null, interruptions = 0, attempts = 0, exhausted = false } = calls.get(key) ?? {};
+      if (!isAttempted(plan) || (retryAt !== null && retryAt > now)) continue;
+      // A step that runs at most once, or is a request, has marks of its own; one that waited for its slot had not begun.
+      if (
+        plan.atMostOnce ||
+        plan.request !== undefined ||
+        exhausted ||
+        (plan.kind === "run" && this.#course.limiter.isQueued(id))
+      )
+        continue;
+      if (retryAt !== null) facts.push(startMark(plan, id, attempts + 1));
+      else if (interruptions < suspicionLimit) facts.push(interruption(this.#course, plan, id));
+      else {
+        this.#keys.add(key);
+        suspects++;
+      }
+    }
+    if (facts.length > 0) this.#course.ledger.append(...facts);
+    if (facts.length + suspects > 0) await this.#course.durable();
+  }
+
+  has(key: string): boolean {
+    return this.#keys.has(key);
+  }
+
+  /** It is to begin, and waits for those before it. */
+  isWaiting(key: string): boolean {
+    return this.#waiting.has(key);
+  }
+
+  begin(pending: Pending): void {
+    this.#waiting.set(pending.key, pending);
+    this.startNext();
+  }
+
+  /** Starts the next in its turn, behind failures that are about to go on record: it may kill the process again. */
+  startNext(): void {
+    this.#course.post(() => void this.#next().catch((error: unknown) => this.#course.failInTurn(error)));
+  }
+
+  /** Its attempt has ended, and the process has not. */
+  acquit(key: string): void {
+    if (this.#current !== key) return;
+    this.#current = null;
+    this.#keys.delete(key);
+    this.startNext();
+  }
+
+  /** Its attempt was given up: it stays a suspect. */
+  abandon(key: string): void {
+    if (this.#current === key) this.#current = null;
+  }
+
+  clear(): void {
+    this.#waiting.clear();
+  }
+
+  async #next(): Promise<void> {
+    if (this.#current !== null || this.#course.held) return;
+    const [pending] = this.#waiting.values();
+    if (pending === undefined || !isAttempted(pending.plan)) return;
+    this.#current = pending.key;
+    this.#course.ledger.append(interruption(this.#course, pending.plan, pending.id));
+    await this.#course.ledger.durable();
+    // Abandoned meanwhile: nothing is waiting any more.
+    if (this.#waiting.get(pending.key) !== pending) return;
+    this.#waiting.delete(pending.key);
+    this.#start(pending, pending.plan);
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Owns: what a call of `step` asks for, until it is settled.
+ * Does not own: how it is carried out (work), or what is on record about it (core/state).
+ */
+import type { CallKind } from "../../core/history/entry.ts";
+import type { OrderRequest } from "../../core/courier/order.ts";
+import type { ChildPolicy } from "../../core/run/origin.ts";
+import type { ResolvedRetry } from "../../core/definition/retry.ts";
+import type { Schema } from "../../core/definition/schema.ts";
+import type { AttemptContext } from "../../core/definition/step.ts";
+import type { Stored } from "../../core/value/value.ts";
+import type { WebhookOptions } from "../../core/webhook/webhook.ts";
+import type { Place, Scope } from "./scope.ts";
+import type { Validated } from "../wait/validation.ts";
+
+/** A function that is attempted until it succeeds: a step, or the undoing of one. */
+export type RunPlan = {
+  readonly kind: "run" | "undo";
+  readonly fn: (context: AttemptContext) => unknown;
+  readonly retry: ResolvedRetry;
+  readonly timeoutMs: number;
+  readonly undo: ((result: never, context: AttemptContext) => unknown) | null;
+  /** Retries and timeout of `undo`, if they are not the step's. */
+  readonly undoing?: Pick<RunPlan, "retry" | "timeoutMs">;
+  readonly onExhausted: "fail" | "pause";
+  readonly atMostOnce: boolean;
+  readonly sensitive: boolean;
+  /** A courier makes this request instead of `fn`. */
+  readonly request?: OrderRequest;
+};
+
+/** A child run; `detached` where nobody waits for its end. */
+export type ChildPlan = {
+  readonly kind: "child";
+  readonly workflow: string;
+  readonly input: Stored;
+  readonly id: string | null;
+  readonly timeoutMs: number | null;
+  readonly policy: ChildPolicy;
+  readonly detached: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+};
+
+/** What is to happen when the call begins; everything in it is checked. */
+export type Plan =
+  | RunPlan
+  | { readonly kind: "sleep"; readonly wakeAt: (now: number) => number }
+  | {
+      readonly kind: "wait";
+      readonly timeoutMs: number | null;
+      readonly schema: Schema | null;
+      /** Fields that are recorded with it. */
+      readonly marks: { readonly label?: string };
+    }
+  | { readonly kind: "webhook"; readonly timeoutMs: number | null; readonly options: WebhookOptions }
+  /** The second half of a webhook: its first accepted call. */
+  | { readonly kind: "received"; readonly options: WebhookOptions }
+  | ChildPlan;
+
+export type Pending = {
+  readonly key: string;
+  readonly id: string;
+  readonly name: string;
+  readonly plan: Plan;
+  /** The branch of a race in which the call was made. */
+  readonly scope: Scope;
+  /** Where a step was called, if it may have to be called again, or undone; set once that is known. */
+  place?: Place | undefined;
+  readonly promise: Promise<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  /** False while replay or a pause holds it back. */
+  begun: boolean;
+  /** Of a wait: what its schema made of the signal that is about to be delivered. */
+  validated?: Validated;
+};
+
+/** The kind under which the call is on record. */
+export function recordKind(plan: Plan): CallKind {
+  return plan.kind === "received" ? "webhook" : plan.kind;
+}
+
+export function isAttempted(plan: Plan): plan is RunPlan {
+  return plan.kind === "run" || plan.kind === "undo";
+}

@@ -1,0 +1,300 @@
+/**
+ * Owns: the open calls of a handler: the promise of each, from the moment it is made to its outcome.
+ * Does not own: carrying them out (work).
+ * Invariant 1: a call is settled by an outcome on record, by nothing else but a call that could not
+ * be made; suspension is a promise that stays pending.
+ */
+import type { Definition } from "../../core/definition/definition.ts";
+import { HoldfastError, reviveError } from "../../core/error.ts";
+import type { StoredError } from "../../core/error.ts";
+import { toCallId } from "../../core/name.ts";
+import type { ResolvedRetry } from "../../core/definition/retry.ts";
+import { callKey } from "../../core/state/state.ts";
+import type { Outcome } from "../../core/state/state.ts";
+import { decode } from "../../core/value/value.ts";
+import type { Stored } from "../../core/value/value.ts";
+import type { Webhook, WebhookCall, WebhookOptions } from "../../core/webhook/webhook.ts";
+import { recordKind } from "./call.ts";
+import type { Pending, Plan, RunPlan } from "./call.ts";
+import type { Course } from "../turn/course.ts";
+import type { Errors } from "../errors.ts";
+import { currentScope, isWithdrawn, openScope, rootOf, insideOf } from "./scope.ts";
+import type { Scope } from "./scope.ts";
+import { Tally } from "./tally.ts";
+import { validatePayload, schemaTimeout, payloadOf } from "../wait/validation.ts";
+import type { Validated } from "../wait/validation.ts";
+
+/** How many waits of a cancelled handler are rejected before they stay pending: it would wait in an endless loop. */
+const patience = 100;
+
+/** The execution whose calls they are. */
+export interface CallsOwner {
+  /** The policy of steps that set none of their own. */
+  readonly retry: ResolvedRetry;
+  /** A call was made. @param fresh false where its outcome is on record already */
+  opened(pending: Pending, fresh: boolean): void;
+  closed(pending: Pending): void;
+  /** Nothing waits for the call: its branch lost a race. @param inVain the call was made after that */
+  withdrawn(pending: Pick<Pending, "id" | "plan" | "begun">, inVain: boolean): void;
+}
+
+type Undoable = Pick<Pending, "place"> & { readonly plan: RunPlan; readonly result: Stored };
+
+export class Calls {
+  readonly pending = new Map<string, Pending>();
+  /** The handler has had several calls open at once, other than those of one map. */
+  crowded = false;
+  /** The map that made the open calls; null where the handler itself made the first of them. */
+  #sole: object | null = null;
+  /**
+   * Keys of calls that nobody awaits: they were open when the handler ended or, in replay, when their branch lost its race
+   * or the run was cancelled.
+   */
+  readonly left = new Set<string>();
+  /** The scope of what is in no branch of a race. */
+  readonly root: Scope = openScope(null);
+  /** What the completed steps that can be undone need for it, by step. */
+  readonly #undoable = new Map<string, Undoable>();
+  /** Set once the run is cancelled: from then on the handler may clean up, but its waits are rejected with this. */
+  #cancelled: StoredError | null = null;
+  #refused = 0;
+  /** The handler can do nothing more: what it calls stays pending. */
+  frozen = false;
+  /** A schema is asked what it was asked before: what it publishes is on record, ahead of the outcome. */
+  repeating = false;
+  /** The instant of the newest outcome the handler has seen. */
+  seenAt: number;
+  readonly #course: Course;
+  readonly #owner: CallsOwner;
+  readonly #errors: Errors;
+  readonly #tally: Tally;
+
+  constructor(course: Course, owner: CallsOwner, errors: Errors, limits: Definition["limits"]) {
+    this.#course = course;
+    this.#owner = owner;
+    this.#errors = errors;
+    this.#tally = new Tally(limits);
+    this.seenAt = course.state.startedAt ?? course.state.at;
+  }
+
+  /** Where the handler is: in a branch of a race, inside of a step. */
+  get scope(): Scope {
+    const scope = currentScope();
+    // Code of another run may have called back into this one.
+    return scope === undefined || rootOf(scope) !== this.root ? this.root : scope;
+  }
+
+  /** The step, undo or schema inside of which the code runs, in words; null outside of all. */
+  get inside(): string | null {
+    return insideOf(this.scope);
+  }
+
+  /** The code runs in a branch that lost its race: nothing waits for what it calls. */
+  get isInVain(): boolean {
+    return isWithdrawn(this.scope);
+  }
+
+  get made(): number {
+    return this.#tally.made;
+  }
+
+  /**
+   * Rejects with limit_exceeded, step_nested; stays pending for ever once the run has ended.
+   * @param of the map that makes the call: until its last outcome, nothing of the handler's runs in reaction
+   */
+  make(name: string, plan: Plan, of: object | null = null): Promise<unknown> {
+    const { scope } = this;
+    const nested = insideOf(scope);
+    if (nested !== null) return refuseIn(nested, name);
+    if (this.#course.over || this.frozen) return new Promise(() => {});
+    try {
+      const id = toCallId(name, this.#tally.count(plan.kind, name));
+      if (this.#cancelled !== null && isWait(plan)) return this.#refuseWait(this.#cancelled);
+      if (isWithdrawn(scope)) return this.#callInVain(id, plan);
+      return this.#open({ key: callKey(recordKind(plan), id), id, name, plan, scope }, of);
+    } catch (error) {
+      return Promise.reject(this.#errors.give(error));
+    }
+  }
+
+  /** Rejects with step_nested inside of a step or schema; null elsewhere. */
+  refusal(name: string): Promise<never> | null {
+    const outer = this.inside;
+    return outer === null ? null : refuseIn(outer, name);
+  }
+
+  /** Undoes a completed step: a call like any other, which rejects when it fails for good. */
+  undo(step: string): Promise<unknown> {
+    const { plan, result, place } = this.#undoable.get(step) ?? { plan: null, result: null };
+    const fn: RunPlan["fn"] = (context) => {
+      if (plan !== null && plan.undo !== null) return plan.undo(decode(result) as never, context);
+      throw new HoldfastError("undo_missing", `the code no longer says how step ${step} is undone`);
+    };
+    const { retry, timeoutMs } = plan?.undoing ?? plan ?? { retry: this.#owner.retry, timeoutMs: 0 };
+    const undoing = { undo: null, onExhausted: "fail", atMostOnce: false, sensitive: false } as const;
+    const undone = { kind: "undo", fn, retry, timeoutMs, ...undoing } as const;
+    return this.#open({ key: callKey("undo", step), id: step, name: step, plan: undone, scope: this.root, place });
+  }
+
+  /** Lets go of the waits of branches that lost their race: they stay pending for ever. */
+  withdraw(): void {
+    for (const pending of [...this.pending.values()]) {
+      if (!isWait(pending.plan) || !isWithdrawn(pending.scope)) continue;
+      if (!this.#course.live) this.left.add(pending.key);
+      this.#drop(pending);
+      this.#owner.withdrawn(pending, false);
+    }
+  }
+
+  /** A branch that lost its race gets no further than what is at work. */
+  #callInVain(id: string, plan: Plan): Promise<never> {
+    this.#owner.withdrawn({ id, plan, begun: false }, true);
+    return new Promise(() => {});
+  }
+
+  /** The handler can do nothing more: its open calls stay pending, but for those that are `kept`. */
+  freeze(kept: (pending: Pending) => boolean): void {
+    this.frozen = true;
+    for (const pending of [...this.pending.values()]) {
+      if (kept(pending)) continue;
+      this.left.add(pending.key);
+      this.#drop(pending);
+    }
+  }
+
+  /** An outcome was delivered that settles no call: it moves the handler's time on. */
+  hear({ at }: Outcome): void {
+    this.seenAt = Math.max(this.seenAt, at);
+  }
+
+  deliver(outcome: Outcome): void {
+    const { settle } = outcome;
+    // A call of new code may get an outcome that is older than what the handler has seen; its time does not run back.
+    this.seenAt = Math.max(this.seenAt, outcome.at);
+    if (settle.kind === "cancelled") return this.#cancelAll(settle);
+    const pending = this.pending.get(outcome.key);
+    if (pending === undefined) return;
+    this.#drop(pending);
+    this.#settle(pending, settle);
+  }
+
+  #settle(pending: Pending, settle: Outcome["settle"]): void {
+    const { plan } = pending;
+    switch (settle.kind) {
+      case "value":
+        if (plan.kind === "run" && plan.undo !== null)
+          this.#undoable.set(pending.id, { plan, result: settle.value, place: pending.place });
+        return pending.resolve(decode(settle.value));
+      case "error":
+        return this.#reject(pending, reviveError(settle.error));
+      case "payload":
+        return this.#take(pending, settle.payload);
+      case "elapsed":
+        return pending.resolve(plan.kind === "webhook" ? this.#webhook(pending, plan.options) : undefined);
+      case "timed_out":
+        return pending.resolve(null);
+      case "child":
+        return pending.resolve({ id: settle.child.id });
+      case "cancelled":
+      case "undo":
+      case "update":
+      case "signal":
+        throw new Error(`${settle.kind} settles no call`);
+      default:
+        return settle satisfies never;
+    }
+  }
+
+  /** The schema answered when the signal went on record; in replay it is asked now. */
+  #take(pending: Pending, payload: Stored): void {
+    const { name, plan, validated } = pending;
+    if (plan.kind !== "wait" || plan.schema === null) return pending.resolve(decode(payload));
+    this.repeating = validated === undefined;
+    const answer = validated ?? validatePayload(pending, plan.schema, payload);
+    this.repeating = false;
+    if (!(answer instanceof Promise)) return this.#tell(pending, answer);
+    // It answered at once in an older life, or by older code: its answer is not on record.
+    const late = (): HoldfastError => schemaTimeout("signal_invalid", payloadOf(name));
+    this.#course.validations.exclusive(answer, late).then(
+      (answered) => this.#tell(pending, answered),
+      (error: HoldfastError) => this.#course.guard(() => this.#course.halt(error)),
+    );
+  }
+
+  #tell(pending: Pending, validated: Validated): void {
+    if ("value" in validated) pending.resolve(validated.value);
+    else this.#reject(pending, validated.error);
+  }
+
+  /** It is on record: that the handler does not await it, or not yet, is no unhandled rejection of the process. */
+  #reject({ promise, reject }: Pending, error: unknown): void {
+    promise.catch(() => {});
+    reject(this.#errors.give(error));
+  }
+
+  #cancelAll(settle: Extract<Outcome["settle"], { kind: "cancelled" }>): void {
+    this.#cancelled = settle.error;
+    for (const pending of [...this.pending.values()]) {
+      if (pending.plan.kind === "run" && settle.awaited.includes(pending.id)) continue;
+      // The address of a webhook may be on record behind it.
+      if (!this.#course.live) this.left.add(pending.key);
+      this.#drop(pending);
+      this.#reject(pending, reviveError(settle.error));
+    }
+  }
+
+  #refuseWait(error: StoredError): Promise<unknown> {
+    if (++this.#refused > patience) return new Promise(() => {});
+    const refused = Promise.reject(this.#errors.give(reviveError(error)));
+    refused.catch(() => {});
+    return refused;
+  }
+
+  #drop(pending: Pending): void {
+    this.pending.delete(pending.key);
+    this.#owner.closed(pending);
+  }
+
+  /** Rejects a call that could not be made; nothing of it goes on record. */
+  refuse(pending: Pending, error: unknown): void {
+    if (this.pending.get(pending.key) !== pending) return;
+    this.#drop(pending);
+    pending.reject(this.#errors.give(error));
+  }
+
+  #open(
+    call: Pick<Pending, "key" | "id" | "name" | "plan" | "scope" | "place">,
+    of: object | null = null,
+  ): Promise<unknown> {
+    const passedOver = this.#course.replay.claim(call.key);
+    const pending: Pending = { ...call, ...Promise.withResolvers<unknown>(), begun: passedOver !== undefined };
+    if (this.pending.size === 0) this.#sole = of;
+    else if (of === null || of !== this.#sole) this.crowded = true;
+    this.pending.set(pending.key, pending);
+    if (passedOver !== undefined) this.#course.redeliver(passedOver);
+    this.#owner.opened(pending, passedOver === undefined);
+    return pending.promise;
+  }
+
+  #webhook({ key, id, name, scope }: Pending, options: WebhookOptions): Webhook {
+    const plan = { kind: "received", options } as const;
+    const received = this.#open({ key: callKey("received", id), id, name, plan, scope });
+    const url = this.#course.state.calls.get(key)?.url ?? "";
+    return { url, received: () => received as Promise<WebhookCall | null> };
+  }
+}
+
+/**
+ * Calls made inside of a step cannot go on record: a replay could not tell them from the handler's own. A queue that runs
+ * the handler's callbacks from within a step looks the same here; the message says what to do about it.
+ */
+function refuseIn(outer: string, name: string): Promise<never> {
+  const what = `${name} was called inside of ${outer}, which makes no calls of step: make it beside`;
+  const way = "where a queue of both called it back, give that the function wrapped in AsyncLocalStorage.bind";
+  return Promise.reject(new HoldfastError("step_nested", `${what}, or, ${way}`));
+}
+
+/** Calls that wait for something: a cancelled handler may not make them, and a lost race withdraws them. */
+function isWait(plan: Plan): boolean {
+  return plan.kind !== "run" && plan.kind !== "undo" && !(plan.kind === "child" && plan.detached);
+}

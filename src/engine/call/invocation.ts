@@ -1,0 +1,87 @@
+/**
+ * Owns: what `step.invoke`, `step.start` and `step.signal` ask for: checks their arguments and describes the work.
+ * Does not own: doing it (children, attempts).
+ */
+import { toMs } from "../../core/duration.ts";
+import type { ChildPolicy } from "../../core/run/origin.ts";
+import { checkName, checkRunId } from "../../core/name.ts";
+import { isRecord } from "../../core/record.ts";
+import type { AttemptContext, InvokeOptions, StartChildOptions } from "../../core/definition/step.ts";
+import { encode } from "../../core/value/value.ts";
+import type { ChildPlan } from "./call.ts";
+import { checkOptions, refused } from "./option.ts";
+import type { World } from "../world.ts";
+
+const maxNameLength = 256;
+const policies: readonly unknown[] = ["cancel", "terminate", "abandon"] satisfies ChildPolicy[];
+
+/** The name of a workflow that is given by itself or by its name. @throws HoldfastError name_invalid */
+export function workflowName(workflow: unknown): string {
+  const named = typeof workflow === "object" && workflow !== null && "name" in workflow ? workflow.name : workflow;
+  return checkName(named, "workflow");
+}
+
+/** @throws HoldfastError name_invalid, options_invalid, id_invalid, duration_invalid, value_uncloneable, value_too_large */
+export function invokePlan(workflow: unknown, input: unknown, options: InvokeOptions = {}): ChildPlan {
+  const name = workflowName(workflow);
+  const what = `the invocation of ${name}`;
+  checkOptions(options, ["id", "labels", "onParentEnd", "timeout"], what);
+  const { timeout, ...rest } = options;
+  const timeoutMs = timeout === undefined ? null : toMs(timeout, `the timeout of ${what}`);
+  return { ...childPlan(name, what, input, rest), policy: rest.onParentEnd ?? "cancel", timeoutMs, detached: false };
+}
+
+/** As {@link invokePlan}, of a child that nobody waits for. */
+export function startPlan(workflow: unknown, input: unknown, options: StartChildOptions = {}): ChildPlan {
+  const name = workflowName(workflow);
+  const what = `the start of ${name}`;
+  checkOptions(options, ["id", "labels", "onParentEnd"], what);
+  const policy = options.onParentEnd ?? "abandon";
+  return { ...childPlan(name, what, input, options), policy, timeoutMs: null, detached: true };
+}
+
+type Described = Pick<ChildPlan, "kind" | "workflow" | "input" | "id" | "labels">;
+
+function childPlan(name: string, what: string, input: unknown, options: StartChildOptions): Described {
+  const { id, labels = {}, onParentEnd } = options;
+  if (onParentEnd !== undefined && !policies.includes(onParentEnd))
+    throw refused(what, "onParentEnd", 'must be "cancel", "terminate" or "abandon"');
+  if (!isRecord(labels) || Object.values(labels).some((value) => typeof value !== "string"))
+    throw refused(what, "labels", "must be an object whose values are text");
+  return {
+    kind: "child",
+    workflow: name,
+    input: encode(input, `the input of ${name}`),
+    id: id === undefined ? null : checkRunId(id),
+    labels: { ...labels },
+  };
+}
+
+/** A signal to another run, as the step that sends it. */
+export type Sending = {
+  /** The same signal to the same run has the same name in every replay. */
+  readonly name: string;
+  readonly fn: (context: AttemptContext) => Promise<void>;
+};
+
+/** @param from the id of the run that sends. @throws HoldfastError id_invalid, name_invalid, value_uncloneable, value_too_large */
+export function sending(world: World, from: string, runId: unknown, name: unknown, payload: unknown): Sending {
+  const to = checkRunId(runId);
+  const signal = checkName(name, "signal");
+  const stored = encode(payload, `the payload of signal ${signal}`);
+  const request = { name: signal, payload: stored, by: `run ${from}` };
+  return {
+    name: stepName(signal, to),
+    fn: async ({ idempotencyKey: key, traceparent: trace }) =>
+      await world.children.signal(to, { ...request, key, trace }),
+  };
+}
+
+/** Cut where it is too long for a name; calls of one name are told apart by their occurrence. */
+function stepName(signal: string, to: string): string {
+  const rest = `signal  to ${to}`;
+  const characters = [...signal];
+  const room = maxNameLength - rest.length;
+  const shown = characters.length <= room ? signal : `${characters.slice(0, room - 1).join("")}…`;
+  return `signal ${shown} to ${to}`;
+}

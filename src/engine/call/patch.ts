@@ -1,0 +1,44 @@
+/**
+ * Owns: `step.patched`: which side of a change of the code a run takes.
+ * Does not own: adopting steps that come and go without it (adoption).
+ * Invariant 1: a run that came here once takes the same side for ever: the new one where that is on record,
+ * else the old one (guarantee 7).
+ */
+import { checkName } from "../../core/name.ts";
+import type { Calls } from "./calls.ts";
+import type { Course } from "../turn/course.ts";
+import type { Publisher } from "./publisher.ts";
+import { onlyDeployment } from "../world.ts";
+
+export class Patches {
+  readonly #course: Course;
+  readonly #calls: Calls;
+  readonly #publisher: Publisher;
+  /** Changes that an earlier life, with older code, went past. */
+  readonly #passed = new Set<string>();
+
+  constructor(course: Course, calls: Calls, publisher: Publisher) {
+    this.#course = course;
+    this.#calls = calls;
+    this.#publisher = publisher;
+  }
+
+  /** @throws HoldfastError name_invalid */
+  has(id: unknown): boolean {
+    const patch = checkName(id, "patch");
+    const { state, over } = this.#course;
+    if (state.patches.has(patch)) return true;
+    if (over || this.#passed.has(patch)) return false;
+    const ahead = this.#isAhead;
+    if (ahead) this.#course.record({ kind: "patch.adopted", patch });
+    else this.#passed.add(patch);
+    return ahead;
+  }
+
+  /** No earlier life came to where the handler is; or only with this very code, whose mark a death kept from the record. */
+  get #isAhead(): boolean {
+    const { live, foremost, world } = this.#course;
+    const isFirst = foremost && !this.#publisher.isPast;
+    return (live || isFirst || world.deployment === onlyDeployment) && !this.#calls.frozen;
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * Owns: putting on record what a handler publishes (log lines, progress), each once: telling what is new from what an
+ * earlier life published.
+ * Does not own: what it publishes (step).
+ * Invariant 1: what was published before the last commit of outcomes is never put on record again; what comes after the
+ * first outcome of that commit is on record, or is new. Steps may publish too, and do not run again in replay, so lines
+ * are compared and not counted.
+ */
+import { publicationOf } from "../../core/state/state.ts";
+import type { Calls } from "./calls.ts";
+import type { Course } from "../turn/course.ts";
+
+export class Publisher {
+  /** Outcomes of a later commit are yet to be delivered: whatever is published now was published before. */
+  isPast = false;
+  /** Nothing is put on record: this handler is only asked a query. */
+  muted = false;
+  readonly #course: Course;
+  readonly #calls: Calls;
+  #known: string[] = [];
+
+  constructor(course: Course, calls: Calls) {
+    this.#course = course;
+    this.#calls = calls;
+  }
+
+  /** A replay begins. @param isPast there are outcomes to be delivered */
+  begin(isPast: boolean): void {
+    this.isPast = isPast;
+    this.#known = [...this.#course.state.published];
+  }
+
+  /** The replay is over: whatever is published from now on is new. */
+  end(): void {
+    this.isPast = false;
+    this.#known = [];
+  }
+
+  /** Puts it on record unless an earlier life did. A handler that has ended publishes nothing; the undoing of its steps may. */
+  publish(fact: Parameters<typeof publicationOf>[0]): void {
+    if (this.#course.over || (this.#calls.frozen && this.#calls.inside === null)) return;
+    if (this.#isNew(publicationOf(fact))) this.#course.record(fact);
+  }
+
+  #isNew(line: string): boolean {
+    if (this.isPast || this.muted || this.#calls.repeating) return false;
+    const index = this.#known.indexOf(line);
+    if (index >= 0) this.#known.splice(index, 1);
+    return index < 0;
+  }
+}

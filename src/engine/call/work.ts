@@ -1,0 +1,199 @@
+/**
+ * Owns: carrying out a handler's open calls: who does which, when it begins, and when something is due for it.
+ * Does not own: what the calls are settled with (calls, course); steps (attempts), sleeps, signals and webhooks (waits)
+ * and child runs (children) themselves.
+ * Invariant 1: nothing begins before the replay is over, nor while the run is paused or held by its lanes.
+ */
+import type { Adoption } from "../adoption.ts";
+import type { Asks } from "../ask/asks.ts";
+import { Attempts } from "../attempt/attempts.ts";
+import { isAttempted } from "./call.ts";
+import type { Pending } from "./call.ts";
+import type { Calls } from "./calls.ts";
+import { Children } from "../child/children.ts";
+import type { Course } from "../turn/course.ts";
+import { Deadlines } from "./deadlines.ts";
+import type { Happening } from "../turn/happening.ts";
+import { here } from "./scope.ts";
+import { Waits } from "../wait/waits.ts";
+import { Withdrawals } from "../wait/withdrawal.ts";
+
+export class Work {
+  readonly attempts: Attempts;
+  readonly children: Children;
+  readonly waits: Waits;
+  readonly withdrawals: Withdrawals;
+  readonly #course: Course;
+  readonly #pending: ReadonlyMap<string, Pending>;
+  readonly #asks: Asks;
+  readonly #adoption: Adoption;
+  readonly #deadlines: Deadlines;
+  /** What happened while the run was held and is being caught up with; deadlines wait until that is done. */
+  #catching: readonly Happening[] | null = null;
+
+  constructor(course: Course, calls: Calls, asks: Asks, adoption: Adoption) {
+    this.#course = course;
+    this.#pending = calls.pending;
+    this.#asks = asks;
+    this.#adoption = adoption;
+    this.withdrawals = new Withdrawals(course);
+    this.waits = new Waits(course, calls, asks, this.withdrawals);
+    this.children = new Children(course, calls.pending);
+    this.attempts = new Attempts(course);
+    course.ledger.beforeParting = (parting) => [
+      ...this.children.underWay(),
+      ...this.attempts.abandonments.take(parting, this.attempts.inFlight, course.state),
+    ];
+    this.#deadlines = new Deadlines(course, calls.pending, this);
+  }
+
+  /** Some of it goes on, and will post. */
+  get goesOn(): boolean {
+    return (
+      this.attempts.running > 0 ||
+      this.#course.validations.count > 0 ||
+      this.waits.running > 0 ||
+      this.children.starting > 0
+    );
+  }
+
+  /** Begins the call, unless the run is held. @param held it was, until now */
+  begin(pending: Pending, held = false): void {
+    if (this.#course.held || this.#course.over) return;
+    const changed = this.#adoption.changedKind(pending);
+    if (changed !== null) return this.#course.halt(changed);
+    pending.begun = true;
+    const { plan } = pending;
+    this.#adoption.comeBack(pending);
+    switch (plan.kind) {
+      case "run":
+      case "undo": {
+        const call = this.#course.state.calls.get(pending.key);
+        if (call !== undefined && call.retryAt !== null) return this.#course.expect(call.retryAt);
+        if (call?.exhausted === true) return;
+        return this.attempts.begin(pending, plan);
+      }
+      case "sleep":
+      case "wait":
+      case "webhook":
+      case "received":
+        return this.waits.begin(pending, plan, held);
+      case "child":
+        return this.children.begin(pending, plan);
+      default:
+        return plan satisfies never;
+    }
+  }
+
+  /** A call was made, and begins if it may. What of a step is left for later is done where it was called all the same. */
+  opened(pending: Pending, fresh: boolean): void {
+    if (fresh && this.#course.live) this.#course.guard(() => this.begin(pending));
+    const { key, plan } = pending;
+    if (plan.kind !== "run" || plan.request !== undefined) return;
+    const isDone = this.#course.state.calls.get(key)?.done === true;
+    if (plan.undo !== null || !(isDone || this.attempts.inFlight.has(key))) pending.place = here();
+  }
+
+  /** Begins what a replay or a pause held back. */
+  beginHeld(): void {
+    for (const pending of [...this.#pending.values()]) if (!pending.begun) this.begin(pending, true);
+    if (this.#course.held) return;
+    this.children.resume();
+    this.#catchUp();
+    this.attempts.resume();
+  }
+
+  /** Has what came, and what fell due, while the run was held happen in the order in which it would have. */
+  #catchUp(): void {
+    const due = this.#deadlines.due(this.#course.world.clock.now()).map((pending): Happening => {
+      const happen = (): void => this.#fire(pending);
+      return { at: this.#deadlines.of(pending), seq: Infinity, happen };
+    });
+    const happenings = [...this.waits.arrived(), ...this.#asks.arrived(), ...due];
+    // A signal that came at the very instant of a deadline came in time.
+    happenings.sort((one, other) => one.at - other.at || one.seq - other.seq);
+    if (happenings.length === 0) return;
+    this.#catching = happenings;
+    this.#goThrough(happenings, 0, -1);
+  }
+
+  /** One after the other: having one signal, the handler may wait for the next, which came in time as well. */
+  #goThrough(happenings: readonly Happening[], index: number, seen: number): void {
+    this.#course.post(() => {
+      if (this.#catching !== happenings) return;
+      const next = happenings[index];
+      const { seq } = this.#course.state;
+      if (next === undefined || this.#course.held) {
+        this.#catching = null;
+        this.#course.expect(-Infinity);
+        return this.tick(this.#course.world.clock.now());
+      }
+      // A signal that is still being validated came before.
+      const validated = next.at === Infinity ? null : this.waits.validationBy(next.at);
+      if (validated !== null) return void validated.then(() => this.#goThrough(happenings, index, -1));
+      if (next.seq === Infinity && seq !== seen && this.waits.isDue(next.at)) {
+        return this.#goThrough(happenings, index, seq);
+      }
+      next.happen();
+      this.#goThrough(happenings, index + 1, -1);
+    });
+  }
+
+  /** Nobody waits for the call any more. */
+  closed(pending: Pending): void {
+    this.waits.closed(pending);
+    this.attempts.closed(pending);
+    if (!this.#course.live) this.children.closed(pending);
+  }
+
+  /** The step has the slot that it waited for. */
+  admitted(step: string): void {
+    this.#course.post(() => this.attempts.admitted(step));
+  }
+
+  /** A signal of this name is on record. */
+  signalled(name: string): void {
+    if (!this.#course.live || this.#course.held) return;
+    if (this.#asks.hears(name)) this.#asks.match(name);
+    else this.waits.match(name);
+  }
+
+  /** No deadline may fire now. */
+  get #isHeldUp(): boolean {
+    return this.#catching !== null || this.#course.heldUp;
+  }
+
+  /** Whether something could begin or fire if the run were not held. */
+  isDue(now: number): boolean {
+    for (const { begun } of this.#pending.values()) if (!begun) return true;
+    // A wait that a pause kept from its signal need not be on record.
+    return this.attempts.isReady || this.#deadlines.due(now).length > 0 || this.waits.isDue(now);
+  }
+
+  /** When the next deadline is; Infinity when nothing but the world can move the run. */
+  soonest(): number {
+    return this.#deadlines.soonest(!this.#isHeldUp);
+  }
+
+  /** Ends attempts and validations whose time is up, also while the run is held. */
+  expire(now: number): void {
+    this.attempts.expire(now);
+    this.#course.validations.expire(now);
+  }
+
+  /** Fires the deadlines that have come. */
+  tick(now: number): void {
+    if (!this.#course.live || this.#course.held || this.#isHeldUp) return;
+    for (const pending of this.#deadlines.due(now)) this.#course.post(() => this.#fire(pending));
+  }
+
+  #fire(pending: Pending): void {
+    const { key, plan } = pending;
+    // A pause may have come before this turn: the deadline fires once that is over.
+    if (this.#course.held) return;
+    if (this.#pending.get(key) !== pending || this.#deadlines.of(pending) > this.#course.world.clock.now()) return;
+    if (isAttempted(plan)) this.attempts.begin(pending, plan);
+    else if (plan.kind === "child") this.children.fire(pending, plan);
+    else this.waits.fire(pending);
+  }
+}

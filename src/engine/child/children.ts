@@ -1,0 +1,295 @@
+/**
+ * Owns: a handler's child runs: starting them, waiting for them, asking after them, giving up on them.
+ * Does not own: the children themselves (world), how they tell of their end (news), stopping those that
+ * nobody waits for any more (whoever hosts the run).
+ * Invariant 1: a child is on record only once it has been started; until then every life starts it
+ * again under the same id, which finds the one that is there (guarantee 2).
+ * Invariant 2: a child tells its parent of its end, and the parent asks by itself ever more rarely: no end
+ * goes unheard whichever of the two dies (guarantee 4).
+ */
+import {
+  childRefusal,
+  childTimeout,
+  goneError,
+  isForeign,
+  nextAskAt,
+  waitedSince,
+} from "../../core/lifecycle/child.ts";
+import { HoldfastError } from "../../core/error.ts";
+import type { ChildRun } from "../../core/run/origin.ts";
+import type { Call } from "../../core/state/state.ts";
+import { callKey, wasRemoved } from "../../core/state/state.ts";
+import { endOf, requestOf, startedAs, startOf } from "./child.ts";
+import type { Start } from "./child.ts";
+import type { ChildPlan, Pending } from "../call/call.ts";
+import type { Course } from "../turn/course.ts";
+import { isWithdrawn } from "../call/scope.ts";
+import type { ChildEnd, ChildStarted } from "../world.ts";
+
+/** What became of a child's end: on record; of no interest to anybody; or not to be taken now, so it is told again. */
+export type Hearing = "recorded" | "nobody" | "later";
+
+/** A child that is still to be started; how it will be on record. */
+type Launch = {
+  readonly fact: Start;
+  /** How often the start did not get through. */
+  tries: number;
+  /** When it is tried again; Infinity while it is under way. */
+  retryAt: number;
+  /** Resolves once what became of the newest try is on record. */
+  settled: Promise<void>;
+};
+
+/** A child that is waited for. */
+type Watch = { readonly child: ChildRun; readonly foreign: boolean; askedAt: number; asking: boolean };
+
+const longestPauseMs = 5 * 60_000;
+
+export class Children {
+  readonly #course: Course;
+  readonly #pending: ReadonlyMap<string, Pending>;
+  readonly #launches = new Map<string, Launch>();
+  readonly #watches = new Map<string, Watch>();
+  /** Children of calls that lost a race in replay: an earlier life may have started them. */
+  readonly #maybeStarted: Launch["fact"][] = [];
+  #asking = 0;
+  #starting = 0;
+
+  constructor(course: Course, pending: ReadonlyMap<string, Pending>) {
+    this.#course = course;
+    this.#pending = pending;
+  }
+
+  /** The call was closed in replay: where it lost a race, an earlier life may have been starting its child. */
+  closed({ key, id, plan, scope }: Pending): void {
+    if (plan.kind !== "child" || !isWithdrawn(scope)) return;
+    const { state, ledger, resumed } = this.#course;
+    const call = state.calls.get(key);
+    if (call !== undefined && !(resumed && isToStart(call))) return;
+    this.#maybeStarted.push(startOf(id, plan, requestOf(state, id, plan), ledger.now()));
+  }
+
+  /** Children of calls that lost a race go on record where they may have been started, so that they are stopped. */
+  recordLost(): void {
+    const { ledger } = this.#course;
+    const lost = this.underWay().filter(({ step }) => !this.#pending.has(callKey("child", step)));
+    const facts = [...this.#maybeStarted.splice(0), ...lost];
+    if (facts.length === 0) return;
+    const calls = facts.map(({ step }) => ({ call: "child", id: step }) as const);
+    ledger.append(...facts, { kind: "wait.withdrawn", calls });
+    this.#course.expect(ledger.now());
+  }
+
+  /** How many children are being started: this memory has to stay for the answers. */
+  get starting(): number {
+    return this.#starting;
+  }
+
+  /** How many children are being asked whether they have ended: this memory has to stay for those answers, too. */
+  get asking(): number {
+    return this.#asking;
+  }
+
+  begin(pending: Pending, plan: ChildPlan): void {
+    const call = this.#recordOf(pending);
+    // A detached one that is open went on record while it was under way.
+    if (call === undefined || call.child === null || plan.detached) return this.#launch(pending, plan);
+    const watch = this.#watch(pending, call.child);
+    if (wasRemoved(this.#course.state, pending.key)) {
+      const { child, until, policy } = call;
+      this.#course.record({ kind: "child.started", step: pending.id, child, until, policy });
+      // It may have told of its end meanwhile, when no call waited for it.
+      this.#ask(pending, watch);
+    }
+    // It may have told of its end while this run had ended; or its start, on record to have it stopped, never came through.
+    if (this.#course.state.retriedSeq > 0) this.#ask(pending, watch, plan);
+    this.#course.expect(this.dueAt(pending));
+  }
+
+  /** The run goes on after a pause or a retry: a child may have told of its end in vain, or could not be asked. */
+  resume(): void {
+    const { resumedAt } = this.#course.state;
+    for (const [key, watch] of this.#watches) {
+      const pending = this.#pending.get(key);
+      if (pending !== undefined && watch.askedAt <= resumedAt) this.#ask(pending, watch);
+    }
+  }
+
+  /** When there is something to do for this call; Infinity when only the world can move it. */
+  dueAt(pending: Pending): number {
+    const launch = this.#launches.get(pending.key);
+    if (launch !== undefined) return launch.retryAt;
+    const call = this.#recordOf(pending);
+    const watch = this.#watches.get(pending.key);
+    if (call === undefined || watch === undefined) return Infinity;
+    const askAt = watch.asking
+      ? Infinity
+      : nextAskAt(waitedSince(this.#course.state, call), watch.askedAt, watch.foreign);
+    return Math.min(call.until ?? Infinity, askAt);
+  }
+
+  /** What was due has come: the start is tried again, the wait is over, or the child is asked. */
+  fire(pending: Pending, plan: ChildPlan): void {
+    if (this.#launches.has(pending.key)) return this.#launch(pending, plan);
+    const call = this.#recordOf(pending);
+    const watch = this.#watches.get(pending.key);
+    if (call === undefined || watch === undefined) return;
+    const { ledger } = this.#course;
+    if ((call.until ?? Infinity) > ledger.now()) return this.#ask(pending, watch);
+    const error = childTimeout(pending.id, watch.child, plan.timeoutMs ?? ledger.now() - call.since);
+    this.#course.record({ kind: "child.failed", step: pending.id, child: watch.child, error, left: true });
+    // Whoever hosts the run is to stop the child.
+    this.#course.expect(ledger.now());
+  }
+
+  /** Puts the end of a child on record, in its turn, if a call waits for it. */
+  async hear(step: string, child: string, end: ChildEnd): Promise<Hearing> {
+    const key = callKey("child", step);
+    const { stopped } = this.#course;
+    for (;;) {
+      const launch = this.#launches.get(key);
+      // The child has ended before the answer to its start has come: that answer first.
+      if (launch !== undefined && launch.retryAt === Infinity) await Promise.race([launch.settled, stopped.rung()]);
+      const hearing = await this.#course.turn(() => this.#take(key, child, end));
+      if (hearing !== "starting") return hearing ?? "later";
+    }
+  }
+
+  #take(key: string, child: string, end: ChildEnd): Hearing | "starting" {
+    const { state } = this.#course;
+    const call = state.calls.get(key);
+    const pending = this.#pending.get(key);
+    const launch = this.#launches.get(key);
+    if (launch !== undefined) return launch.retryAt === Infinity ? "starting" : "later";
+    if (call === undefined || call.child === null) return pending === undefined ? "nobody" : "later";
+    if (call.done || call.child.id !== child) return "nobody";
+    if (pending !== undefined) return this.#heard(pending, call.child, end);
+    // The replay may still come to the call, unless the code was seen to make it no more.
+    return wasRemoved(state, key) ? "nobody" : "later";
+  }
+
+  /** An end that comes after the deadline of the call comes too late, even if the run was in no state to act on the deadline. */
+  #heard(pending: Pending, child: ChildRun, end: ChildEnd): Hearing {
+    const { state, ledger } = this.#course;
+    const until = this.#recordOf(pending)?.until ?? Infinity;
+    if (pending.plan.kind === "child" && until < (state.paused?.at ?? ledger.now())) {
+      this.fire(pending, pending.plan);
+      return "nobody";
+    }
+    this.#end(pending, child, end);
+    return "recorded";
+  }
+
+  #launch(pending: Pending, plan: ChildPlan): void {
+    const { world, state, ledger } = this.#course;
+    const request = requestOf(state, pending.id, plan);
+    const launch: Launch = this.#launches.get(pending.key) ?? {
+      // The timeout counts from the call, however often the start is tried.
+      fact: { ...startOf(pending.id, plan, request, ledger.now()), ...this.#deadlineOf(pending) },
+      tries: 0,
+      retryAt: Infinity,
+      settled: Promise.resolve(),
+    };
+    launch.retryAt = Infinity;
+    this.#launches.set(pending.key, launch);
+    this.#starting++;
+    const started = world.children.start(request);
+    launch.settled = started.then(
+      async (made) => void (await this.#course.turn(() => this.#started(pending, plan, launch, made))),
+      async (error: unknown) => void (await this.#course.turn(() => this.#refused(pending, plan, launch, error))),
+    );
+  }
+
+  #started(pending: Pending, plan: ChildPlan, launch: Launch, made: ChildStarted): void {
+    const { ledger, state } = this.#course;
+    const { child, existed } = made;
+    this.#launches.delete(pending.key);
+    this.#starting--;
+    const fact = startedAs(state, launch.fact, made);
+    if (this.#pending.get(pending.key) !== pending) {
+      // The call was given up meanwhile: where it is on record, the child is being stopped.
+      if (this.#recordOf(pending) !== undefined) return;
+      ledger.append(fact, { kind: "wait.withdrawn", calls: [{ call: "child", id: pending.id }] });
+      return this.#course.expect(ledger.now());
+    }
+    this.#course.record(plan.detached ? { ...fact, detached: true } : fact);
+    if (plan.detached) return;
+    const watch = this.#watch(pending, child);
+    // A child that was there before may have ended before anybody waited for it.
+    if (existed) this.#ask(pending, watch);
+    this.#course.expect(this.dueAt(pending));
+  }
+
+  #refused(pending: Pending, plan: ChildPlan, launch: Launch, error: unknown): void {
+    const { ledger } = this.#course;
+    this.#starting--;
+    const isOpen = this.#pending.get(pending.key) === pending;
+    if (!isOpen || error instanceof HoldfastError) this.#launches.delete(pending.key);
+    if (!isOpen) return;
+    if (error instanceof HoldfastError) {
+      const { name, code, message } = error;
+      const refusal = childRefusal(pending.id, plan.workflow, { name, code, message });
+      return this.#course.record({ kind: "child.failed", step: pending.id, error: refusal });
+    }
+    launch.tries++;
+    launch.retryAt = ledger.now() + Math.min(longestPauseMs, 500 * 2 ** launch.tries);
+    this.#course.expect(launch.retryAt);
+  }
+
+  /** Children that may have been started and are not on record. */
+  underWay(): Launch["fact"][] {
+    const { calls } = this.#course.state;
+    return [...this.#launches].flatMap(([key, { fact }]) => {
+      const call = calls.get(key);
+      return call === undefined || isToStart(call) ? [fact] : [];
+    });
+  }
+
+  /** @param anew how it is started once more where it is not there; unset where it is known to have been started */
+  #ask(pending: Pending, watch: Watch, anew: ChildPlan | null = null): void {
+    if (watch.asking) return;
+    watch.asking = true;
+    watch.askedAt = Math.max(watch.askedAt, this.#course.ledger.now());
+    this.#asking++;
+    const answered = (end: ChildEnd | null): void => {
+      void this.#course.turn(() => {
+        watch.asking = false;
+        this.#asking--;
+        const isOpen = this.#pending.get(pending.key) === pending;
+        if (isOpen && anew !== null && end?.kind === "failed" && end.error === goneError) this.#launch(pending, anew);
+        else if (isOpen && end !== null) this.#heard(pending, watch.child, end);
+        else this.#course.expect(this.dueAt(pending));
+      });
+    };
+    // A child that cannot be asked now is asked again, later.
+    this.#course.world.children.end(watch.child.id).then(answered, () => answered(null));
+  }
+
+  #end(pending: Pending, child: ChildRun, end: ChildEnd): void {
+    this.#watches.delete(pending.key);
+    this.#course.record(endOf(pending.id, child, end));
+  }
+
+  #watch(pending: Pending, child: ChildRun): Watch {
+    const foreign = isForeign(this.#course.state, pending.id, child);
+    // Earlier lives asked whenever it was time, up to the last that is known of them.
+    const watch: Watch = { child, foreign, askedAt: this.#course.ledger.openedAt, asking: false };
+    this.#watches.set(pending.key, watch);
+    return watch;
+  }
+
+  /** That of a call that is on record stays. */
+  #deadlineOf(pending: Pending): Partial<Pick<Start, "until">> {
+    const call = this.#recordOf(pending);
+    return call === undefined || call.child === null ? {} : { until: call.until };
+  }
+
+  #recordOf({ key }: Pending): Call | undefined {
+    return this.#course.state.calls.get(key);
+  }
+}
+
+/** The call starts its child anew, which is not on record yet: the former one was stopped, or belongs to another deployment. */
+function isToStart({ done, child }: Call): boolean {
+  return !done && child === null;
+}

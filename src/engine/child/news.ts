@@ -1,0 +1,52 @@
+/**
+ * Owns: what the news of a child's end does to its parent.
+ * Does not own: telling it until it was heard (objects/relatives), what the end is to the handler (children).
+ * Invariant 1: news that is answered is on record, or nobody will ever ask for it (guarantee 4).
+ */
+import type { EndEntry } from "../../core/history/end.ts";
+import { HoldfastError, hasCode } from "../../core/error.ts";
+import { callKey } from "../../core/state/state.ts";
+import type { RunState } from "../../core/state/state.ts";
+import type { Run } from "../run.ts";
+import type { ChildEnd } from "../world.ts";
+
+/** A child has ended that this call of this life of the parent's id waits for. */
+export type ChildNews = {
+  readonly createdAt: number;
+  readonly step: string;
+  /** The child's id. */
+  readonly child: string;
+  readonly end: ChildEnd;
+};
+
+/**
+ * Resolves once it has been heard: it is on record, or of no interest to anybody.
+ * @throws HoldfastError version_missing, step_kind_changed, not_waiting: it is to be told again later
+ */
+export async function receiveNews(run: Run, news: ChildNews): Promise<void> {
+  if (!concerns(run.state, news)) return;
+  try {
+    const execution = await run.awake();
+    const heard = await execution.work.children.hear(news.step, news.child, news.end);
+    if (execution.course.failure !== null) throw execution.course.failure;
+    if (heard === "later" && concerns(run.state, news)) {
+      throw new HoldfastError("not_waiting", `the run does not wait for its child ${news.child} yet`);
+    }
+  } catch (error) {
+    if (!hasCode(error, "run_ended")) throw error;
+  }
+}
+
+/** The record does not rule out that the run waits for this child. */
+function concerns({ created, end, calls }: RunState, { createdAt, step, child }: ChildNews): boolean {
+  if (created?.at !== createdAt || end !== null) return false;
+  const call = calls.get(callKey("child", step));
+  // One without a child starts it anew, and has not heard of that yet.
+  return call === undefined || (!call.done && (call.child?.id ?? child) === child);
+}
+
+/** How a run has ended, as its parent hears of it. */
+export function childEnd(end: EndEntry): ChildEnd {
+  if (end.kind === "run.completed") return { kind: "completed", output: end.output };
+  return { kind: end.kind === "run.failed" ? "failed" : "cancelled", error: end.error };
+}

@@ -1,0 +1,52 @@
+/**
+ * Owns: which starts of children are under way, whichever life of the run made them.
+ * Does not own: making them, and what is made of their answers (children), stopping children (whoever hosts the run).
+ * Invariant 1: what stops a child waits for the starts that may make it, or it would find none there (guarantee 8).
+ */
+import type { ChildEnd, Children, ChildStart, ChildStarted } from "../world.ts";
+import type { ChildPolicy } from "../../core/run/origin.ts";
+import type { SignalRequest } from "../../core/service/service.ts";
+
+type UnderWay = { readonly request: ChildStart; readonly made: Promise<string> };
+
+export class Starts implements Children {
+  readonly #children: Children;
+  readonly #underWay = new Set<UnderWay>();
+
+  constructor(children: Children) {
+    this.#children = children;
+  }
+
+  start(request: ChildStart): Promise<ChildStarted> {
+    const started = this.#children.start(request);
+    // Unless it is answered, it may have made the child that it asked for.
+    const made = started.then(
+      ({ child }) => child.id,
+      () => request.id,
+    );
+    const one = { request, made };
+    this.#underWay.add(one);
+    void made.then(() => this.#underWay.delete(one));
+    return started;
+  }
+
+  end(id: string): Promise<ChildEnd | null> {
+    return this.#children.end(id);
+  }
+
+  stop(id: string, policy: ChildPolicy): Promise<boolean> {
+    return this.#children.stop(id, policy);
+  }
+
+  signal(runId: string, signal: SignalRequest): Promise<void> {
+    return this.#children.signal(runId, signal);
+  }
+
+  /** Resolves once no start is under way that may make this child, with the ids of whatever came of them, its own first. */
+  async madeOf(child: string): Promise<ReadonlySet<string>> {
+    const ofChild = [...this.#underWay].filter(({ request: { id, former } }) => {
+      return id === child || former?.child.id === child;
+    });
+    return new Set([child, ...(await Promise.all(ofChild.map(({ made }) => made)))]);
+  }
+}

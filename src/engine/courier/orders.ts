@@ -1,0 +1,228 @@
+/**
+ * Owns: the requests of a handler's steps that couriers make: putting each on record, handing it over, looking
+ * after it, taking its answer.
+ * Does not own: what the end of an attempt means (attempts), making requests (whoever provides the couriers).
+ * Invariant 1: a request is on record before a courier has it; a later life hands the same one over, to the same
+ * courier, and never another for that attempt (guarantee 2).
+ * Invariant 2: while a courier has a request the run may be parked. It asks after the request ever more rarely, until the
+ * attempt times out: no answer is lost, whichever of the two dies (guarantee 4).
+ */
+import { bodyBytes, nextLookAt, orderError } from "../../core/courier/order.ts";
+import type { Dispatch, Order, OrderEnd } from "../../core/courier/order.ts";
+import { callKey, wasRemoved } from "../../core/state/state.ts";
+import type { Call } from "../../core/state/state.ts";
+import type { Attempt } from "../attempt/attempt.ts";
+import type { Pending, RunPlan } from "../call/call.ts";
+import type { Hearing } from "../child/children.ts";
+import type { Course } from "../turn/course.ts";
+import { idempotencyKeyOf } from "../attempt/record.ts";
+
+/** A request of an attempt in flight. */
+type Out = {
+  readonly pending: Pending;
+  readonly plan: RunPlan;
+  readonly attempt: Attempt;
+  /** Null until it is on record, with the courier that has it. */
+  order: Order | null;
+  courier: number;
+  /** A call about it is under way: this memory has to stay for the answer. */
+  busy: boolean;
+  /** How often it could not be handed over, and when that is tried again. */
+  tries: number;
+  retryAt: number | null;
+  lookedAt: number;
+  /** Its courier has told the outcome. */
+  heard: boolean;
+};
+
+const longestPauseMs = 60_000;
+/** A run is evicted later than this: another life that begins sooner follows one that was cut off, or gave its memory up. */
+const newMs = 10_000;
+
+export class Orders {
+  readonly #course: Course;
+  readonly #out = new Map<string, Out>();
+  /** Requests that a courier has: the run needs no memory for them. */
+  readonly #resting = new Set<string>();
+
+  constructor(course: Course) {
+    this.#course = course;
+  }
+
+  /** How many requests are under way without this memory. */
+  get resting(): number {
+    return this.#resting.size;
+  }
+
+  begin(pending: Pending, plan: RunPlan, attempt: Attempt): void {
+    const unheard = { order: null, courier: 0, busy: false, tries: 0, retryAt: null, heard: false };
+    const out: Out = { pending, plan, attempt, ...unheard, lookedAt: this.#course.ledger.openedAt };
+    this.#out.set(pending.key, out);
+    const { calls, interruptions } = this.#course.state;
+    const call = calls.get(pending.key);
+    if (call?.order === undefined || call.order === null) return this.#place(out);
+    this.#noted(out, call.order);
+    // A life that was cut off may not have come to hand it over; one that was not lasts longer than that.
+    const isNew = this.#course.ledger.now() - attempt.startedAt < newMs;
+    if (interruptions > 0 || isNew) this.#hand(out);
+    else this.#rest(out);
+  }
+
+  /** When the request is to be looked after next; Infinity for a call that is no request. */
+  dueAt(key: string): number {
+    const out = this.#out.get(key);
+    if (out === undefined || out.busy) return Infinity;
+    if (out.retryAt !== null) return out.retryAt;
+    return out.order === null ? Infinity : nextLookAt(out.attempt.startedAt, out.lookedAt);
+  }
+
+  /** When the attempt times out, by the record: a pause puts that off, and while one lasts there is none. */
+  timeoutAt(key: string): number {
+    const { paused, calls } = this.#course.state;
+    const { order = null } = this.#out.get(key) ?? {};
+    if (order === null || paused !== null) return Infinity;
+    return calls.get(key)?.until ?? Infinity;
+  }
+
+  /** Looks after the request, if this call has one in flight; false if not. */
+  look(key: string): boolean {
+    const out = this.#out.get(key);
+    if (out === undefined) return false;
+    if (out.busy) return true;
+    if (out.order === null) this.#place(out);
+    else this.#hand(out);
+    return true;
+  }
+
+  /** The attempt was told to stop: its end is waited for in this memory. */
+  stay(key: string): void {
+    this.#resting.delete(key);
+  }
+
+  /** The attempt is over, or given up. */
+  end(key: string): void {
+    const out = this.#out.get(key);
+    this.#out.delete(key);
+    this.#resting.delete(key);
+    if (out === undefined || out.order === null || out.heard || this.#outlives(key)) return;
+    // Should it go on all the same, nobody waits for its answer.
+    this.#course.world.couriers.drop(out.courier, out.order.id).catch(() => {});
+  }
+
+  /** The request with this number, to be made once more; null while the handler has not come to it. */
+  orderOf(key: string, seq: number): Order | null {
+    const order = this.#out.get(key)?.order ?? null;
+    return order?.id.seq === seq ? order : null;
+  }
+
+  /** Puts what came of a request on record, in its turn, if its call waits for it. */
+  async hear(step: string, seq: number, end: OrderEnd): Promise<Hearing> {
+    const key = callKey("run", step);
+    const taken = await this.#course.turn(() => this.#take(key, seq, end));
+    if (taken !== "recorded") return taken ?? "later";
+    // The end of the attempt was posted behind that, and is on record by the next turn.
+    const isOpen = await this.#course.turn(() => this.#record(key)?.order?.seq === seq);
+    return isOpen === false ? "recorded" : "later";
+  }
+
+  #take(key: string, seq: number, end: OrderEnd): Hearing {
+    const { state } = this.#course.ledger;
+    if (this.#record(key)?.order?.seq !== seq) return "nobody";
+    const out = this.#out.get(key);
+    const order = this.orderOf(key, seq);
+    // The replay may still come to the call, unless the code was seen to make it no more.
+    if (out === undefined || order === null) return wasRemoved(state, key) ? "nobody" : "later";
+    out.heard = true;
+    if (end.kind === "answered") out.attempt.settle({ ok: true, stored: end.value });
+    else out.attempt.settle({ ok: false, error: orderError(order, end, out.plan.sensitive) });
+    return "recorded";
+  }
+
+  /** Finds a courier, and puts on record that it is to make the request. */
+  #place(out: Out): void {
+    out.busy = true;
+    const bytes = out.plan.request === undefined ? 0 : bodyBytes(out.plan.request);
+    this.#course.world.couriers.reserve(bytes).then(
+      (courier) =>
+        this.#course.post(() => {
+          if (!this.#isOpen(out)) return;
+          const { attempt, plan, pending } = out;
+          const { number, startedAt } = attempt;
+          const until = startedAt + plan.timeoutMs;
+          const fact = { attempt: number, startedAt, until, courier };
+          this.#course.ledger.append({ kind: "step.dispatched", step: pending.id, ...fact });
+          this.#noted(out, { seq: this.#course.state.seq, courier });
+          this.#hand(out);
+        }),
+      () => this.#postpone(out),
+    );
+  }
+
+  #noted(out: Out, { seq, courier }: Pick<Dispatch, "seq" | "courier">): void {
+    const { created } = this.#course.state;
+    const { pending, plan, attempt } = out;
+    if (created === null || plan.request === undefined) throw new Error("there is no request to be made");
+    const id = { runId: created.id, createdAt: created.at, seq };
+    const key = idempotencyKeyOf(this.#course.state, "run", pending.id)();
+    out.order = { id, step: pending.id, request: plan.request, key };
+    out.courier = courier;
+    // From here on the record says when it is over.
+    if (!attempt.stopped) attempt.timeoutAt = Infinity;
+  }
+
+  #hand(out: Out): void {
+    const { order } = out;
+    if (order === null) return;
+    out.busy = true;
+    this.#resting.delete(out.pending.key);
+    this.#course.ledger.durable().then(
+      () => {
+        // The answer may have come meanwhile: sent now, the request would be made twice.
+        if (!this.#isOpen(out)) return;
+        this.#course.world.couriers.send(out.courier, order).then(
+          () => this.#course.post(() => this.#rest(out)),
+          () => this.#postpone(out),
+        );
+      },
+      (error: unknown) => this.#course.failInTurn(error),
+    );
+  }
+
+  /** Its courier has it. */
+  #rest(out: Out): void {
+    const { key } = out.pending;
+    out.busy = false;
+    out.tries = 0;
+    out.retryAt = null;
+    out.lookedAt = Math.max(out.lookedAt, this.#course.ledger.now());
+    if (!this.#isOpen(out)) return;
+    if (!out.attempt.stopped) this.#resting.add(key);
+    this.#course.expect(Math.min(this.dueAt(key), this.timeoutAt(key)));
+  }
+
+  /** It could not be handed over: that is tried again. */
+  #postpone(out: Out): void {
+    this.#course.post(() => {
+      if (!this.#isOpen(out)) return;
+      out.busy = false;
+      out.retryAt = this.#course.ledger.now() + Math.min(longestPauseMs, 250 * 2 ** ++out.tries);
+      if (!out.attempt.stopped) this.#resting.add(out.pending.key);
+      this.#course.expect(out.retryAt);
+    });
+  }
+
+  /** Only this memory is given up, for its journal or its code: a later life waits for the same request. */
+  #outlives(key: string): boolean {
+    const { failure, over, state } = this.#course;
+    if (failure !== null) return true;
+    return over && state.end === null && (this.#record(key)?.order ?? null) !== null;
+  }
+
+  #isOpen(out: Out): boolean {
+    return this.#out.get(out.pending.key) === out;
+  }
+
+  #record(key: string): Call | undefined {
+    return this.#course.state.calls.get(key);
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Owns: `step.continueAsNew`: when the run goes on as new, and when it no longer may.
+ * Does not own: what of the run is left (core/lifecycle/continuation), the handler's new start (run).
+ * Invariant 1: one write replaces the old journal by the new: never both are there, nor neither.
+ * Invariant 2: a run that was cancelled is not renewed; a paused one is once it is resumed.
+ * Invariant 3: once it is asked for, nothing of the old journal begins any more.
+ */
+import { continuationOf, lifeOf } from "../../core/lifecycle/continuation.ts";
+import type { Life } from "../../core/lifecycle/continuation.ts";
+import { reviveError } from "../../core/error.ts";
+import type { StoredError } from "../../core/error.ts";
+import type { Definition } from "../../core/definition/definition.ts";
+import { encode } from "../../core/value/value.ts";
+import type { Calls } from "../call/calls.ts";
+import type { Closing } from "./closing.ts";
+import type { Course } from "../turn/course.ts";
+import type { End } from "./ending.ts";
+
+/** `life` is null while its input is looked at. */
+type Request = { life: Life | null; reject: (error: unknown) => void };
+
+export class Renewal {
+  /** The journal is that of the run's next life. */
+  done = false;
+  readonly #definition: Definition;
+  readonly #course: Course;
+  readonly #calls: Calls;
+  readonly #closing: Closing;
+  /** In the order in which they were made, however long their inputs are looked at. */
+  readonly #requests = new Set<Request>();
+  /** What the handler came to meanwhile. */
+  #end: End | null = null;
+  #refusal: StoredError | null = null;
+
+  constructor(definition: Definition, course: Course, calls: Calls, closing: Closing) {
+    this.#definition = definition;
+    this.#course = course;
+    this.#calls = calls;
+    this.#closing = closing;
+  }
+
+  /** It was asked for, and the run is not on its way to its end. */
+  get requested(): boolean {
+    return this.#life !== null && !this.#calls.frozen;
+  }
+
+  /** Of several, the first counts. */
+  get #life(): Life | null {
+    for (const { life } of this.#requests) if (life !== null) return life;
+    return null;
+  }
+
+  /** Rejects with input_invalid, label_invalid, value_uncloneable, value_too_large; else as {@link Renewal.#ask}. */
+  async request(input: unknown): Promise<never> {
+    const request: Request = { life: null, reject: () => {} };
+    this.#requests.add(request);
+    try {
+      const fitted = this.#course.validations.fit(this.#definition.input, input, "input_invalid", "the input");
+      const stored = encode(fitted instanceof Promise ? await fitted : fitted, "the input");
+      const { created } = this.#course.state;
+      if (created === null) throw new Error("a run that was never created cannot go on");
+      return await this.#ask(request, lifeOf(this.#definition, created, stored));
+    } catch (error) {
+      this.#requests.delete(request);
+      throw error;
+    }
+  }
+
+  /** Rejects where the run is cancelled; else it stays pending, for the handler is over. */
+  #ask(request: Request, life: Life): Promise<never> {
+    return new Promise((_resolve, reject) => {
+      if (this.#refusal !== null) throw reviveError(this.#refusal);
+      // A handler that has no more say asks in vain.
+      if (this.#calls.frozen) return;
+      [request.life, request.reject] = [life, reject];
+      this.#closing.finished = true;
+      this.#course.stirred.ring();
+      this.proceed();
+    });
+  }
+
+  /** In its turn, once the replay is over and nothing holds the run back. */
+  proceed(): void {
+    if (this.requested && this.#course.live) this.#course.post(() => this.#renew());
+  }
+
+  /** The handler has settled: one that goes on as new does not end by that, unless it is cancelled instead. */
+  leave(end: End): void {
+    this.#end ??= end;
+  }
+
+  /** The run is cancelled: the handler is to clean up instead. */
+  refuse(error: StoredError): void {
+    this.#refusal = error;
+    if (!this.requested) return;
+    this.#closing.finished = false;
+    for (const { reject } of this.#requests) reject(reviveError(error));
+    this.#requests.clear();
+    if (this.#end !== null) this.#closing.finish(this.#end);
+  }
+
+  #renew(): void {
+    const { ledger, world, suspended, over, careful } = this.#course;
+    const life = this.#life;
+    if (life === null || !this.requested || suspended || over) return;
+    ledger.restart(continuationOf(ledger.state, life, world.deployment));
+    // What the process died of lately may come in the new journal: that is durable before its first step.
+    ledger.openedRecovered = careful;
+    this.done = true;
+    this.#course.stop(new Error("the run goes on as new"));
+  }
+}

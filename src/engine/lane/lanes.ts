@@ -1,0 +1,200 @@
+/**
+ * Owns: what a run has to do with its lanes: when it asks for its slots, when it gives them back, what follows once it
+ * has them.
+ * Does not own: which slots those are (slots), anything else about the run (run).
+ * Invariant 1: a run with something to do asks, and until it is let in it asks again by itself: no grant
+ * that is lost strands it (guarantee 4).
+ * Invariant 2: a run that is parked with nothing to do asks for nothing.
+ */
+import { deadlineOf } from "../../core/lifecycle/child.ts";
+import type { EntryOf, Fact } from "../../core/history/entry.ts";
+import { bornAt } from "../../core/run/origin.ts";
+import { openCalls } from "../../core/state/state.ts";
+import type { RunState } from "../../core/state/state.ts";
+import type { Place, Ticket } from "../../core/lane/ticket.ts";
+import { Bell } from "../turn/bell.ts";
+import type { Execution } from "../execution.ts";
+import type { Next } from "../next.ts";
+import { Slots } from "./slots.ts";
+import { lastAskAt } from "./acquisition.ts";
+import type { LaneRequest, Slot } from "./acquisition.ts";
+
+/** The run that lanes limit. */
+export interface LimitedRun {
+  readonly state: RunState;
+  readonly execution: Execution | null;
+  now(): number;
+  append(...facts: readonly Fact[]): void;
+}
+
+/** How late an alarm may come. */
+const latenessMs = 60_000;
+
+export class RunLanes {
+  readonly slots: Slots;
+  readonly #run: LimitedRun;
+  /** Rings when a lane has answered. */
+  readonly #answered = new Bell();
+  /** The newest entry when the run last came to rest: nothing up to there can set it going. */
+  #restSeq = 0;
+
+  constructor(run: LimitedRun) {
+    this.#run = run;
+    this.slots = new Slots(() => run.state, run.now());
+  }
+
+  /** The run is held by a lane and asks for its slots. */
+  get isQueued(): boolean {
+    return this.slots.isWanted && !this.slots.isOpen;
+  }
+
+  /**
+   * Whether the run may go on; where it may not and has something to do, its slots are asked for. Without a handler
+   * in memory nobody can tell whether it has: then it has to go on to find out.
+   */
+  admits(): boolean {
+    if (this.slots.isOpen) return true;
+    const { execution } = this.#run;
+    if (execution === null || execution.course.over || this.#isDue(this.#run.now())) this.slots.isWanted = true;
+    return false;
+  }
+
+  /** An alarm that came by this instant came to ask for a slot again. */
+  explains(dueBy: number): boolean {
+    const { queued } = this.#run.state;
+    return [...queued.values()].some(({ at }) => (lastAskAt(at, dueBy) ?? -Infinity) > dueBy - latenessMs);
+  }
+
+  /** The run is parked, or held by something else than its lanes. @param all as for `Slots.rest` */
+  rest(all = false): void {
+    this.slots.rest(all);
+    this.#restSeq = this.#run.state.seq;
+  }
+
+  /** Gives slots back, or has them asked for, as what happens next demands; answers that with what the lanes add to it. */
+  settle(next: Next): Next {
+    const { created, startedAt, end, paused } = this.#run.state;
+    if (created?.lanes === undefined) return next;
+    const now = this.#run.now();
+    if (end !== null) {
+      this.slots.end();
+      return next;
+    }
+    if (paused !== null && !next.busy) {
+      this.rest();
+      this.slots.leaveAll();
+    } else if (startedAt === null && (created.startAt ?? 0) > now) this.rest();
+    else if (this.slots.isOpen && !next.busy && !this.slots.isAsking) this.rest();
+    if (paused === null) this.slots.prepare(now);
+    const wakeAt = Math.min(this.#wakeAt(next.wakeAt), this.slots.soonest());
+    return { ...next, busy: next.busy || this.slots.isAsking, wakeAt: wakeAt === Infinity ? null : wakeAt };
+  }
+
+  /** Has the lanes asked for the places in their queues. */
+  askAgain(): void {
+    this.slots.askAgain();
+    this.slots.prepare(this.#run.now());
+  }
+
+  takeRequests(): LaneRequest[] {
+    return this.slots.takeRequests();
+  }
+
+  /** The lane answered; null when it could not be reached. */
+  answered(slot: Slot, place: Place | null): void {
+    const wasOpen = this.slots.isOpen;
+    this.#goOn(this.slots.answered(slot, place, this.#run.now()), wasOpen);
+  }
+
+  /** The lane says that it granted the slot; answers whether the run wants it. */
+  granted(lane: string, ticket: Ticket, turn: number): boolean {
+    if (!this.#isMine(ticket)) return false;
+    const wasOpen = this.slots.isOpen;
+    const facts = this.slots.granted(lane, ticket, turn);
+    // A memory that has not asked for it asks before it goes on, if it does.
+    if (facts === null) return this.slots.holds(lane, ticket, this.#goesOn());
+    this.#goOn(facts, wasOpen);
+    return true;
+  }
+
+  /** The lane asks whether the run holds the slot, or still asks for it. */
+  holds(lane: string, ticket: Ticket, turn: number): boolean {
+    if (!this.#isMine(ticket)) return false;
+    const holds = this.slots.holds(lane, ticket, this.#goesOn());
+    if (!holds) this.slots.deny(lane, ticket, turn);
+    return holds;
+  }
+
+  /** Resolves when a lane that was asked has answered; at once when none was. */
+  async heard(): Promise<void> {
+    if (this.slots.isAsking) await this.#answered.rung();
+  }
+
+  #goOn(facts: readonly Fact[], wasOpen: boolean): void {
+    if (facts.length > 0) this.#run.append(...facts);
+    const { execution } = this.#run;
+    if (!wasOpen && this.slots.isOpen) {
+      execution?.beginHeld();
+      execution?.tick(this.#run.now());
+    }
+    for (const step of this.slots.takeAdmitted()) execution?.work.admitted(step);
+    this.#answered.ring();
+  }
+
+  /** A run that is queued wakes when its lane grants the slot; by itself only to end where it may not begin any more. */
+  #wakeAt(wakeAt: number | null): number {
+    const { created, startedAt } = this.#run.state;
+    if (startedAt !== null || !this.isQueued) return wakeAt ?? Infinity;
+    return (created?.notAfter ?? Infinity) + 1;
+  }
+
+  /** The ticket is of this life of the run, and the run has not ended. */
+  #isMine({ createdAt }: Ticket): boolean {
+    const { created, end } = this.#run.state;
+    return created !== null && end === null && bornAt(created) === createdAt;
+  }
+
+  /** It has something to do, and nothing but its lanes holds it. */
+  #goesOn(): boolean {
+    const { paused, startedAt, created } = this.#run.state;
+    const now = this.#run.now();
+    if (paused !== null || (startedAt === null && (created?.startAt ?? 0) > now)) return false;
+    return this.slots.isWanted || this.#isDue(now);
+  }
+
+  #isDue(now: number): boolean {
+    const { execution, state } = this.#run;
+    // A run that is queued stays so until it has its slots, even where nothing is left to do with them.
+    if (this.slots.isQueued(null)) return true;
+    if (execution !== null && !execution.course.over) return execution.isDue(now) || this.#isSignalled();
+    return isDue(state, now) || state.queued.size > 0;
+  }
+
+  /** A signal is buffered that an open wait, or a listener, takes. */
+  #isSignalled(): boolean {
+    const { state } = this.#run;
+    if (state.seq <= this.#restSeq) return false;
+    const names = new Set<string>();
+    for (const [name, { count }] of state.inboxes) if (count > 0) names.add(name);
+    if (names.size === 0) return false;
+    if ([...state.listeners].some((name) => names.has(name))) return true;
+    return openCalls(state).some((call) => call.kind === "wait" && names.has(call.name));
+  }
+}
+
+/** When a run that no lane holds begins, or is cancelled because it may not begin any more; epoch ms. */
+export function decidedAt({ startAt, notAfter }: Pick<EntryOf<"run.created">, "startAt" | "notAfter">): number {
+  return Math.min(startAt ?? 0, notAfter === null ? Infinity : notAfter + 1);
+}
+
+/**
+ * A deadline has come, or nothing is left to wait for: the run has something to do by itself. When a child
+ * is to be asked, its alarm knows: whoever merely looks at the run does not set it to work for that.
+ */
+export function isDue(state: RunState, now: number): boolean {
+  const { created, startedAt, end, paused } = state;
+  if (created === null || end !== null || paused !== null) return false;
+  if (startedAt === null) return decidedAt(created) <= now;
+  const open = openCalls(state);
+  return state.queued.size > 0 || open.length === 0 || open.some((call) => deadlineOf(call) <= now);
+}

@@ -1,0 +1,298 @@
+/**
+ * Owns: the slots of lanes that one run and its steps need, ask for, hold and give back.
+ * Does not own: when the run wants them (lanes), sending the requests (objects/requests), who gets a slot (core/lane).
+ * Invariant 1: to avoid deadlocks, slots are acquired in the order of the needs, and a parked run keeps a prefix of them.
+ * Invariant 2: only the lanes and this memory know the slots; a new memory requests them again.
+ * Invariant 3: a slot that was waited for is recorded with two entries, a free one with none.
+ */
+import { dequal } from "dequal";
+import type { Fact } from "../../core/history/entry.ts";
+import type { LaneNeed } from "../../core/lane/need.ts";
+import { bornAt } from "../../core/run/origin.ts";
+import type { QueuePosition } from "../../core/run/run.ts";
+import { callKey, callsOut } from "../../core/state/state.ts";
+import type { RunState } from "../../core/state/state.ts";
+import type { Place, Ticket } from "../../core/lane/ticket.ts";
+import type { Limiter } from "./limiter.ts";
+import { Acquisition, nextAskAt } from "./acquisition.ts";
+import type { LaneRequest, Slot } from "./acquisition.ts";
+import { Backlog } from "./backlog.ts";
+import { laneKey } from "../../core/lane/ticket.ts";
+
+/** A memory that is opened within this time of the run's end gives its slots back once more: the process may have died over it. */
+const partingMs = 600_000;
+
+export class Slots implements Limiter {
+  readonly #state: () => RunState;
+  /** An earlier memory may have left tickets in the lanes. */
+  readonly #inherited: boolean;
+  #run: Acquisition | null = null;
+  /** The needs of the acquisition above. */
+  #madeFor: readonly LaneNeed[] | undefined = undefined;
+  /** The run has something to do, and so needs its slots. */
+  isWanted = false;
+  readonly #steps = new Backlog();
+  /** The turn of each slot that this run denied to hold: the lane may be about to take it back. */
+  readonly #denied = new Map<string, number>();
+  #requests: LaneRequest[] = [];
+
+  constructor(state: () => RunState, now: number) {
+    this.#state = state;
+    const { created, end } = state();
+    this.#inherited = created !== null && (end === null || now - end.at < partingMs);
+  }
+
+  /** Whether no lane holds the run back. A run that is cancelled, or about to end, waits for no lane. */
+  get isOpen(): boolean {
+    if (this.#state().created?.lanes === undefined || this.#isExempt) return true;
+    return this.#needed().every(({ phase }) => phase === "held");
+  }
+
+  /** Whether a request was not answered yet. */
+  get isAsking(): boolean {
+    return this.#slots().some(({ asking }) => asking);
+  }
+
+  isQueued(step: string | null): boolean {
+    return [...this.#state().queued.values()].some((queued) => queued.step === step);
+  }
+
+  /** The run is parked: gives back what it does not keep. @param all also what an earlier memory may have left */
+  rest(all = false): void {
+    this.isWanted = false;
+    if (this.#state().created?.lanes === undefined) return;
+    const { queued } = this.#state();
+    const inLine = all || this.isQueued(null);
+    const hasBegun = this.#state().startedAt !== null;
+    for (const [index, slot] of [...this.#acquisition().slots].entries()) {
+      const isQueued = queued.has(laneKey({ lane: slot.lane, step: null }));
+      if (index < this.#kept && (slot.phase === "held" || (slot.phase === "away" && !slot.asking && !isQueued)))
+        continue;
+      // What counts in a rate has been, once the run has begun; one that has not asks again when it does.
+      if (slot.phase === "held" && slot.need.periodMs !== null && hasBegun) continue;
+      this.#giveBack(slot, inLine);
+    }
+  }
+
+  /** The run has ended: gives everything back, also what an earlier memory may have left. */
+  end(): void {
+    this.isWanted = false;
+    if (this.#state().created?.lanes === undefined) return;
+    for (const slot of [...this.#acquisition().slots])
+      this.#giveBack(slot, slot.need.periodMs === null || this.#state().startedAt === null);
+    this.leaveAll();
+  }
+
+  admit(step: string): boolean {
+    if (this.#state().created?.lanes === undefined || this.#isExempt) return true;
+    const known = this.#steps.get(step);
+    if (known !== undefined) return known.isOpen;
+    const needs = this.#needs("step");
+    if (needs.length === 0) return true;
+    this.#steps.add(step, new Acquisition(needs, this.#ticket(step), this.isQueued(step)));
+    return false;
+  }
+
+  leave(step: string): void {
+    for (const slot of this.#steps.remove(step)) this.#giveBack(slot, true);
+  }
+
+  leaveAll(): void {
+    for (const step of this.#steps.steps) this.leave(step);
+  }
+
+  /** Steps that may begin now; each is returned once. */
+  takeAdmitted(): string[] {
+    return this.#steps.takeAdmitted();
+  }
+
+  /** Adds the requests that are due now. */
+  prepare(now: number): void {
+    if (this.#isExempt) {
+      for (const slot of [...(this.#run?.slots ?? [])]) {
+        if (slot.phase === "waiting" || slot.asking) this.#giveBack(slot, false);
+      }
+    } else if (this.isWanted) this.#ask(this.#needed(), now);
+    this.#steps.advance();
+    for (const slots of this.#steps.asked) this.#ask(slots, now);
+  }
+
+  /** The requests for the lanes; each is returned once. */
+  takeRequests(): LaneRequest[] {
+    const requests = this.#requests;
+    this.#requests = [];
+    return requests;
+  }
+
+  /** The lane has answered; null where it could not be reached. Answers what goes on record. */
+  answered(slot: Slot, place: Place | null, now: number): Fact[] {
+    slot.asking = false;
+    if (slot.left) return [];
+    const { lane } = slot;
+    const { step } = slot.ticket;
+    if (place?.granted === true && this.#denied.get(laneKey({ lane, step })) === place.turn) {
+      // The lane may take this turn back: only a new one is safe.
+      slot.phase = "waiting";
+      this.#giveBack(slot, false);
+      return [];
+    }
+    if (place !== null && (place.granted || place.turn === slot.toldTurn)) {
+      // The answer took its time: a rate counts the run from where it begins.
+      if (slot.need.periodMs !== null) this.#requests.push({ kind: "leave", lane, ticket: slot.ticket });
+      return this.#enter(slot, place.turn);
+    }
+    if (place !== null && !place.granted) {
+      const { position, used, limit } = place;
+      slot.turn = place.turn;
+      slot.place = { position, used, limit };
+    }
+    slot.phase = "waiting";
+    const queued = this.#state().queued.get(laneKey({ lane, step }));
+    slot.askAt = nextAskAt(queued?.at ?? now, now);
+    // One that has ended meanwhile, or is about to, stands in no line: it gives the slot back.
+    const isOver = this.#isExempt || this.#state().end !== null;
+    return queued === undefined && !isOver ? [{ kind: "lane.queued", lane, step }] : [];
+  }
+
+  /** The lane says that it granted the slot. Answers what goes on record; null where this memory asked for no such slot. */
+  granted(lane: string, { step }: Ticket, turn: number): Fact[] | null {
+    const slot = this.#find(lane, step);
+    if (slot === undefined) return null;
+    slot.toldTurn = turn;
+    // The answer to the question under way will tell whether this very slot was meant.
+    if (slot.asking || slot.phase === "held") return [];
+    if (slot.phase === "waiting" && slot.turn === turn) return this.#enter(slot, turn);
+    // Another turn was meant: ask again.
+    slot.askAt = 0;
+    return [];
+  }
+
+  /** Whether the slot is held or requested; in a memory without requests yet, whether it will be (`due`, or kept while parked). */
+  holds(lane: string, { step }: Ticket, due: boolean): boolean {
+    if (this.#find(lane, step) !== undefined) return true;
+    const { queued, created } = this.#state();
+    if (created?.lanes === undefined) return false;
+    // A courier makes a request for the step: perhaps since before this memory was made.
+    const { order = null } = (step === null ? undefined : this.#state().calls.get(callKey("run", step))) ?? {};
+    if (order !== null) return true;
+    if (step !== null)
+      return due && this.#inherited && queued.has(laneKey({ lane, step })) && this.#steps.get(step) === undefined;
+    const { slots } = this.#acquisition();
+    const index = slots.findIndex((slot) => slot.lane === lane);
+    if (index < 0 || slots[index]?.inherited !== true) return false;
+    // Slots are acquired in order: behind one that is still waited for, none can be held.
+    const asked = slots.findIndex(({ phase, asking }) => phase === "waiting" || asking);
+    const waited = asked >= 0 ? asked : slots.findIndex((slot) => queued.has(laneKey({ lane: slot.lane, step: null })));
+    if (waited >= 0 && index > waited) return false;
+    return due || index < this.#kept;
+  }
+
+  /** The run has told the lane that it does not hold this turn. */
+  deny(lane: string, { step }: Ticket, turn: number): void {
+    this.#denied.set(laneKey({ lane, step }), turn);
+  }
+
+  /** Requests the places in the queues of all lanes again. */
+  askAgain(): void {
+    const lanes = new Set<string>();
+    for (const slot of this.#slots()) {
+      if (slot.phase !== "waiting" || lanes.has(slot.lane)) continue;
+      lanes.add(slot.lane);
+      slot.askAt = 0;
+    }
+  }
+
+  /** The last reported place in the queue of each lane. */
+  get places(): ReadonlyMap<string, QueuePosition> {
+    const places = new Map<string, QueuePosition>();
+    for (const { lane, place } of this.#slots()) if (place !== null && !places.has(lane)) places.set(lane, place);
+    return places;
+  }
+
+  /** When the next request is repeated; Infinity for never. */
+  soonest(): number {
+    const waiting = this.#slots().filter(({ phase, asking }) => phase === "waiting" && !asking);
+    return Math.min(Infinity, ...waiting.map(({ askAt }) => askAt));
+  }
+
+  get #isExempt(): boolean {
+    const { cancelling, ending } = this.#state();
+    return cancelling !== null || ending !== null;
+  }
+
+  /** How many of its needs, from the first on, the run keeps while it is parked. */
+  get #kept(): number {
+    if (this.#state().startedAt === null) return 0;
+    // While couriers make its requests, the run is at work although it is parked.
+    if (callsOut(this.#state()).length > 0) return this.#acquisition().slots.length;
+    return this.#acquisition().slots.findLastIndex(({ need }) => need.hold && need.periodMs === null) + 1;
+  }
+
+  #needs(scope: LaneNeed["scope"]): LaneNeed[] {
+    return this.#state().created?.lanes?.filter((need) => need.scope === scope) ?? [];
+  }
+
+  #acquisition(): Acquisition {
+    const { created } = this.#state();
+    const before = this.#run;
+    // The needs are others where a later start was merged into a run that has not begun, or where the run went on as new.
+    if (before !== null && dequal(this.#madeFor, created?.lanes)) return before;
+    this.#madeFor = created?.lanes;
+    const acquisition = new Acquisition(this.#needs("run"), this.#ticket(null), this.#inherited, before);
+    this.#run = acquisition;
+    for (const slot of before?.slots ?? []) if (!acquisition.slots.includes(slot)) this.#giveBack(slot, true);
+    return acquisition;
+  }
+
+  /** The slots without which the run may not go on. A rate counts once, when the run begins. */
+  #needed(): Slot[] {
+    return this.#acquisition().slots.filter(({ need }) => need.periodMs === null || this.#state().startedAt === null);
+  }
+
+  /** By the creation of its first life: a run that goes on as new keeps its slots. */
+  #ticket(step: string | null): Ticket {
+    const { created } = this.#state();
+    if (created === null) throw new Error("a run that was never created needs no slots");
+    return { runId: created.id, createdAt: bornAt(created), step };
+  }
+
+  /** The run's, and those that are asked for its steps. */
+  #slots(): Slot[] {
+    return [...(this.#run?.slots ?? []), ...this.#steps.asked.flat()];
+  }
+
+  /** The slot, if it is held or asked for. */
+  #find(lane: string, step: string | null): Slot | undefined {
+    const acquisition = step === null ? this.#run : this.#steps.get(step);
+    return acquisition?.slots.find((slot) => slot.lane === lane && (slot.phase !== "away" || slot.asking));
+  }
+
+  #ask(slots: readonly Slot[], now: number): void {
+    const slot = slots.find(({ phase }) => phase !== "held");
+    if (slot === undefined || slot.asking || (slot.phase === "waiting" && slot.askAt > now)) return;
+    slot.asking = true;
+    const { ticket, need } = slot;
+    const { limit, periodMs, priority, hold } = need;
+    this.#requests.push({ kind: "enter", slot, entrance: { ticket, limit, periodMs, priority, hold } });
+  }
+
+  #enter(slot: Slot, turn: number): Fact[] {
+    slot.phase = "held";
+    slot.turn = turn;
+    slot.place = null;
+    const { lane } = slot;
+    const { step } = slot.ticket;
+    if (step !== null) this.#steps.entered(step);
+    return this.#state().queued.has(laneKey({ lane, step })) ? [{ kind: "lane.entered", lane, step }] : [];
+  }
+
+  /** @param all also where only an earlier memory may have asked for it */
+  #giveBack(slot: Slot, all: boolean): void {
+    const { lane, ticket, need, phase, asking, inherited } = slot;
+    if (phase === "away" && !asking && !(all && inherited)) return;
+    if (phase !== "held" || need.periodMs === null) this.#requests.push({ kind: "leave", lane, ticket });
+    const acquisition = ticket.step === null ? this.#run : this.#steps.get(ticket.step);
+    slot.left = true;
+    acquisition?.renew(slot);
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Owns: how long a handler is given to react to one outcome before it is given the next, and whether it goes on by
+ * microtasks alone.
+ * Does not own: which outcome is next (queue, replay).
+ *
+ * A full turn of the event loop is exact, and lets the storage commit. A handler that has never had two calls open
+ * at once, where those of one map count as one, has nothing that could overtake anything: it is given some microtasks
+ * instead, live and in replay alike, so that a burst of steps that wait for nothing is one commit, with whatever set
+ * it going, and what is replayed before it. Now and then it gets a turn all the same, so that no burst is long.
+ *
+ * Invariant 1: whatever may do several things at once gets full turns (guarantee 3).
+ * Invariant 2: so does a handler whose process has died lately: what sets it going is on record, with the alarm that
+ * guards it, before any step can kill the process again (guarantee 4).
+ */
+import type { Clock } from "../clock.ts";
+import { pass } from "./microtask.ts";
+
+/** Longer than most chains of promises that wait for nothing; takes a few microseconds. */
+const microtasks = 24;
+/** How many outcomes in a row, at most, get microtasks instead of a full turn. */
+const longestBurst = 63;
+
+/** The course whose pace it is. */
+export interface PaceOwner {
+  /** It may do several things at once, or died lately. */
+  readonly exacting: boolean;
+  /** More than microtasks is waited for from here on, so that what was written is committed. */
+  yields(): void;
+}
+
+export class Pace {
+  readonly #clock: Clock;
+  readonly #owner: PaceOwner;
+  /** How many full turns in a row were spared. */
+  #spared = 0;
+  /** How many waits for more than microtasks are under way. */
+  #leaves = 0;
+  /** Schemas that the handler waits for. */
+  readonly #holds = new Set<Promise<unknown>>();
+
+  constructor(clock: Clock, owner: PaceOwner) {
+    this.#clock = clock;
+    this.#owner = owner;
+  }
+
+  /** Whether the next outcome gets a full turn. @param longest as for {@link settle} */
+  isExact(longest = longestBurst): boolean {
+    return this.#owner.exacting || this.isHeld || this.#spared >= longest;
+  }
+
+  /** It waits for more than microtasks: what it wrote is committed meanwhile. */
+  get isAway(): boolean {
+    return this.#leaves > 0;
+  }
+
+  /** A schema keeps the handler waiting. */
+  get isHeld(): boolean {
+    return this.#holds.size > 0;
+  }
+
+  /** Begins to count anew: what was spared so far was replay, of which nothing has to be committed. */
+  renew(): void {
+    this.#spared = 0;
+  }
+
+  /** The handler is given nothing more before this has settled. */
+  hold(work: Promise<unknown>): void {
+    const free = (): void => void this.#holds.delete(work);
+    this.#holds.add(work);
+    work.then(free, free);
+  }
+
+  /** A full turn, which lets everything else go on and the storage commit; not over before the schemas that the handler waits for. */
+  async turn(): Promise<void> {
+    this.#spared = 0;
+    do {
+      if (this.isHeld) await this.leave(async () => void (await Promise.allSettled(this.#holds)));
+      await this.leave(() => this.#clock.turn());
+    } while (this.isHeld);
+  }
+
+  /** Waits for more than microtasks. @throws what `wait` throws */
+  async leave(wait: () => Promise<void>): Promise<void> {
+    this.#leaves++;
+    this.#owner.yields();
+    try {
+      await wait();
+    } finally {
+      this.#leaves--;
+    }
+  }
+
+  /** Gives the handler its time to react to an outcome. @param longest how many turns in a row may be spared */
+  async settle(longest = longestBurst): Promise<void> {
+    if (this.isExact(longest)) return await this.turn();
+    this.#spared++;
+    await pass(microtasks);
+    // It may do several things at once since: what it makes of them may take longer.
+    if (this.isHeld || this.#owner.exacting) await this.turn();
+  }
+}

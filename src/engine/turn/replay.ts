@@ -1,0 +1,176 @@
+/**
+ * Owns: giving a handler that starts anew the outcomes on record, in the order in which they first
+ * happened, and noticing where the code no longer matches the record.
+ * Does not own: what is done about a mismatch.
+ * Invariant 1: outcomes are delivered in recorded order, one a turn (guarantee 3).
+ * Invariant 2: an outcome whose call the code does not make is kept, and given to that call should
+ * it come later: a completed step never runs again (guarantee 2), also under new code (guarantee 7).
+ */
+import type { Outcome, RunState } from "../../core/state/state.ts";
+import type { Bell } from "./bell.ts";
+import type { Pace } from "./pace.ts";
+
+/**
+ * Outcomes in a row, at most, that get no full turn, where the pace allows for that: some 50 ms. Nothing is written
+ * meanwhile, and what woke the run is committed with what comes of it.
+ */
+const longestBurst = 8191;
+/** How many turns a handler with open calls is given to make the call that comes next on record. */
+const patience = 64;
+/**
+ * The same for a handler that has none open: it waits for updates or signals, or for something of its own that is ready
+ * in a moment, and nothing tells which.
+ */
+const longPatience = 4096;
+
+/** The execution that is replayed. */
+export interface ReplayTarget {
+  readonly calls: {
+    /** Those that are open, by key. */
+    readonly pending: ReadonlyMap<string, unknown>;
+    /** Keys of those that nobody awaits: they were open when the handler ended, their branch lost, or the run was cancelled. */
+    readonly left: ReadonlySet<string>;
+    /** How many were made so far. */
+    readonly made: number;
+  };
+  /** It can be given the outcome with this key now. */
+  expects(key: string): boolean;
+  /** An update or a signal may set it going though it has no call open. */
+  readonly listening: boolean;
+  readonly finished: boolean;
+  readonly publisher: { isPast: boolean };
+  deliver(outcome: Outcome): void;
+}
+
+/** The course that the replay is part of. */
+export interface ReplayOwner {
+  readonly state: Pick<RunState, "retriedSeq">;
+  readonly over: boolean;
+  /** Rings when the handler makes a call or ends. */
+  readonly stirred: Bell;
+}
+
+export class Replay {
+  /** Outcomes whose calls have not been made. */
+  readonly unclaimed = new Map<string, Outcome>();
+  /** Calls that were open while the record went on without them: new code may have added them. */
+  readonly blocking = new Set<string>();
+  readonly #claims: Outcome[] = [];
+  readonly #pace: Pace;
+  readonly #course: ReplayOwner;
+  #impatientAt = -1;
+  #blockedAt = -1;
+
+  constructor(pace: Pace, course: ReplayOwner) {
+    this.#pace = pace;
+    this.#course = course;
+  }
+
+  async play(outcomes: readonly Outcome[], handler: ReplayTarget): Promise<void> {
+    const newest = newestFrom(outcomes);
+    for (const outcome of outcomes) {
+      await this.#pace.settle(longestBurst);
+      if (this.#claims.length > 0) await this.#playClaims(handler);
+      // Nobody awaits what went on record beside, or behind, the outcome upon which the handler ended or its branch lost.
+      const isLeft = handler.calls.left.has(outcome.key);
+      if (!isLeft && !handler.expects(outcome.key)) await this.#await(outcome.key, handler);
+      handler.publisher.isPast = outcome.seq < newest;
+      if (isLeft) continue;
+      if (handler.expects(outcome.key) || isForRegistered(outcome)) handler.deliver(outcome);
+      else this.#passOver(outcome, handler);
+    }
+    await this.#pace.settle(longestBurst);
+    await this.#playClaims(handler);
+  }
+
+  #passOver(outcome: Outcome, handler: ReplayTarget): void {
+    this.unclaimed.set(outcome.key, outcome);
+    // Before a retry the handler may have gone another way: that tells of no added calls.
+    if (outcome.seq <= this.#course.state.retriedSeq) return;
+    // Nothing has changed since the last time unless a call was made.
+    if (this.#blockedAt === handler.calls.made) return;
+    this.#blockedAt = handler.calls.made;
+    for (const open of handler.calls.pending.keys()) this.blocking.add(open);
+  }
+
+  /** Gives the handler time to make the calls with these keys, which are on record without an outcome. */
+  async seek(keys: readonly string[], handler: ReplayTarget): Promise<void> {
+    for (const key of keys) {
+      if (!handler.calls.pending.has(key)) await this.#await(key, handler);
+      await this.#playClaims(handler);
+    }
+    await this.#stir(handler);
+  }
+
+  /** Gives a handler that awaits something of its own a moment to go on, and no more. */
+  async linger(handler: ReplayTarget): Promise<void> {
+    for (let turns = 0; turns < longPatience && handler.calls.pending.size === 0; turns++) {
+      if (handler.listening || this.#isDone(handler)) return;
+      await this.#pace.turn();
+      await this.#playClaims(handler);
+    }
+  }
+
+  /** Answers the outcome of the call that is being made, if replay passed it over. */
+  claim(key: string): Outcome | undefined {
+    const outcome = this.unclaimed.get(key);
+    if (outcome !== undefined) this.unclaimed.delete(key);
+    return outcome;
+  }
+
+  /** Has a claimed outcome delivered in the course of the replay. */
+  defer(outcome: Outcome): void {
+    this.#claims.push(outcome);
+  }
+
+  /** Claimed outcomes that are yet to be delivered; handed out once. */
+  takeDeferred(): Outcome[] {
+    return this.#claims.splice(0);
+  }
+
+  async #playClaims(handler: ReplayTarget): Promise<void> {
+    for (let claim = this.#claims.shift(); claim !== undefined; claim = this.#claims.shift()) {
+      handler.deliver(claim);
+      await this.#pace.turn();
+    }
+  }
+
+  async #await(key: string, handler: ReplayTarget): Promise<void> {
+    // Once it was waited for in vain, waiting is useless until the handler has made another call.
+    if (this.#impatientAt === handler.calls.made) return;
+    const limit = (): number => (handler.listening && handler.calls.pending.size === 0 ? longPatience : patience);
+    for (let turns = 0; turns < limit() && !handler.expects(key) && !this.#isDone(handler); turns++) {
+      await this.#pace.turn();
+    }
+    await this.#stir(handler);
+    if (!handler.expects(key)) this.#impatientAt = handler.calls.made;
+  }
+
+  /** A handler without an open call awaits something of its own: waits until it goes on. */
+  async #stir(handler: ReplayTarget): Promise<void> {
+    while (handler.calls.pending.size === 0 && !handler.listening && !this.#isDone(handler)) {
+      await this.#pace.leave(() => this.#course.stirred.rung());
+      await this.#pace.turn();
+      await this.#playClaims(handler);
+    }
+  }
+
+  #isDone({ finished }: ReplayTarget): boolean {
+    return finished || this.#course.over;
+  }
+}
+
+/** The `seq` of the first outcome of the last commit, as far as the entries tell which those are: one instant, and no gap. */
+function newestFrom(outcomes: readonly Outcome[]): number {
+  let index = outcomes.length - 1;
+  for (; index > 0; index--) {
+    const [before, after] = [outcomes[index - 1], outcomes[index]];
+    if (before?.at !== after?.at || (before?.seq ?? 0) + 1 !== after?.seq) break;
+  }
+  return outcomes[index]?.seq ?? 0;
+}
+
+/** Updates and signals to listeners settle no call; they wait until their function is registered. */
+function isForRegistered({ settle }: Outcome): boolean {
+  return settle.kind === "update" || settle.kind === "signal";
+}

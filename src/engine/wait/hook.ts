@@ -1,0 +1,259 @@
+/**
+ * Owns: what a call of a webhook does to a run: accepted, rejected, too late, or once more; and giving a
+ * webhook another address.
+ * Does not own: the token that led here (objects/token), reading and judging what came (delivery).
+ * Invariant 1: a call is on record before it is answered (guarantee 1), and the first accepted one
+ * is the only one that counts.
+ * Invariant 2: whatever is refused is on record as well, also after the end of the run; of each webhook a
+ * hundred refusals, so that nobody fills a journal by calling an address.
+ */
+import { refuseEnded } from "../../core/lifecycle/action.ts";
+import { authorOf } from "../../core/author.ts";
+import type { RequestMetadata } from "../../core/author.ts";
+import type { ErrorCode } from "../../core/code.ts";
+import { HoldfastError, hasCode, messageOf } from "../../core/error.ts";
+import type { HookAnswer, HookRequest } from "../../core/service/hooks.ts";
+import { defined } from "../../core/record.ts";
+import type { Call } from "../../core/state/state.ts";
+import { callKey, revocationOf, wasRemoved } from "../../core/state/state.ts";
+import { encode } from "../../core/value/value.ts";
+import type { Stored } from "../../core/value/value.ts";
+import type { WebhookCall, WebhookOptions } from "../../core/webhook/webhook.ts";
+import { answerOf, callOf, readDelivery, refusalOf, unlimited, verifyDelivery } from "./delivery.ts";
+import type { Limit } from "./delivery.ts";
+import type { Execution } from "../execution.ts";
+import type { Run } from "../run.ts";
+
+/** How many refused calls of one webhook are on record. */
+export const maxRejections = 100;
+const maxReason = 300;
+
+/** Refusals that are final, and go on record; after any other the call may come again. */
+const recorded: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "run_ended",
+  "webhook_expired",
+  "webhook_revoked",
+  "webhook_rejected",
+  "body_invalid",
+  "value_too_large",
+]);
+
+/**
+ * @param generation of the address that was called
+ * @param limit how long the author's functions may take that judge and answer it
+ * @throws webhook_not_found, webhook_expired, webhook_revoked, webhook_rejected, body_invalid, run_ended,
+ * webhook_unavailable
+ */
+export async function receiveHook(
+  run: Run,
+  id: string,
+  request: HookRequest,
+  generation = 0,
+  limit: Limit = unlimited,
+): Promise<HookAnswer> {
+  const life = run.state.created?.at;
+  const refuse = (code: ErrorCode, reason: string): void => {
+    // A run that went on as new meanwhile has no such webhook, or another.
+    if (run.state.created?.at === life) reject(run, id, code, reason);
+  };
+  try {
+    const answer = await deliver(run, id, { request, generation, limit });
+    if (answer.duplicate) refuse("webhook_duplicate", `webhook ${id} has had its call`);
+    return answer;
+  } catch (error) {
+    if (error instanceof HoldfastError && recorded.has(error.code)) refuse(error.code, error.message);
+    // The life that waited for it is over, and not the run.
+    if (hasCode(error, "run_ended") && life !== undefined) checkLife(run, life);
+    throw error;
+  }
+}
+
+/**
+ * For callers that only look whether the address exists: the webhook is not called, and nothing goes on record.
+ * @throws webhook_not_found, webhook_expired, webhook_revoked, run_ended
+ */
+export function lookAtHook(run: Run, id: string, generation = 0): void {
+  openCall(run, id, generation);
+}
+
+/**
+ * That the run is in the life which an address is of: nothing of an earlier one waits any more.
+ * @throws webhook_expired, where the run has gone on as new since; webhook_not_found, where it is gone
+ */
+export function checkLife({ state: { created } }: Run, createdAt: number): void {
+  if (created === null) return nobody();
+  if (created.at === createdAt) return;
+  const { at, continuation } = created;
+  if (continuation === undefined || createdAt < continuation.createdAt || createdAt > at) return nobody();
+  throw new HoldfastError("webhook_expired", "the run has gone on as new, and waits no more for calls of this address");
+}
+
+function nobody(): never {
+  throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
+}
+
+/** A call of an address. */
+type HookCall = { readonly request: HookRequest; readonly generation: number; readonly limit: Limit };
+
+async function deliver(run: Run, id: string, call: HookCall): Promise<HookAnswer> {
+  const known = openCall(run, id, call.generation);
+  if (known === "duplicate") return { duplicate: true };
+  try {
+    return await admit(run, known, call);
+  } catch (error) {
+    // The run may have ended meanwhile because of a call that was faster than this one.
+    if (known.received && hasCode(error, "run_ended")) return { duplicate: true };
+    throw error;
+  }
+}
+
+async function admit(run: Run, known: Call, { request, generation, limit }: HookCall): Promise<HookAnswer> {
+  const { id } = known;
+  const life = run.state.created?.at;
+  const execution = await run.awake().catch(postpone);
+  const pending = execution.calls.pending.get(callKey("received", id));
+  if (pending === undefined || pending.plan.kind !== "received") return closed(run, id, generation);
+  const { options } = pending.plan;
+  const { call, stored } = await examine(options, { request, limit }, id, run.now());
+  // It failed meanwhile, and was retried.
+  const { created, end } = run.state;
+  if (execution.course.over && end === null && created?.at === life) return closed(run, id, generation);
+  const taken = await take(execution, known, stored, generation);
+  // Another call was faster, or the time was up, or the address revoked, while this one was looked at.
+  if (!taken) return closed(run, id, generation);
+  const duplicate = false;
+  const { respond } = options;
+  return respond === undefined ? { duplicate } : { duplicate, response: await answerOf(() => respond(call), limit) };
+}
+
+/** Its sender is not at fault, and is to make the call again: the run goes on once it has its code. */
+function postpone(error: unknown): never {
+  if (!hasCode(error, "version_missing") && !hasCode(error, "step_kind_changed")) throw error;
+  const message = `the run has no code to take the call with: ${messageOf(error)}`;
+  throw new HoldfastError("webhook_unavailable", message, { cause: error });
+}
+
+/** Answers a call that finds no wait. Where one is open on record, the replay has yet to come to it, and the call may come again. */
+function closed(run: Run, id: string, generation: number): HookAnswer {
+  if (openCall(run, id, generation) === "duplicate") return { duplicate: true };
+  if (isGone(run, id)) return notFound(id);
+  const message = `the run is on its way back to webhook ${id}, and takes its call later`;
+  throw new HoldfastError("webhook_unavailable", message);
+}
+
+function openCall(run: Run, id: string, generation: number): Call | "duplicate" {
+  const call = run.state.calls.get(callKey("webhook", id));
+  // An address that was signed and never came on record is nobody's.
+  if (call === undefined || call.url === null || generation > call.generation) return notFound(id);
+  if (run.state.end !== null) throw new HoldfastError("run_ended", "the run that waited for this call has ended");
+  if (generation < call.generation) {
+    throw new HoldfastError("webhook_revoked", `this address of webhook ${id} was revoked`);
+  }
+  if (call.received) return "duplicate";
+  if (isOver(run, call)) throw new HoldfastError("webhook_expired", `webhook ${id} ${overBy(run, call)}`);
+  return call;
+}
+
+function overBy(run: Run, { until }: Call): string {
+  return until !== null && until <= run.now() ? "has timed out" : "is not waited for any more";
+}
+
+function isOver(run: Run, { done, until }: Call): boolean {
+  return done || (until !== null && run.state.paused === null && until <= run.now());
+}
+
+function notFound(id: string): never {
+  throw new HoldfastError("webhook_not_found", `no webhook ${id} is open`);
+}
+
+/** Puts a refusal on record, unless there are many. */
+function reject(run: Run, id: string, code: ErrorCode, message: string): void {
+  const call = run.state.calls.get(callKey("webhook", id));
+  if (call === undefined || call.url === null || call.rejections >= maxRejections) return;
+  const reason = message.length > maxReason ? `${message.slice(0, maxReason)}…` : message;
+  const isLast = call.rejections === maxRejections - 1;
+  const note = isLast ? `; of this webhook ${maxRejections} refusals are on record, and more are not recorded` : "";
+  run.append({ kind: "webhook.rejected", name: call.name, call: id, reason: reason + note, code });
+}
+
+type Admitted = { readonly call: WebhookCall; readonly stored: Stored };
+
+/** The call as the workflow may see it. @throws body_invalid, webhook_rejected, webhook_unavailable */
+async function examine(
+  { verify }: WebhookOptions,
+  { request, limit }: Pick<HookCall, "request" | "limit">,
+  id: string,
+  at: number,
+): Promise<Admitted> {
+  const what = `webhook ${id}`;
+  try {
+    const delivery = await readDelivery(request, at);
+    const call = callOf(delivery, verify);
+    const stored = encode(call, `the call of ${what}`);
+    await verifyDelivery(verify, delivery, what, limit);
+    return { call, stored };
+  } catch (error) {
+    throw refusalOf(error);
+  }
+}
+
+/** Puts the call on record; answers whether the wait was still open. */
+async function take(execution: Execution, call: Call, request: Stored, generation: number): Promise<boolean> {
+  const { course, calls } = execution;
+  const { id, name } = call;
+  const open = await course.turn(() => {
+    const isOpen = calls.pending.has(callKey("received", id)) && call.generation === generation;
+    if (isOpen) course.record({ kind: "webhook.received", name, call: id, request });
+    return isOpen;
+  });
+  if (course.failure !== null) throw course.failure;
+  if (open === null) throw new HoldfastError("run_ended", "the run that waited for this call has ended");
+  return open;
+}
+
+/**
+ * Gives an open webhook another address; the one before is dead once this resolves. The same key once more
+ * answers the same address.
+ * @param sign makes the address of a generation
+ * @throws webhook_not_found, run_ended, idempotency_conflict, webhook_unavailable
+ */
+export async function revokeHook(
+  run: Run,
+  id: string,
+  request: RequestMetadata,
+  sign: (generation: number) => Promise<string>,
+): Promise<{ readonly url: string }> {
+  for (;;) {
+    const known = knownRevocation(run, id, request);
+    if (known !== null) return { url: known };
+    const { generation, name } = revocable(run, id);
+    const life = run.state.created?.at;
+    const url = await sign(generation + 1);
+    // Whatever became of the wait while the address was made is looked at once more.
+    if (run.state.created?.at !== life || revocable(run, id).generation !== generation) continue;
+    const { reason, key } = request;
+    const asked = { ...authorOf(request), reason, ...defined({ key }) };
+    run.append({ kind: "webhook.revoked", name, call: id, url, generation: generation + 1, ...asked });
+    return { url };
+  }
+}
+
+function knownRevocation({ state }: Run, id: string, { key, reason }: RequestMetadata): string | null {
+  const before = key === undefined ? undefined : state.actionKeys.get(key);
+  if (before === undefined) return null;
+  if (before.kind === revocationOf(id) && before.reason === reason && before.url !== undefined) return before.url;
+  throw new HoldfastError("idempotency_conflict", `the key ${key} was used to ${before.kind}`);
+}
+
+/** @throws webhook_not_found, run_ended */
+function revocable(run: Run, id: string): Call {
+  refuseEnded(run.state, "have its webhooks revoked");
+  const call = run.state.calls.get(callKey("webhook", id));
+  if (call === undefined || call.address === null || isOver(run, call)) return notFound(id);
+  return isGone(run, id) ? notFound(id) : call;
+}
+
+/** The handler is over, or new code does not make this webhook. */
+function isGone({ state }: Run, id: string): boolean {
+  return state.ending !== null || wasRemoved(state, callKey("webhook", id));
+}

@@ -1,0 +1,42 @@
+/**
+ * Owns: putting on record which waits the losers of a race let go of.
+ * Does not own: letting go of them (calls), who loses (race).
+ * Invariant 1: on record of a live run, no wait is open that the handler has let go of: what a death kept from the record
+ * is appended before anything else begins.
+ */
+import type { CallKind } from "../../core/history/entry.ts";
+import { callKey } from "../../core/state/state.ts";
+import { recordKind } from "../call/call.ts";
+import type { Pending } from "../call/call.ts";
+import type { Course } from "../turn/course.ts";
+
+export class Withdrawals {
+  readonly #course: Course;
+  /** Waits that were let go of, where that is not on record, by the key of the call. */
+  readonly #pending = new Map<string, { readonly call: CallKind; readonly id: string }>();
+
+  constructor(course: Course) {
+    this.#course = course;
+  }
+
+  /** Nothing waits for this call any more. @param inVain it is made only now: a retry may have opened it again before */
+  add({ id, plan, begun }: Pick<Pending, "id" | "plan" | "begun">, inVain: boolean): void {
+    const call = recordKind(plan);
+    const key = callKey(call, id);
+    const known = this.#course.state.calls.get(key);
+    // A webhook comes on record only once it has its address.
+    const comes = begun && plan.kind === "webhook";
+    if (known === undefined ? comes : !known.done) this.#pending.set(key, { call, id });
+    if (inVain && this.#course.live) this.record();
+  }
+
+  /** Puts on record that they were let go of, as far as the waits themselves are on record. */
+  record(): void {
+    if (this.#pending.size === 0) return;
+    const { calls } = this.#course.state;
+    const withdrawn = [...this.#pending].filter(([key]) => calls.has(key));
+    for (const [key] of withdrawn) this.#pending.delete(key);
+    const open = withdrawn.flatMap(([key, lost]) => (calls.get(key)?.done === false ? [lost] : []));
+    if (open.length > 0) this.#course.record({ kind: "wait.withdrawn", calls: open });
+  }
+}
