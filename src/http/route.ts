@@ -1,8 +1,8 @@
 /** A route: one line of the table that the app is built from, and that tests go through. */
 import type { Author } from "../core/author.ts";
-import type { Caller } from "./auth.ts";
+import type { Caller } from "./auth/auth.ts";
 import type { Config, Role } from "./config.ts";
-import type { Lockout } from "./lockout.ts";
+import type { Lockout } from "./auth/lockout.ts";
 
 export type Route = {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE" | "ALL";

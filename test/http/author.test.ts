@@ -1,7 +1,7 @@
 /** Who is behind a request, and why: what the headers may say, and what is refused. */
 import { expect, test } from "vitest";
-import type { Caller } from "../../src/http/auth.ts";
-import { readAuthor, readReason, readWhy } from "../../src/http/author.ts";
+import type { Caller } from "../../src/http/auth/auth.ts";
+import { readAuthor, readReason, readWhy } from "../../src/http/auth/author.ts";
 import type { Role } from "../../src/http/config.ts";
 import { problem } from "../../src/http/problem.ts";
 

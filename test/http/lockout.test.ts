@@ -2,7 +2,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
-import { addressOf, Lockout } from "../../src/http/lockout.ts";
+import { addressOf, Lockout } from "../../src/http/auth/lockout.ts";
 import { failingService, reached, tokens } from "./service.ts";
 
 const minute = 60_000;

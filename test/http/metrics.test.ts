@@ -8,7 +8,7 @@ import type { ScheduleInfo } from "../../src/core/service/schedules.ts";
 import { encode } from "../../src/core/value/value.ts";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
-import { exposition } from "../../src/http/exposition.ts";
+import { exposition } from "../../src/http/routes/exposition.ts";
 import { readExposition, seriesOf } from "./exposition.ts";
 import { failingService, reached, tokens } from "./service.ts";
 

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
-import { createSession, sessionMs, tokenOfSession } from "../../src/http/session.ts";
+import { createSession, sessionMs, tokenOfSession } from "../../src/http/auth/session.ts";
 import { failingService, reached, tokens } from "./service.ts";
 
 const here = "http://holdfast.test";

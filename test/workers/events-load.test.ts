@@ -1,8 +1,8 @@
 /** Live events under load: long histories, readers that do not read, silence. */
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { Lockout } from "../../src/http/lockout.ts";
-import { eventRoutes } from "../../src/http/events.ts";
+import { Lockout } from "../../src/http/auth/lockout.ts";
+import { eventRoutes } from "../../src/http/routes/events.ts";
 import { ask, runThatIs, start } from "./client.ts";
 import { lives } from "./flows/engine.ts";
 import { openings } from "./flows/events.ts";

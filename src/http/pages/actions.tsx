@@ -6,7 +6,7 @@ import { anyJson } from "../../core/form/field.ts";
 import { isEnded } from "../../core/run/run.ts";
 import type { RunSnapshot } from "../../core/run/run.ts";
 import { decode } from "../../core/value/value.ts";
-import type { Caller } from "../auth.ts";
+import type { Caller } from "../auth/auth.ts";
 import { QueryDialogs, NameField } from "./queries.tsx";
 import { ActionButton, ActionDialog, ActionMenu } from "./dialog.tsx";
 import { FormField } from "./field.tsx";

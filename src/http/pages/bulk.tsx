@@ -3,7 +3,7 @@
 /** Owns: actions on all runs of a filter, each with the count of those it is about before anything is done; and the rebuilding of the directory. */
 import type { Cause, RunFilter } from "../../core/service/directory.ts";
 import type { RunAction } from "../../core/service/service.ts";
-import type { Caller } from "../auth.ts";
+import type { Caller } from "../auth/auth.ts";
 import { ActionButton, ActionDialog, ActionMenu } from "./dialog.tsx";
 import { FormField } from "./field.tsx";
 import { toBulkFilter } from "./filter.ts";

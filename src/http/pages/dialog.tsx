@@ -6,8 +6,8 @@
  */
 import type { PropsWithChildren } from "hono/jsx";
 import type { JSX } from "hono/jsx/jsx-runtime";
-import { mayAs } from "../auth.ts";
-import type { Caller } from "../auth.ts";
+import { mayAs } from "../auth/auth.ts";
+import type { Caller } from "../auth/auth.ts";
 import type { Role } from "../config.ts";
 import { FormField } from "./field.tsx";
 import { Icon } from "./icon.tsx";

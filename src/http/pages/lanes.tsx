@@ -3,7 +3,7 @@
 /** Owns: the page of lanes: how full each is, who holds its slots, who waits, and setting its limit. */
 import type { LaneInfo } from "../../core/service/lanes.ts";
 import type { Service } from "../../core/service/service.ts";
-import type { Caller } from "../auth.ts";
+import type { Caller } from "../auth/auth.ts";
 import { readName, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { FormField } from "./field.tsx";

@@ -6,7 +6,7 @@
  */
 import type { PropsWithChildren } from "hono/jsx";
 import type { JSX } from "hono/jsx/jsx-runtime";
-import type { Caller } from "../auth.ts";
+import type { Caller } from "../auth/auth.ts";
 import { version } from "./assets.ts";
 import { Icon, Mark } from "./icon.tsx";
 

@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: error pages, which people get instead of problem+json. */
-import type { Caller } from "../auth.ts";
+import type { Caller } from "../auth/auth.ts";
 import { problem } from "../problem.ts";
 import { urlOf } from "../url.ts";
 import { Icon } from "./icon.tsx";

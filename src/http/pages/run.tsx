@@ -9,7 +9,7 @@ import { isEnded } from "../../core/run/run.ts";
 import type { RunSnapshot } from "../../core/run/run.ts";
 import type { Service } from "../../core/service/service.ts";
 import type { Story, Timeline } from "../../core/timeline/timeline.ts";
-import type { Caller } from "../auth.ts";
+import type { Caller } from "../auth/auth.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { ActionDialogs, Actions } from "./actions.tsx";

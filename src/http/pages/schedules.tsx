@@ -5,7 +5,7 @@ import { cronInWords } from "../../core/schedule/cronwords.ts";
 import { runIdPrefix } from "../../core/schedule/schedule.ts";
 import type { Service } from "../../core/service/service.ts";
 import type { BackfillInfo, ScheduleInfo } from "../../core/service/schedules.ts";
-import type { Caller } from "../auth.ts";
+import type { Caller } from "../auth/auth.ts";
 import { readCount, readName, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { ActionButton } from "./dialog.tsx";

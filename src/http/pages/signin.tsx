@@ -1,12 +1,12 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: signing in and out: a token is exchanged for a cookie with the same rights. */
-import { findToken, checkCredential, refuseStrangers, refuseUnconfigured } from "../auth.ts";
+import { findToken, checkCredential, refuseStrangers, refuseUnconfigured } from "../auth/auth.ts";
 import { readBytes } from "../body.ts";
 import { RequestError } from "../problem.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
-import { createSession, endSession, isOwnOrPlain } from "../session.ts";
+import { createSession, endSession, isOwnOrPlain } from "../auth/session.ts";
 import { FormField } from "./field.tsx";
 import { answer, Page } from "./page.tsx";
 import { refusalPage } from "./refusal.tsx";

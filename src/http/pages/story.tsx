@@ -2,7 +2,7 @@
 /** @jsxImportSource hono/jsx */
 /** Owns: the panel of one call, with all that is recorded of it. */
 import type { BarAttempt, Story } from "../../core/timeline/timeline.ts";
-import type { Caller } from "../auth.ts";
+import type { Caller } from "../auth/auth.ts";
 import { barLength, barSigns, barStatus, barTone, barWords } from "./bar.ts";
 import { ActionButton } from "./dialog.tsx";
 import { Fact } from "./fact.tsx";

@@ -6,7 +6,7 @@ import { describeMs } from "../../core/duration.ts";
 import { fieldOf } from "../../core/form/form.ts";
 import type { RunSnapshot, Waiting } from "../../core/run/run.ts";
 import type { Bar } from "../../core/timeline/timeline.ts";
-import type { Caller } from "../auth.ts";
+import type { Caller } from "../auth/auth.ts";
 import { barAddress } from "./bar.ts";
 import { ActionButton, ActionDialog } from "./dialog.tsx";
 import { ValueForm } from "./form.tsx";

@@ -7,7 +7,7 @@ import type { RunSummary } from "../../core/run/run.ts";
 import type { Service, WorkflowInfo } from "../../core/service/service.ts";
 import type { Stats } from "../../core/stats/stats.ts";
 import type { ScheduleInfo } from "../../core/service/schedules.ts";
-import type { Caller } from "../auth.ts";
+import type { Caller } from "../auth/auth.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { ActionButton, ActionDialog } from "./dialog.tsx";

@@ -1,16 +1,16 @@
 /** Routes of runs and their signals. */
-import { defined } from "../core/record.ts";
-import type { RunAction, Service, SignalRequest } from "../core/service/service.ts";
+import { defined } from "../../core/record.ts";
+import type { RunAction, Service, SignalRequest } from "../../core/service/service.ts";
 import { viewUpdate } from "./ask.ts";
-import { readReason, readWhy } from "./author.ts";
-import { readFields, readKey, readValue } from "./body.ts";
-import type { Role } from "./config.ts";
-import { filterNames, readCount, readFilter, readLimit, readQuery, readWait } from "./query.ts";
-import type { Call, Route } from "./route.ts";
+import { readReason, readWhy } from "../auth/author.ts";
+import { readFields, readKey, readValue } from "../body.ts";
+import type { Role } from "../config.ts";
+import { filterNames, readCount, readFilter, readLimit, readQuery, readWait } from "../query.ts";
+import type { Call, Route } from "../route.ts";
 import { readStart } from "./start.ts";
-import { readTrace } from "./trace.ts";
-import { urlOf } from "./url.ts";
-import { viewHistory, viewRun, viewSummary } from "./view.ts";
+import { readTrace } from "../trace.ts";
+import { urlOf } from "../url.ts";
+import { viewHistory, viewRun, viewSummary } from "../view.ts";
 
 export function runRoutes(service: Service): Route[] {
   return [

@@ -5,7 +5,7 @@
  */
 import type { Context } from "hono";
 import { cors } from "hono/cors";
-import type { Config } from "./config.ts";
+import type { Config } from "../config.ts";
 
 const allowMethods = ["GET", "HEAD", "POST", "PATCH", "DELETE"];
 const allowHeaders = [

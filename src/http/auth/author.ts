@@ -4,12 +4,12 @@
  * carry ASCII only. The name is not verified, so it is always recorded together with the role of the token. For callers
  * known to Cloudflare Access the name from there is used, and the header is ignored.
  */
-import type { Author } from "../core/author.ts";
-import { isLonger } from "../core/size.ts";
+import type { Author } from "../../core/author.ts";
+import { isLonger } from "../../core/size.ts";
 import type { Caller } from "./auth.ts";
-import { readText } from "./body.ts";
-import type { Fields } from "./body.ts";
-import { RequestError } from "./problem.ts";
+import { readText } from "../body.ts";
+import type { Fields } from "../body.ts";
+import { RequestError } from "../problem.ts";
 
 const maxActor = 256;
 const maxReason = 4096;

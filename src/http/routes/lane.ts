@@ -1,11 +1,11 @@
 /** Routes of lanes: how full they are, and their limits. */
-import type { LaneInfo } from "../core/service/lanes.ts";
-import type { Service } from "../core/service/service.ts";
-import { readReason } from "./author.ts";
-import { invalidField, readFields, readKey } from "./body.ts";
-import { readLimit, readQuery } from "./query.ts";
-import type { Call, Route } from "./route.ts";
-import { viewInstant } from "./view.ts";
+import type { LaneInfo } from "../../core/service/lanes.ts";
+import type { Service } from "../../core/service/service.ts";
+import { readReason } from "../auth/author.ts";
+import { invalidField, readFields, readKey } from "../body.ts";
+import { readLimit, readQuery } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { viewInstant } from "../view.ts";
 
 export function laneRoutes(service: Service): Route[] {
   return [

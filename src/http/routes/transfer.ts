@@ -1,13 +1,13 @@
 /** Owns: routes of exports and imports of runs, as lines of JSON. */
-import { HoldfastError } from "../core/error.ts";
-import { defined } from "../core/record.ts";
-import type { Service } from "../core/service/service.ts";
-import { readWhy } from "./author.ts";
-import { readFields, readKey } from "./body.ts";
-import { readQuery } from "./query.ts";
-import type { Call, Route } from "./route.ts";
-import { urlOf } from "./url.ts";
-import { viewRun } from "./view.ts";
+import { HoldfastError } from "../../core/error.ts";
+import { defined } from "../../core/record.ts";
+import type { Service } from "../../core/service/service.ts";
+import { readWhy } from "../auth/author.ts";
+import { readFields, readKey } from "../body.ts";
+import { readQuery } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { urlOf } from "../url.ts";
+import { viewRun } from "../view.ts";
 
 const type = "application/x-ndjson";
 const maxBytes = 64 * 1024 * 1024;

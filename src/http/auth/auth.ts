@@ -2,16 +2,16 @@
  * Owns: authentication and authorisation. Closed by default: without a configured token every call is refused, and
  * `AUTH=none` works on the local machine only.
  */
-import { fromHex, isSameBytes } from "../core/bytes.ts";
-import type { Visibility } from "../core/redaction/redaction.ts";
+import { fromHex, isSameBytes } from "../../core/bytes.ts";
+import type { Visibility } from "../../core/redaction/redaction.ts";
 import { readAssertion, rightOf, verifyAssertion } from "./access.ts";
-import { rankOf, roles } from "./config.ts";
-import type { Access, Config, Right, Role, Token } from "./config.ts";
+import { rankOf, roles } from "../config.ts";
+import type { Access, Config, Right, Role, Token } from "../config.ts";
 import { addressOf } from "./lockout.ts";
 import type { Lockout } from "./lockout.ts";
-import { RequestError } from "./problem.ts";
+import { RequestError } from "../problem.ts";
 import { expiryOf, isOwn, isOwnOrPlain, readSession, tokenOfSession } from "./session.ts";
-import { urlOf } from "./url.ts";
+import { urlOf } from "../url.ts";
 
 /** A caller who was let in: by which way, with which role, and what they are shown. */
 export type Caller = {

@@ -1,20 +1,20 @@
 /** Owns: actions on many runs over HTTP: reading their body. */
-import { isCauseId } from "../core/listing/cause.ts";
-import { toInstant } from "../core/duration.ts";
-import { runStatuses } from "../core/run/run.ts";
-import type { RunStatus } from "../core/run/run.ts";
-import type { RunFilter } from "../core/service/directory.ts";
-import { defined, isRecord } from "../core/record.ts";
-import type { BulkRequest, RunAction, Service } from "../core/service/service.ts";
-import { isLonger } from "../core/size.ts";
-import { readReason } from "./author.ts";
-import { invalidField, readFields, readInside, readKey } from "./body.ts";
-import type { Fields } from "./body.ts";
-import { RequestError } from "./problem.ts";
-import { isIdPrefix, readFlag, readQuery } from "./query.ts";
-import type { Call, Route } from "./route.ts";
+import { isCauseId } from "../../core/listing/cause.ts";
+import { toInstant } from "../../core/duration.ts";
+import { runStatuses } from "../../core/run/run.ts";
+import type { RunStatus } from "../../core/run/run.ts";
+import type { RunFilter } from "../../core/service/directory.ts";
+import { defined, isRecord } from "../../core/record.ts";
+import type { BulkRequest, RunAction, Service } from "../../core/service/service.ts";
+import { isLonger } from "../../core/size.ts";
+import { readReason } from "../auth/author.ts";
+import { invalidField, readFields, readInside, readKey } from "../body.ts";
+import type { Fields } from "../body.ts";
+import { RequestError } from "../problem.ts";
+import { isIdPrefix, readFlag, readQuery } from "../query.ts";
+import type { Call, Route } from "../route.ts";
 import { readLabels } from "./start.ts";
-import { viewRun } from "./view.ts";
+import { viewRun } from "../view.ts";
 
 const actions: readonly RunAction["kind"][] = ["cancel", "terminate", "pause", "resume", "retry", "delete"];
 

@@ -1,13 +1,13 @@
 /** Routes of queries and updates of a run. */
-import type { StoredError } from "../core/error.ts";
-import { toJson } from "../core/value/json.ts";
-import type { Service, UpdateAnswer } from "../core/service/service.ts";
-import { decode } from "../core/value/value.ts";
-import { readWhy } from "./author.ts";
-import { readKey, readValue } from "./body.ts";
-import { RequestError } from "./problem.ts";
-import { readQuery } from "./query.ts";
-import type { Call, Route } from "./route.ts";
+import type { StoredError } from "../../core/error.ts";
+import { toJson } from "../../core/value/json.ts";
+import type { Service, UpdateAnswer } from "../../core/service/service.ts";
+import { decode } from "../../core/value/value.ts";
+import { readWhy } from "../auth/author.ts";
+import { readKey, readValue } from "../body.ts";
+import { RequestError } from "../problem.ts";
+import { readQuery } from "../query.ts";
+import type { Call, Route } from "../route.ts";
 
 export function askRoutes(service: Service): Route[] {
   return [

@@ -3,18 +3,18 @@
  * credential, and webhooks that start runs, which verify their senders. Both accept any body, because the workflow decides
  * about it. Also the routes of operators about webhooks.
  */
-import { HoldfastError, hasCode } from "../core/error.ts";
-import type { HookAnswer, HookRequest, TriggerAnswer } from "../core/service/hooks.ts";
-import { defined } from "../core/record.ts";
-import type { Service } from "../core/service/service.ts";
-import { readReason } from "./author.ts";
-import { readBytes, readFields, readKey } from "./body.ts";
-import { isVisit, receipt, refusalReceipt } from "./pages/receipt.tsx";
-import { problem, RequestError } from "./problem.ts";
-import { readQuery } from "./query.ts";
-import type { Call, Route } from "./route.ts";
-import { readTrace } from "./trace.ts";
-import { urlOf } from "./url.ts";
+import { HoldfastError, hasCode } from "../../core/error.ts";
+import type { HookAnswer, HookRequest, TriggerAnswer } from "../../core/service/hooks.ts";
+import { defined } from "../../core/record.ts";
+import type { Service } from "../../core/service/service.ts";
+import { readReason } from "../auth/author.ts";
+import { readBytes, readFields, readKey } from "../body.ts";
+import { isVisit, receipt, refusalReceipt } from "../pages/receipt.tsx";
+import { problem, RequestError } from "../problem.ts";
+import { readQuery } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { readTrace } from "../trace.ts";
+import { urlOf } from "../url.ts";
 
 const maxHookBytes = 1024 * 1024;
 /** Headers with credentials for Cloudflare Access. */

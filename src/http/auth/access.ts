@@ -7,9 +7,9 @@
  */
 import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 import type { JWTVerifyGetKey } from "jose";
-import { rankOf } from "./config.ts";
-import type { Access, Right } from "./config.ts";
-import { RequestError } from "./problem.ts";
+import { rankOf } from "../config.ts";
+import type { Access, Right } from "../config.ts";
+import { RequestError } from "../problem.ts";
 
 const header = "cf-access-jwt-assertion";
 const toleranceSeconds = 10;

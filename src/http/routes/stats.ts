@@ -2,14 +2,14 @@
  * Owns: the route of the statistics: reading the window, and their JSON.
  * Does not own: what is counted.
  */
-import { defined } from "../core/record.ts";
-import type { Service } from "../core/service/service.ts";
-import type { Stats, StatsQuery, StatsSlice, StepStats, WorkflowStats } from "../core/stats/stats.ts";
-import { RequestError } from "./problem.ts";
-import { readInstant, readName, readQuery } from "./query.ts";
-import type { Query } from "./query.ts";
-import type { Call, Route } from "./route.ts";
-import { viewInstant } from "./view.ts";
+import { defined } from "../../core/record.ts";
+import type { Service } from "../../core/service/service.ts";
+import type { Stats, StatsQuery, StatsSlice, StepStats, WorkflowStats } from "../../core/stats/stats.ts";
+import { RequestError } from "../problem.ts";
+import { readInstant, readName, readQuery } from "../query.ts";
+import type { Query } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { viewInstant } from "../view.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 export const maxWindowDays = 400;

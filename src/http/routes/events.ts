@@ -8,12 +8,12 @@
  * 3. Every server-sent event of a run is an entry. Its end is told by a comment, and by 204 to an event source that
  *    reconnects.
  */
-import type { DirectoryChange } from "../core/service/directory.ts";
-import type { RunNews, Service } from "../core/service/service.ts";
-import { RequestError } from "./problem.ts";
-import { filterNames, readCount, readFilter, readQuery } from "./query.ts";
-import type { Call, Route } from "./route.ts";
-import { viewEntry, viewSummary } from "./view.ts";
+import type { DirectoryChange } from "../../core/service/directory.ts";
+import type { RunNews, Service } from "../../core/service/service.ts";
+import { RequestError } from "../problem.ts";
+import { filterNames, readCount, readFilter, readQuery } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { viewEntry, viewSummary } from "../view.ts";
 
 /** An entry of a run, the end of the run, or a change of the listing. */
 type Event =

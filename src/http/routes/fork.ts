@@ -1,15 +1,15 @@
 /** Owns: routes of forks. */
-import type { ForkRequest, Service } from "../core/service/service.ts";
-import { checkRunId } from "../core/name.ts";
-import { isRecord } from "../core/record.ts";
-import type { Stored } from "../core/value/value.ts";
-import { readReason } from "./author.ts";
-import { invalidField, readFields, readInside, readKey, readText, readValueField } from "./body.ts";
-import type { Fields } from "./body.ts";
-import { readFlag, readQuery } from "./query.ts";
-import type { Call, Route } from "./route.ts";
-import { urlOf } from "./url.ts";
-import { viewRun } from "./view.ts";
+import type { ForkRequest, Service } from "../../core/service/service.ts";
+import { checkRunId } from "../../core/name.ts";
+import { isRecord } from "../../core/record.ts";
+import type { Stored } from "../../core/value/value.ts";
+import { readReason } from "../auth/author.ts";
+import { invalidField, readFields, readInside, readKey, readText, readValueField } from "../body.ts";
+import type { Fields } from "../body.ts";
+import { readFlag, readQuery } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { urlOf } from "../url.ts";
+import { viewRun } from "../view.ts";
 
 /** Characters of a step's id: enough for a name of 256 characters in UTF-16, and its occurrence. */
 const maxStep = 600;

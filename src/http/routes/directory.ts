@@ -2,13 +2,13 @@
  * Owns: routes of the directory: counts, causes of failures, rebuilding it, sealing it with a new key.
  * Does not own: its listing (run) and its feed (events).
  */
-import type { Cause } from "../core/service/directory.ts";
-import { defined } from "../core/record.ts";
-import type { Service } from "../core/service/service.ts";
-import { invalidField, readFields, readKey } from "./body.ts";
-import { filterNames, readFilter, readGroupBy, readQuery } from "./query.ts";
-import type { Call, Route } from "./route.ts";
-import { viewInstant, viewRun } from "./view.ts";
+import type { Cause } from "../../core/service/directory.ts";
+import { defined } from "../../core/record.ts";
+import type { Service } from "../../core/service/service.ts";
+import { invalidField, readFields, readKey } from "../body.ts";
+import { filterNames, readFilter, readGroupBy, readQuery } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { viewInstant, viewRun } from "../view.ts";
 
 export function directoryRoutes(service: Service): Route[] {
   return [

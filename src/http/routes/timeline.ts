@@ -1,13 +1,13 @@
 /** Routes of a run's timeline: its bars, and all that is recorded of one of them. */
-import { defined } from "../core/record.ts";
-import type { Service } from "../core/service/service.ts";
-import { barKinds } from "../core/timeline/timeline.ts";
-import type { Bar, BarAttempt, BarKind, Story, Timeline } from "../core/timeline/timeline.ts";
-import { RequestError } from "./problem.ts";
-import { readCount, readLimit, readQuery } from "./query.ts";
-import type { Query } from "./query.ts";
-import type { Call, Route } from "./route.ts";
-import { viewInstant, viewValue } from "./view.ts";
+import { defined } from "../../core/record.ts";
+import type { Service } from "../../core/service/service.ts";
+import { barKinds } from "../../core/timeline/timeline.ts";
+import type { Bar, BarAttempt, BarKind, Story, Timeline } from "../../core/timeline/timeline.ts";
+import { RequestError } from "../problem.ts";
+import { readCount, readLimit, readQuery } from "../query.ts";
+import type { Query } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { viewInstant, viewValue } from "../view.ts";
 
 export function timelineRoutes(service: Service): Route[] {
   return [

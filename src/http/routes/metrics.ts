@@ -2,16 +2,16 @@
  * Owns: `GET /metrics`: the metrics and their names.
  * Does not own: the format (exposition), the figures (the service).
  */
-import { runStatuses } from "../core/run/run.ts";
-import type { Service } from "../core/service/service.ts";
-import type { Census, Stats, StepStats, WorkflowStats } from "../core/stats/stats.ts";
-import type { ScheduleInfo } from "../core/service/schedules.ts";
+import { runStatuses } from "../../core/run/run.ts";
+import type { Service } from "../../core/service/service.ts";
+import type { Census, Stats, StepStats, WorkflowStats } from "../../core/stats/stats.ts";
+import type { ScheduleInfo } from "../../core/service/schedules.ts";
 import { exposition, expositionType } from "./exposition.ts";
 import type { Family, Sample } from "./exposition.ts";
-import { RequestError } from "./problem.ts";
-import { readQuery, readSpan } from "./query.ts";
-import type { Query } from "./query.ts";
-import type { Call, Route } from "./route.ts";
+import { RequestError } from "../problem.ts";
+import { readQuery, readSpan } from "../query.ts";
+import type { Query } from "../query.ts";
+import type { Call, Route } from "../route.ts";
 import { maxWindowDays } from "./stats.ts";
 
 const minuteMs = 60 * 1000;

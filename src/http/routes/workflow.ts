@@ -1,8 +1,8 @@
 /** Routes of the workflows of this deployment. */
-import type { Service } from "../core/service/service.ts";
-import { readQuery } from "./query.ts";
-import type { Call, Route } from "./route.ts";
-import { viewWorkflow } from "./view.ts";
+import type { Service } from "../../core/service/service.ts";
+import { readQuery } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { viewWorkflow } from "../view.ts";
 
 export function workflowRoutes(service: Service): Route[] {
   return [

@@ -1,18 +1,23 @@
 /** Routes of schedules. */
-import type { RequestMetadata } from "../core/author.ts";
-import { toInstant } from "../core/duration.ts";
-import { defined } from "../core/record.ts";
-import { overlaps } from "../core/schedule/schedule.ts";
-import type { Service } from "../core/service/service.ts";
-import type { BackfillOverlap, BackfillRequest, ScheduleFields, ScheduleRequest } from "../core/service/schedules.ts";
-import { readReason } from "./author.ts";
-import { invalidField, readFields, readKey, readText, readValueField } from "./body.ts";
-import type { Fields } from "./body.ts";
-import { RequestError } from "./problem.ts";
-import { readCount, readName, readQuery, readWait } from "./query.ts";
-import type { Call, Route } from "./route.ts";
-import { urlOf } from "./url.ts";
-import { viewRun, viewSchedule } from "./view.ts";
+import type { RequestMetadata } from "../../core/author.ts";
+import { toInstant } from "../../core/duration.ts";
+import { defined } from "../../core/record.ts";
+import { overlaps } from "../../core/schedule/schedule.ts";
+import type { Service } from "../../core/service/service.ts";
+import type {
+  BackfillOverlap,
+  BackfillRequest,
+  ScheduleFields,
+  ScheduleRequest,
+} from "../../core/service/schedules.ts";
+import { readReason } from "../auth/author.ts";
+import { invalidField, readFields, readKey, readText, readValueField } from "../body.ts";
+import type { Fields } from "../body.ts";
+import { RequestError } from "../problem.ts";
+import { readCount, readName, readQuery, readWait } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { urlOf } from "../url.ts";
+import { viewRun, viewSchedule } from "../view.ts";
 
 const maxText = 256;
 const maxNext = 200;

@@ -6,7 +6,7 @@
  * The counts are in the memory of one isolate: an address that reaches several isolates has its tries at each, and a new
  * deployment forgets them. Security rests on tokens being long enough; this keeps a flood of guesses cheap.
  */
-import { RequestError } from "./problem.ts";
+import { RequestError } from "../problem.ts";
 
 const limit = 100;
 const windowMs = 60_000;

@@ -4,10 +4,10 @@
  * configuration ends its sessions. For a token that is configured by its SHA-256 only, the key is made from that and
  * SIGNING_SECRET, so that neither of the two is enough to forge a session.
  */
-import { fromHex, toHex } from "../core/bytes.ts";
-import { signingSecrets } from "./config.ts";
-import type { Config, Token } from "./config.ts";
-import { urlOf } from "./url.ts";
+import { fromHex, toHex } from "../../core/bytes.ts";
+import { signingSecrets } from "../config.ts";
+import type { Config, Token } from "../config.ts";
+import { urlOf } from "../url.ts";
 
 /** How long a browser stays signed in. */
 export const sessionMs = 7 * 24 * 60 * 60 * 1000;
