@@ -1,6 +1,6 @@
 /** Sizes of values and texts, and the limit of a value. */
 
-/** The limit of a value: the UTF-8 length of its stored text, where bytes count as bytes and not as base64. */
+/** The limit of a value: the UTF-8 length of its stored text, where texts count without quotes and bytes as bytes. */
 export const maxValueBytes = 16 * 1024 * 1024;
 
 /** A count with thousands separated. */

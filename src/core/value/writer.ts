@@ -40,7 +40,7 @@ export class Writer {
   readonly parts: string[] = [];
   readonly indexes = new Map<unknown, number>();
   readonly path: Segment[] = [];
-  /** Characters written so far, and how many of them do not count because they are only the base64 of bytes. */
+  /** Characters written so far, and how many of them do not count: base64, and what surrounds texts and bytes. */
   length = 1;
   spared = 1;
 
@@ -90,9 +90,11 @@ export class Writer {
 
   textOf(value: unknown): string {
     switch (typeof value) {
-      case "string":
+      case "string": {
         this.check(value.length);
-        return JSON.stringify(value);
+        const text = JSON.stringify(value);
+        return this.spare(text, text.length - '""'.length);
+      }
       case "number":
       case "boolean":
         return String(value);
