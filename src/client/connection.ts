@@ -6,6 +6,7 @@
  *    lost response does not carry it out twice.
  * 2. A refusal is final; a call without a response, or with one that says to try later, is retried.
  */
+import { backoffMs } from "../core/backoff.ts";
 import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
 import { HoldfastError, messageOf } from "../core/error.ts";
@@ -146,7 +147,7 @@ function toRequest(url: string, init: RequestInit, body: unknown): Request {
 
 /** A tenth of a second, doubled with each failure, with a jitter of a fifth. */
 function backoff(failures: number): number {
-  return Math.min(longestPauseMs, 50 * 2 ** failures) * (0.8 + 0.4 * Math.random());
+  return backoffMs(failures, 100, longestPauseMs) * (0.8 + 0.4 * Math.random());
 }
 
 /** Limits the time of a request, and leaves no timer behind, which would be billed in a Durable Object. */

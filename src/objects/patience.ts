@@ -2,6 +2,7 @@
  * Owns: timeouts and retries of calls between objects, and the text of errors in the log.
  * Does not own: the reaction to a call that failed.
  */
+import { backoffMs } from "../core/backoff.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Limit } from "../engine/wait/delivery.ts";
 import { aroundCalls } from "./interception.ts";
@@ -14,7 +15,7 @@ const hookLimitMs = 30_000;
 
 /** The pause before another attempt: one second, doubled with each failure, with 20 % jitter. */
 export function backoff(failures: number, longestMs: number): number {
-  return Math.min(longestMs, 500 * 2 ** failures) * (0.8 + 0.4 * Math.random());
+  return backoffMs(failures, 1000, longestMs) * (0.8 + 0.4 * Math.random());
 }
 
 /** Rejects with a retryable error when the work takes longer; the work is not stopped. */
@@ -82,7 +83,7 @@ export async function patiently<Value>(
 ): Promise<Value> {
   const giveUpAt = Date.now() + patienceMs;
   for (let failed = failures; ; failed++) {
-    if (failed > 0) await scheduler.wait(Math.min(longestPauseMs, 25 * 2 ** failed));
+    if (failed > 0) await scheduler.wait(backoffMs(failed, 50, longestPauseMs));
     try {
       return await ask();
     } catch (error) {

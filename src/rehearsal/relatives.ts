@@ -2,6 +2,7 @@
  * Owns: messages between the runs of a rehearsal, as between their objects: starts, ends, stops, signals.
  * Does not own: their effect (engine).
  */
+import { backoffMs } from "../core/backoff.ts";
 import { goneError, lookAgainAt, straysOf } from "../core/lifecycle/child.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
 import { labelsOf } from "../core/definition/label.ts";
@@ -92,7 +93,7 @@ export class Relatives {
       delivery.dueAt = (await send()) ?? Infinity;
     } catch (error) {
       if (hasCode(error, "run_not_found", "run_ended")) return;
-      delivery.dueAt = clock.at + Math.min(longestPauseMs, firstPauseMs * 2 ** delivery.tries++);
+      delivery.dueAt = clock.at + backoffMs(++delivery.tries, firstPauseMs, longestPauseMs);
     }
     process.woken = true;
   }

@@ -1,4 +1,5 @@
 /** Leases of slots: how long a holder counts as one, while others wait, before it is asked; and retries of messages to holders. */
+import { backoffMs } from "../backoff.ts";
 
 const leaseMs = 30_000;
 /** For a run that keeps its slot while it is parked: asking would wake it. */
@@ -13,7 +14,7 @@ const maxRetryMs = 30_000;
 
 /** When a message that failed is sent again: 1 s, doubling, at most 30 s. */
 export function retryMs(failures: number): number {
-  return Math.min(maxRetryMs, 1_000 * 2 ** Math.min(failures, 10));
+  return backoffMs(failures + 1, 1_000, maxRetryMs);
 }
 
 type Leased = { readonly slot: { readonly hold: boolean } };

@@ -10,6 +10,7 @@
  * 4. While `paused`, no slot is decided about and none is released; slots that come in that time never fire.
  */
 import { authorOf } from "../author.ts";
+import { backoffMs } from "../backoff.ts";
 import { cronOf, firingRunId } from "./schedule.ts";
 import type { Rule } from "./schedule.ts";
 import type { ScheduleError, SchedulePause } from "../service/schedules.ts";
@@ -215,7 +216,7 @@ function withCheck(state: ScheduleState, checkAt: number | null, checks: number)
 
 /** 1 s, doubling, at most 5 minutes. */
 export function backoff(times: number): number {
-  return Math.min(maxRetryMs, 1_000 * 2 ** Math.min(times, 20));
+  return backoffMs(times + 1, 1_000, maxRetryMs);
 }
 
 /** The firing's run exists. */

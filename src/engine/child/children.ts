@@ -15,6 +15,7 @@ import {
   nextAskAt,
   waitedSince,
 } from "../../core/lifecycle/child.ts";
+import { backoffMs } from "../../core/backoff.ts";
 import { HoldfastError } from "../../core/error.ts";
 import type { ChildRun } from "../../core/run/origin.ts";
 import type { Call } from "../../core/state/state.ts";
@@ -43,6 +44,7 @@ type Launch = {
 /** A child that is waited for. */
 type Watch = { readonly child: ChildRun; readonly foreign: boolean; askedAt: number; asking: boolean };
 
+const firstPauseMs = 1000;
 const longestPauseMs = 5 * 60_000;
 
 export class Children {
@@ -232,7 +234,7 @@ export class Children {
       return this.#course.record({ kind: "child.failed", step: pending.id, error: refusal });
     }
     launch.tries++;
-    launch.retryAt = ledger.now() + Math.min(longestPauseMs, 500 * 2 ** launch.tries);
+    launch.retryAt = ledger.now() + backoffMs(launch.tries, firstPauseMs, longestPauseMs);
     this.#course.expect(launch.retryAt);
   }
 

@@ -7,6 +7,7 @@
  * Invariant 2: while a courier has a request the run may be parked. It asks after the request ever more rarely, until the
  * attempt times out: no answer is lost, whichever of the two dies (guarantee 4).
  */
+import { backoffMs } from "../../core/backoff.ts";
 import { bodyBytes, nextLookAt, orderError } from "../../core/courier/order.ts";
 import type { Dispatch, Order, OrderEnd } from "../../core/courier/order.ts";
 import { callKey, wasRemoved } from "../../core/state/state.ts";
@@ -35,6 +36,7 @@ type Out = {
   heard: boolean;
 };
 
+const firstPauseMs = 500;
 const longestPauseMs = 60_000;
 /** A run is evicted later than this: another life that begins sooner follows one that was cut off, or gave its memory up. */
 const newMs = 10_000;
@@ -205,7 +207,7 @@ export class Orders {
     this.#course.post(() => {
       if (!this.#isOpen(out)) return;
       out.busy = false;
-      out.retryAt = this.#course.ledger.now() + Math.min(longestPauseMs, 250 * 2 ** ++out.tries);
+      out.retryAt = this.#course.ledger.now() + backoffMs(++out.tries, firstPauseMs, longestPauseMs);
       if (!out.attempt.stopped) this.#resting.add(out.pending.key);
       this.#course.expect(out.retryAt);
     });

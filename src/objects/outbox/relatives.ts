@@ -4,6 +4,7 @@
  * Invariant 1: a message that failed is due again at a known time, also in a later life, because pending messages follow from
  * the journal. A message that an earlier life sent is sent once more, which has no effect.
  */
+import { backoffMs } from "../../core/backoff.ts";
 import { lookAgainAt, straysOf } from "../../core/lifecycle/child.ts";
 import type { Orphan } from "../../core/state/state.ts";
 import { childEnd } from "../../engine/child/news.ts";
@@ -16,6 +17,7 @@ import { describe, within } from "../patience.ts";
 
 /** Allows for a parent that has to be loaded from its journal. */
 const patienceMs = 60_000;
+const firstPauseMs = 500;
 const longestPauseMs = 3_600_000;
 
 /** `send` returns when the message is due again, epoch ms; null if it is done. */
@@ -80,7 +82,7 @@ export class Relatives {
       delivery.state = againAt === null ? "sent" : "open";
     } catch (error) {
       delivery.failures++;
-      delivery.dueAt = Date.now() + Math.min(longestPauseMs, 250 * 2 ** delivery.failures);
+      delivery.dueAt = Date.now() + backoffMs(delivery.failures, firstPauseMs, longestPauseMs);
       delivery.state = "open";
       const { created } = this.#run.state;
       console.warn(`run ${created?.id} owes ${message.key}; it will try again: ${describe(error)}`);
