@@ -85,13 +85,14 @@ export class Work {
     }
   }
 
-  /** A call was made, and begins if it may. What of a step is left for later is done where it was called all the same. */
+  /** A call was made: begins it if it may begin. A step that begins or is undone later keeps the async context of its call. */
   opened(pending: Pending, fresh: boolean): void {
     if (fresh && this.#course.live) this.#course.guard(() => this.begin(pending));
     const { key, plan } = pending;
     if (plan.kind !== "run" || plan.request !== undefined) return;
-    const isDone = this.#course.state.calls.get(key)?.done === true;
-    if (plan.undo !== null || !(isDone || this.attempts.inFlight.has(key))) pending.place = here();
+    // One in flight has just begun, in that very context; one that is done on record does not begin.
+    const beginsLater = !this.attempts.inFlight.has(key) && this.#course.state.calls.get(key)?.done !== true;
+    if (plan.undo !== null || beginsLater) pending.place = here();
   }
 
   /** Begins what a replay or a pause held back. */

@@ -4,10 +4,11 @@
  * Invariant 1: news that is answered is on record, or nobody will ever ask for it (guarantee 4).
  */
 import type { EndEntry } from "../../core/history/end.ts";
-import { HoldfastError, hasCode } from "../../core/error.ts";
+import { HoldfastError } from "../../core/error.ts";
 import { callKey } from "../../core/state/state.ts";
 import type { RunState } from "../../core/state/state.ts";
 import type { Run } from "../run.ts";
+import { wake } from "../wake.ts";
 import type { ChildEnd } from "../world.ts";
 
 /** A child has ended that this call of this life of the parent's id waits for. */
@@ -25,15 +26,9 @@ export type ChildNews = {
  */
 export async function receiveNews(run: Run, news: ChildNews): Promise<void> {
   if (!concerns(run.state, news)) return;
-  try {
-    const execution = await run.awake();
-    const heard = await execution.work.children.hear(news.step, news.child, news.end);
-    if (execution.course.failure !== null) throw execution.course.failure;
-    if (heard === "later" && concerns(run.state, news)) {
-      throw new HoldfastError("not_waiting", `the run does not wait for its child ${news.child} yet`);
-    }
-  } catch (error) {
-    if (!hasCode(error, "run_ended")) throw error;
+  const heard = await wake(run, ({ work }) => work.children.hear(news.step, news.child, news.end));
+  if (heard === "later" && concerns(run.state, news)) {
+    throw new HoldfastError("not_waiting", `the run does not wait for its child ${news.child} yet`);
   }
 }
 

@@ -4,11 +4,12 @@
  * Does not own: what that is to the handler (orders), telling it until it was heard (whoever makes the request).
  * Invariant 1: what is answered is on record, or nobody will ever ask for it (guarantee 4).
  */
-import { HoldfastError, hasCode } from "../../core/error.ts";
+import { HoldfastError } from "../../core/error.ts";
 import type { Order, OrderEnd, OrderId } from "../../core/courier/order.ts";
 import { callKey, callsOut, wasRemoved } from "../../core/state/state.ts";
 import type { CallOut, RunState } from "../../core/state/state.ts";
 import type { Run } from "../run.ts";
+import { wake } from "../wake.ts";
 
 /** What came of the request of this attempt. */
 export type OrderNews = OrderId & { readonly end: OrderEnd };
@@ -20,7 +21,7 @@ export type OrderNews = OrderId & { readonly end: OrderEnd };
 export async function receiveAnswer(run: Run, { end, ...id }: OrderNews): Promise<void> {
   const call = callOf(run.state, id);
   if (call === null) return;
-  await awake(run, async ({ work: { attempts } }) => {
+  await wake(run, async ({ work: { attempts } }) => {
     const heard = await attempts.orders.hear(call.id, id.seq, end);
     if (heard === "later" && callOf(run.state, id) !== null) throw later(call);
   });
@@ -31,25 +32,11 @@ export async function repeatOrder(run: Run, id: OrderId): Promise<Order | null> 
   const call = callOf(run.state, id);
   if (call === null) return null;
   const key = callKey(call.kind, call.id);
-  return await awake(run, ({ work: { attempts } }) => {
+  return await wake(run, ({ work: { attempts } }) => {
     const order = attempts.orders.orderOf(key, id.seq);
     if (order !== null || callOf(run.state, id) === null || wasRemoved(run.state, key)) return order;
     throw later(call);
   });
-}
-
-type Awake = Awaited<ReturnType<Run["awake"]>>;
-
-async function awake<Value>(run: Run, act: (execution: Awake) => Value | Promise<Value>): Promise<Value | null> {
-  try {
-    const execution = await run.awake();
-    const value = await act(execution);
-    if (execution.course.failure !== null) throw execution.course.failure;
-    return value;
-  } catch (error) {
-    if (hasCode(error, "run_ended")) return null;
-    throw error;
-  }
 }
 
 function callOf(state: RunState, { createdAt, seq }: OrderId): CallOut | null {
