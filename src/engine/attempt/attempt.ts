@@ -7,8 +7,8 @@ import { HoldfastError } from "../../core/error.ts";
 import type { AttemptContext } from "../../core/definition/step.ts";
 import { isThenable } from "../../core/thenable.ts";
 import { pass } from "../turn/microtask.ts";
-import { here, openScope, within } from "../call/scope.ts";
-import type { Place, Scope } from "../call/scope.ts";
+import { captureAsyncContext, openScope, within } from "../call/scope.ts";
+import type { AsyncContext, Scope } from "../call/scope.ts";
 import type { Stored } from "../../core/value/value.ts";
 
 export type AttemptEnd =
@@ -27,8 +27,8 @@ export type AttemptPlan = {
   readonly timeoutMs: number;
   /** In which the step was called. */
   readonly scope: Scope;
-  /** Where it was called; unset where it begins right there. */
-  readonly place: Place | undefined;
+  /** The one in which the step was called; unset where the attempt begins in it. */
+  readonly asyncContext: AsyncContext | undefined;
   readonly fn: (context: AttemptContext) => unknown;
 };
 
@@ -43,8 +43,8 @@ export class Attempt {
   stopped = false;
   /** It has waited for nothing so far. */
   quick = true;
-  /** Where the step was called; unset if this attempt began right there, and waited for nothing, and has not failed. */
-  place: Place | undefined;
+  /** The one in which the step was called; unset if this attempt began in it, has waited for nothing, and has not failed. */
+  asyncContext: AsyncContext | undefined;
   /** Made when the function asks for it: most do not. */
   #controller: AbortController | null = null;
   /** Why it is to stop. */
@@ -57,7 +57,7 @@ export class Attempt {
     this.#plan = plan;
     this.#ended = ended;
     this.number = plan.number;
-    this.place = plan.place;
+    this.asyncContext = plan.asyncContext;
     this.startedAt = plan.startedAt;
     this.timeoutAt = plan.startedAt + plan.timeoutMs;
   }
@@ -68,9 +68,9 @@ export class Attempt {
   }
 
   start(): void {
-    const { place } = this.#plan;
-    if (place === undefined) this.#call();
-    else place(() => this.#call());
+    const { asyncContext } = this.#plan;
+    if (asyncContext === undefined) this.#call();
+    else asyncContext(() => this.#call());
   }
 
   #call(): void {
@@ -89,7 +89,7 @@ export class Attempt {
   }
 
   #fail(error: unknown): void {
-    this.place ??= here();
+    this.asyncContext ??= captureAsyncContext();
     this.#end({ ok: false, error });
   }
 
@@ -128,7 +128,7 @@ export class Attempt {
     await pass(quickMicrotasks);
     if (this.#over) return;
     this.quick = false;
-    this.place ??= here();
+    this.asyncContext ??= captureAsyncContext();
   }
 
   expire(): void {

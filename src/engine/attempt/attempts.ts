@@ -220,7 +220,7 @@ export class Attempts {
         startedAt: (isOrder ? order?.startedAt : undefined) ?? this.#course.world.clock.now(),
         timeoutMs: plan.timeoutMs,
         scope: pending.scope,
-        place: pending.place,
+        asyncContext: pending.asyncContext,
         fn: plan.fn,
       },
       (end) => this.#ended(pending, plan, attempt, end),
@@ -234,7 +234,7 @@ export class Attempts {
 
   #ended(pending: Pending, plan: RunPlan, attempt: Attempt, end: AttemptEnd): void {
     const stored = storedOf(end, plan, pending.id);
-    pending.place ??= attempt.place;
+    pending.asyncContext ??= attempt.asyncContext;
     const { number, startedAt, quick } = attempt;
     const made = { step: pending.id, attempt: number, startedAt };
     if (!stored.ok) {
@@ -242,7 +242,7 @@ export class Attempts {
         if (!this.#leave(pending, plan, attempt)) return;
         const policy = withoutPauseIfLost(pending, plan);
         const judge = (): Verdict => judgeFailure(this.#course.ledger, policy, stored.error, made, attempt.stopped);
-        this.#carryOut(pending.place?.(judge) ?? judge());
+        this.#carryOut(pending.asyncContext?.(judge) ?? judge());
       });
     }
     const { value } = stored;

@@ -10,7 +10,7 @@ import type { Schema } from "../../core/definition/schema.ts";
 import type { AttemptContext } from "../../core/definition/step.ts";
 import type { Stored } from "../../core/value/value.ts";
 import type { WebhookOptions } from "../../core/webhook/webhook.ts";
-import type { Place, Scope } from "./scope.ts";
+import type { AsyncContext, Scope } from "./scope.ts";
 import type { Validated } from "../wait/validation.ts";
 
 /** A function that is attempted until it succeeds: a step, or the undoing of one. */
@@ -64,8 +64,8 @@ export type Pending = {
   readonly plan: Plan;
   /** The branch of a race in which the call was made. */
   readonly scope: Scope;
-  /** Where a step was called, if it may have to be called again, or undone; set once that is known. */
-  place?: Place | undefined;
+  /** The one in which a step was called, if the step may have to be called again, or undone; set once that is known. */
+  asyncContext?: AsyncContext | undefined;
   readonly promise: Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;

@@ -38,7 +38,7 @@ export interface CallsOwner {
   withdrawn(pending: Pick<Pending, "id" | "plan" | "begun">, inVain: boolean): void;
 }
 
-type Undoable = Pick<Pending, "place"> & { readonly plan: RunPlan; readonly result: Stored };
+type Undoable = Pick<Pending, "asyncContext"> & { readonly plan: RunPlan; readonly result: Stored };
 
 export class Calls {
   readonly pending = new Map<string, Pending>();
@@ -125,15 +125,15 @@ export class Calls {
 
   /** Undoes a completed step: a call like any other, which rejects when it fails for good. */
   undo(step: string): Promise<unknown> {
-    const { plan, result, place } = this.#undoable.get(step) ?? { plan: null, result: null };
+    const { plan, result, asyncContext } = this.#undoable.get(step) ?? { plan: null, result: null };
     const fn: RunPlan["fn"] = (context) => {
       if (plan !== null && plan.undo !== null) return plan.undo(decode(result) as never, context);
       throw new HoldfastError("undo_missing", `the code no longer says how step ${step} is undone`);
     };
     const { retry, timeoutMs } = plan?.undoing ?? plan ?? { retry: this.#owner.retry, timeoutMs: 0 };
     const undoing = { undo: null, onExhausted: "fail", atMostOnce: false, sensitive: false } as const;
-    const undone = { kind: "undo", fn, retry, timeoutMs, ...undoing } as const;
-    return this.#open({ key: callKey("undo", step), id: step, name: step, plan: undone, scope: this.root, place });
+    const work = { kind: "undo", fn, retry, timeoutMs, ...undoing } as const;
+    return this.#open({ key: callKey("undo", step), id: step, name: step, plan: work, scope: this.root, asyncContext });
   }
 
   /** Lets go of the waits of branches that lost their race: they stay pending for ever. */
@@ -183,7 +183,7 @@ export class Calls {
     switch (settle.kind) {
       case "value":
         if (plan.kind === "run" && plan.undo !== null)
-          this.#undoable.set(pending.id, { plan, result: settle.value, place: pending.place });
+          this.#undoable.set(pending.id, { plan, result: settle.value, asyncContext: pending.asyncContext });
         return pending.resolve(decode(settle.value));
       case "error":
         return this.#reject(pending, reviveError(settle.error));
@@ -263,7 +263,7 @@ export class Calls {
   }
 
   #open(
-    call: Pick<Pending, "key" | "id" | "name" | "plan" | "scope" | "place">,
+    call: Pick<Pending, "key" | "id" | "name" | "plan" | "scope" | "asyncContext">,
     of: object | null = null,
   ): Promise<unknown> {
     const passedOver = this.#course.replay.claim(call.key);

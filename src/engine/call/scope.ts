@@ -30,11 +30,14 @@ export function within<Result>(scope: Scope, act: () => Result): Result {
   return carried.run(scope, act);
 }
 
-/** Calls functions with all that the runtime carries along with one place in the code, the author's own variables too. */
-export type Place = <Result>(act: () => Result) => Result;
+/**
+ * An async context that was captured: calls functions in it, so that they see what the runtime carried along there, the
+ * author's own AsyncLocalStorage too. What the proposal calls AsyncContext.Snapshot.
+ */
+export type AsyncContext = <Result>(act: () => Result) => Result;
 
-/** The place of the code that asks; finding it takes as long as a quick step. */
-export function here(): Place {
+/** Captures the async context of whoever calls this; takes as long as a quick step. */
+export function captureAsyncContext(): AsyncContext {
   return AsyncVariable.snapshot();
 }
 

@@ -14,7 +14,7 @@ import { Children } from "../child/children.ts";
 import type { Course } from "../turn/course.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Happening } from "../turn/happening.ts";
-import { here } from "./scope.ts";
+import { captureAsyncContext } from "./scope.ts";
 import { Waits } from "../wait/waits.ts";
 import { Withdrawals } from "../wait/withdrawal.ts";
 
@@ -92,7 +92,7 @@ export class Work {
     if (plan.kind !== "run" || plan.request !== undefined) return;
     // One in flight has just begun, in that very context; one that is done on record does not begin.
     const beginsLater = !this.attempts.inFlight.has(key) && this.#course.state.calls.get(key)?.done !== true;
-    if (plan.undo !== null || beginsLater) pending.place = here();
+    if (plan.undo !== null || beginsLater) pending.asyncContext = captureAsyncContext();
   }
 
   /** Begins what a replay or a pause held back. */
