@@ -25,18 +25,22 @@ export type AttemptContext = {
 };
 
 export type RunOptions<Result = never> = {
-  /** Merged over the workflow's policy. */
+  /** Merged over the workflow's policy, which is merged over the default: 5 retries from 1 s on, doubling, at most 1 hour. */
   readonly retry?: Retry;
-  /** The limit for one attempt; 10 minutes unless set. */
+  /** The limit for one attempt; 10 minutes unless set. An attempt over it has failed with step_timeout, and may be retried. */
   readonly timeout?: Duration;
   /**
    * Undoes the completed step when the run fails, times out, bails out or is cancelled. It runs as a durable step of its own,
-   * with this step's retries. Steps are undone in reverse order of completion.
+   * with this step's retries. Steps are undone in reverse order of completion; one that cannot be undone does not stop the
+   * rest. Not called when the run is terminated, nor for a step that failed.
    */
   readonly undo?: (result: Result, context: AttemptContext) => unknown;
   /** Retries and timeout of `undo`, if not those of the step: merged over the workflow's policy; 10 minutes unless set. */
   readonly undoPolicy?: { readonly retry?: Retry; readonly timeout?: Duration };
-  /** "pause": after its last attempt the step does not fail, but pauses the run; a retry of the run grants all attempts again. */
+  /**
+   * "fail" unless set. "pause": after its last attempt the step does not fail, but pauses the run; a retry of the run grants all
+   * attempts again.
+   */
   readonly onExhausted?: "fail" | "pause";
   /** An attempt that a death of the process interrupted is not repeated: the step fails with step_interrupted. */
   readonly atMostOnce?: boolean;
@@ -82,7 +86,7 @@ export type FetchAnswer<Body = unknown> = {
 export type MapRunsOptions = Omit<InvokeOptions, "id"> & FanOptions;
 
 type FanOptions = {
-  /** How many items run at once; 10 unless set. */
+  /** How many items run at once, 1 or more; 10 unless set. */
   readonly concurrency?: number;
   /** How many items may fail for good before the map fails; a number below 1 is a share of the items. 0 unless set. */
   readonly tolerate?: number;
@@ -129,8 +133,9 @@ export type RunInfo = {
   readonly id: string;
   readonly workflow: string;
   readonly version: string;
-  /** Epoch ms: when the run was accepted, and when this life of it began. */
+  /** When the run was accepted, epoch ms. */
   readonly createdAt: number;
+  /** When it began, epoch ms; if it was continued as new, when it last was. */
   readonly startedAt: number;
   readonly parent: ParentRun | null;
   readonly schedule: ScheduleFiring | null;
@@ -152,12 +157,29 @@ export type Log = Readonly<Record<LogLevel, LogLine>>;
 /** Payload types of a workflow's declared signals, by name. */
 export type SignalTypes = Readonly<Record<string, unknown>>;
 
+/**
+ * What a handler calls. Methods that return a promise are calls: durable, told apart by name and occurrence (`charge`,
+ * `charge#2`). The others return at once. Names are 1 to 256 characters. Values are what structured clone carries, at most
+ * 16 MiB each. While a run waits, and after its end, promises of calls stay pending.
+ *
+ * Besides what a method lists, a call may reject with, and the other methods may throw, a HoldfastError with the code
+ * - `name_invalid`, `options_invalid`, `duration_invalid`, `id_invalid`, `value_uncloneable` or `value_too_large`: an
+ *   argument is wrong. Nothing was recorded. Not caught, it fails the run.
+ *
+ * and a call also with the code
+ * - `limit_exceeded`: the run has made as many calls as the workflow's `limits` allow;
+ * - `step_nested`: it was called inside the function of a step, or inside a schema;
+ * - `cancelled`: the run was cancelled while the call was open, or before a call that waits for something. Steps can still
+ *   be run to clean up.
+ */
 export interface Step<Signals extends SignalTypes = Record<never, never>> {
   /**
-   * Runs a side effect until it succeeds. The result is recorded, and every replay returns it.
-   * @throws an error with the name, message and cause of the last attempt's error, and with `step`, `attempts` and `code`
-   * (step_failed, step_timeout, step_crashed, non_retryable, value_uncloneable, value_too_large, name_invalid,
-   * limit_exceeded)
+   * Runs a side effect until it succeeds. The result is recorded, and every replay returns it. An attempt that a death of the
+   * process cut off is made again, with the same `idempotencyKey`.
+   * @throws an error with the name, message and cause of the last attempt's error, and with `step` (`charge#2`), `attempts`
+   * and `code`: step_failed (no retry is left), non_retryable, step_timeout, step_crashed (the process died in each of the
+   * last attempts), step_interrupted (`atMostOnce` only), value_uncloneable or value_too_large (the result),
+   * duration_invalid (the delay that a RetryAfterError or a retry function asks for)
    */
   run<Result>(
     name: string,
@@ -171,7 +193,7 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
    * 408, 425, 429 and 5xx are retried by policy, with `Retry-After` respected. Other statuses outside 200 to 299 fail the
    * step at once (code non_retryable, with a cause of code `http_404`), unless `acceptStatus` has them. `timeout` is at most
    * 14 minutes.
-   * @throws errors as `run` does; options_invalid for a request that cannot be sent
+   * @throws errors as `run` does, without step_interrupted; options_invalid for a request that cannot be sent
    */
   fetch<Body = unknown>(
     name: string,
@@ -183,7 +205,8 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
    * Runs one step for each item, called `name`, `name#2` … in order, at most `concurrency` at once. Items that succeeded
    * never run again. If failures are tolerated, the result of a failed item is undefined. With a workflow instead of a
    * function, each item is the input of a child run, as of `invoke`.
-   * @throws an error with code map_failed, `step`, and the sparse array `errors`, by index
+   * @throws an error with code map_failed, `step` (`name`), and the sparse array `errors`, by index, once more items have
+   * failed than are tolerated and those in flight have ended; items that had not begun never begin
    */
   map<Output = unknown>(
     name: string,
@@ -241,15 +264,19 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   ): Promise<(Awaited<Result> | undefined)[] | PromiseSettledResult<Awaited<Result>>[]>;
 
   /**
-   * Starts a child run and waits for its output.
-   * @throws an error with code child_failed, `step`, `child` (its id) and the child's error as cause
+   * Starts a child run and waits for its output. The name of the call is that of the workflow.
+   * @throws an error with code child_failed, `step`, `child` (its id, if it was started) and as cause the child's error, the
+   * refusal of its start (workflow_not_found, input_invalid, run_exists, …), or an error with code step_timeout
    */
   invoke<Output = unknown>(workflow: string, input?: unknown, options?: InvokeOptions): Promise<Output>;
   invoke<Input, Output>(
     workflow: Invocable<Input, Output>,
     ...given: Given<NoInfer<Input>, InvokeOptions>
   ): Promise<Output>;
-  /** Starts a child run and does not wait for it. @throws an error with code child_failed */
+  /**
+   * Starts a child run and does not wait for it.
+   * @throws an error with code child_failed, `step`, and the refusal of the start as cause
+   */
   start(workflow: string, input?: unknown, options?: StartChildOptions): Promise<{ readonly id: string }>;
   start<Input>(
     workflow: Invocable<Input>,
@@ -260,26 +287,28 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
    * Calls every branch. The first to settle settles the race. Waits of the other branches are withdrawn, so that they consume
    * no later signal, and their promises stay pending. Their steps that have begun run to their end. Calls that the other
    * branches make after that neither begin nor end the run.
+   * @throws what the first branch to settle rejects with; options_invalid unless there is a branch, and each is a function
    */
   race<const Branches extends Readonly<Record<string, () => unknown>>>(branches: Branches): Promise<Raced<Branches>>;
 
   /**
-   * Sends a signal to a run, exactly once.
-   * @throws an error with code run_not_found, run_ended, signal_invalid, or as `run`
+   * Sends a signal to a run, exactly once: a step, named `signal <name> to <runId>`.
+   * @throws an error with code run_not_found, run_ended or signal_invalid (its workflow's schema), or as `run`
    */
   signal(runId: string, name: string, payload?: unknown): Promise<void>;
 
-  /** Waits without keeping the run awake. 0 returns at once; a negative duration is an error. */
+  /** Waits without keeping the run awake. 0 returns at once; a negative duration rejects with duration_invalid. */
   sleep(duration: Duration): Promise<void>;
   sleep(name: string, duration: Duration): Promise<void>;
 
-  /** Waits until an instant; one in the past returns at once. */
+  /** Waits until an instant; one in the past returns at once, and what is no instant rejects with duration_invalid. */
   sleepUntil(instant: Instant): Promise<void>;
   sleepUntil(name: string, instant: Instant): Promise<void>;
 
   /**
-   * The payload of the next unconsumed signal of that name, first in, first out. Null on timeout only, so without `timeout`
-   * it is never null.
+   * The payload of the next unconsumed signal of that name, first in, first out; it may have come before the call. Null on
+   * timeout only, so without `timeout` it is never null.
+   * @throws signal_invalid, if the `schema` given here refuses the payload; that signal is consumed
    */
   waitFor<Name extends keyof Signals & string>(
     name: Name,
@@ -289,14 +318,18 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   waitFor<Payload>(name: string, options?: WaitOptions<Payload> & { readonly timeout?: undefined }): Promise<Payload>;
   waitFor<Payload>(name: string, options: WaitOptions<Payload>): Promise<Payload | null>;
 
-  /** An address that can be given to anyone. Its first accepted call resolves `received()`. */
+  /**
+   * An address that can be given to anyone. Its first accepted call resolves `received()`, also one that came before.
+   * @throws webhook_unavailable, if the deployment cannot sign addresses
+   */
   webhook(name: string, options?: WebhookOptions): Promise<Webhook>;
 
   /** Answers `GET /v1/runs/:id/queries/:name` from the handler's variables. `fn` must not change them. */
   query(name: string, fn: () => unknown): void;
   /**
    * Answers `POST /v1/runs/:id/updates/:name` with the result of `fn` for the validated argument. `fn` may change the
-   * handler's variables and call `step`. An error that it throws is the answer, and does not fail the run.
+   * handler's variables and call `step`. An error that it throws is the answer, and does not fail the run. Without a schema it
+   * takes any argument.
    */
   update<Argument, Result>(name: string, schema: Schema<unknown, Argument>, fn: (argument: Argument) => Result): void;
   update<Argument = unknown, Result = unknown>(
@@ -311,12 +344,18 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   /** False for runs that passed this place before the code had this call, else true. */
   patched(id: string): boolean;
 
-  /** Restarts the run with this input, under the same id, with an empty history and its unconsumed signals. */
+  /**
+   * Restarts the run with this input, under the same id, with an empty history and its unconsumed signals. Never resolves.
+   * @throws input_invalid or label_invalid, if the workflow refuses the input; cancelled, if the run was cancelled
+   */
   continueAsNew(input?: unknown): Promise<never>;
 
-  /** Ends the run as cancelled, at once, through any catch. */
+  /** Ends the run as cancelled, at once, through any catch: its error has code bailed, and the reason as message. */
   bail(reason?: string): never;
-  /** Ends the run as failed, at once, through any catch, without retries. */
+  /**
+   * Ends the run as failed, at once, through any catch, without retries. The run's error has code handler_failed, or its own
+   * if it comes from a call of `step`.
+   */
   fail(error: unknown): never;
 
   /** Epoch ms of the newest event that was delivered to the handler; the same in every replay. */
@@ -329,7 +368,7 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   /** A version 4 UUID, the same in every replay. Only for the handler, like `random`. */
   uuid(): string;
 
-  /** Each line is one entry of the history; a replay does not repeat it. @throws value_uncloneable, value_too_large */
+  /** Each line is one entry of the history; a replay does not repeat it. */
   readonly log: Log;
   /** Published with the run; a replay does not repeat it. */
   progress(value: unknown): void;
@@ -337,6 +376,7 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
 }
 
 export type WaitOptions<Payload = unknown> = {
+  /** Counts from the call; no limit unless set. */
   readonly timeout?: Duration;
   /**
    * Validates the payload when it is consumed; an invalid one rejects with signal_invalid. The result of an asynchronous
