@@ -3,6 +3,8 @@ import { HoldfastError } from "./error.ts";
 import { isLonger } from "./size.ts";
 
 const maxNameLength = 256;
+/** Characters of the label of a wait. */
+export const maxLabelLength = maxNameLength;
 
 /**
  * Returns the name if it is valid; `what` is used in messages, as `step` or `signal`.

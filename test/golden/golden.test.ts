@@ -7,8 +7,11 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Entry } from "../../src/core/history/entry.ts";
 import { decode } from "../../src/core/value/value.ts";
+import type { Run } from "../../src/engine/run.ts";
 import { Host, act } from "../engine/host.ts";
+import type { Handler } from "../engine/memory.ts";
 import { golden, ran } from "./001.ts";
+import * as more from "./003.ts";
 
 function commitsOf(file: string): Entry[][] {
   const text = readFileSync(join(import.meta.dirname, file), "utf8");
@@ -18,10 +21,10 @@ function commitsOf(file: string): Entry[][] {
 /** Steps succeed at once: whatever ran would show in `ran`. */
 const program = golden({ die: () => Promise.resolve("lived"), repaired: () => true, older: false });
 
-function open(commits: readonly (readonly Entry[])[]): Host {
+function open(commits: readonly (readonly Entry[])[], handler: Handler = program): Host {
   ran.length = 0;
   const at = commits.at(-1)?.at(-1)?.at ?? 0;
-  return new Host(program, { commits: commits.map((entries) => JSON.stringify(entries)), at, deployment: "two", cold: false });
+  return new Host(handler, { commits: commits.map((entries) => JSON.stringify(entries)), at, deployment: "two", cold: false });
 }
 
 describe("golden journal 001", () => {
@@ -86,5 +89,55 @@ test("golden journal 002: a cancelled run is shown as it was, and stays so", asy
     startedAt: 1767603660000,
     finishedAt: 1767603700000,
     waitingFor: [],
+  });
+});
+
+/** Gives the run the slots of lanes that it asks for. */
+function letIn({ lanes }: Run): void {
+  for (const request of lanes.takeRequests()) {
+    if (request.kind === "enter") lanes.answered(request.slot, { granted: true, turn: 1 });
+  }
+}
+
+describe("golden journal 003", () => {
+  const commits = commitsOf("003-more-kinds.json");
+  const entries = commits.flat();
+  let got: unknown[] = [];
+  let undone: string[] = [];
+  const handler = more.golden({
+    undo: (_step, key) => undone.push(key),
+    tell: (value) => got.push(value),
+  });
+
+  /** The run as it is opened after this many commits. */
+  function cut(keep = commits.length): Host {
+    [got, undone, more.ran.length] = [[], [], 0];
+    return open(commits.slice(0, keep), handler);
+  }
+
+  test("guarantees 2 and 7: replays as it was, with a label longer than any new one may be, and undoes what is left", async () => {
+    const host = await cut().drive();
+    expect(more.ran).toEqual([]);
+    const last = entries.find((entry) => entry.kind === "step.completed" && entry.step === "last");
+    expect(got).toEqual([last?.kind === "step.completed" ? decode(last.result) : null]);
+    expect(undone).toEqual(["run-3:mwsmp6lj.undo:charge"]);
+    expect(host.journal.entries.slice(0, entries.length)).toEqual(entries);
+    expect(host.journal.kinds.slice(entries.length)).toEqual(["undo.completed", "run.failed"]);
+    expect(host.snapshot).toMatchObject({ status: "failed", error: { name: "RangeError", message: "over" } });
+  });
+
+  test("guarantee 7: its wait with that label is given a signal", async () => {
+    const waits = entries.findIndex((entry) => entry.kind === "wait.started" && entry.label !== undefined) + 1;
+    const host = cut(commits.findIndex((commit) => commit.at(-1)?.seq === waits) + 1);
+    const { at } = host.clock;
+    await host.signalAt(at, "go", { yes: true }).plan(at + 1, letIn).drive();
+    expect(host.journal.kinds.slice(waits)).toEqual(["signal.received", "signal.consumed", "wait.started"]);
+    expect(host.status).toBe("waiting");
+  });
+
+  test("every prefix of it can be opened and shown", () => {
+    for (let keep = 1; keep <= commits.length; keep++) {
+      expect(["queued", "running", "waiting", "paused"]).toContain(cut(keep).snapshot.status);
+    }
   });
 });

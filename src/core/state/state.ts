@@ -180,6 +180,8 @@ export class RunState {
   /** The calls that are not done, in the order in which they were recorded. */
   readonly open = new Set<Call>();
   readonly inboxes = new Map<string, Inbox>();
+  /** Labels of waits that are longer than a new one may be: older code recorded them. */
+  readonly longLabels = new Set<string>();
   /** Idempotency keys of starts that a debounce merged into this run. */
   readonly debounceKeys = new Set<string>();
   /** `Idempotency-Key`s of signals. */

@@ -1,6 +1,7 @@
 /** What the entries of sleeps, signals, webhooks and children mean. */
 import type { Entry, EntryOf } from "../history/entry.ts";
-import { nameOfCall } from "../name.ts";
+import { maxLabelLength, nameOfCall } from "../name.ts";
+import { isLonger } from "../size.ts";
 import { Inbox } from "./inbox.ts";
 import { callKey, handlerKey, recordOf, revocationOf } from "./state.ts";
 import type { Outcome, RunState } from "./state.ts";
@@ -21,6 +22,7 @@ export function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
       finish(state, recordOf(state, "sleep", entry.call, entry.name, entry.at));
       return outcome(entry, callKey("sleep", entry.call), { kind: "elapsed" });
     case "wait.started":
+      keepLabel(state, entry);
       recordOf(state, "wait", entry.call, entry.name, entry.at).until = entry.until;
       return null;
     case "wait.withdrawn":
@@ -28,6 +30,7 @@ export function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
       return null;
     case "wait.timed_out": {
       const hook = entry.wait === "webhook";
+      keepLabel(state, entry);
       finish(state, recordOf(state, hook ? "webhook" : "wait", entry.call, entry.name, entry.at));
       return outcome(entry, callKey(hook ? "received" : "wait", entry.call), { kind: "timed_out" });
     }
@@ -63,7 +66,13 @@ function withdraw(state: RunState, { calls, seq }: EntryOf<"wait.withdrawn">): v
   }
 }
 
+/** The handler gives it again in every replay, and what is on record is refused by no limit that is newer. */
+function keepLabel({ longLabels }: RunState, { label = "" }: { readonly label?: string }): void {
+  if (isLonger(label, maxLabelLength)) longLabels.add(label);
+}
+
 function consume(state: RunState, entry: EntryOf<"signal.consumed">): Outcome {
+  keepLabel(state, entry);
   const { payload } = inboxOf(state, entry.name).take();
   if (entry.listener === true) {
     progress(state);

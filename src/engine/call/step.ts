@@ -12,7 +12,7 @@ import type { Duration } from "../../core/duration.ts";
 import type { Definition } from "../../core/definition/definition.ts";
 import type { LogLevel } from "../../core/history/entry.ts";
 import { HoldfastError, storeError } from "../../core/error.ts";
-import { checkName } from "../../core/name.ts";
+import { checkName, maxLabelLength } from "../../core/name.ts";
 import { bornAt } from "../../core/run/origin.ts";
 import { createRandom } from "../../core/random.ts";
 import { messageFrom } from "../../core/definition/message.ts";
@@ -207,8 +207,12 @@ function waitFor(caller: Caller, name: unknown, options: WaitOptions = {}): Prom
     const what = `the wait for ${String(name)}`;
     checkOptions(options, ["timeout", "schema", "label"], what);
     const { schema, label } = options;
-    if (label !== undefined && (typeof label !== "string" || isLonger(label, 256)))
-      throw refused(what, "label", "must be text of at most 256 characters");
+    const { longLabels } = caller.course.state;
+    if (
+      label !== undefined &&
+      (typeof label !== "string" || (isLonger(label, maxLabelLength) && !longLabels.has(label)))
+    )
+      throw refused(what, "label", `must be text of at most ${maxLabelLength} characters`);
     // Checked now, because a signal that was already consumed would be lost.
     if (schema !== undefined && !isSchema(schema))
       throw refused(what, "schema", "must be a Standard Schema, such as zod makes");
