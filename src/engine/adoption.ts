@@ -16,14 +16,14 @@ export class Adoption {
   readonly #course: Course;
   readonly #calls: Calls;
   readonly #state: RunState;
-  /** Outcomes on record whose calls have not been made. */
+  /** Outcomes on record whose calls this code has not made. */
   readonly #unclaimed: ReadonlyMap<string, Outcome>;
   /** Calls that were open while the record went on without them. */
   readonly #blocking: ReadonlySet<string>;
-  /** Calls on record that this code had not made when the replay was over, as far as that tells of other code. By name. */
-  #orphaned: ReadonlyMap<string, Call> = new Map();
-  /** Those of them that are open and may yet turn out to be removed. */
-  #gone: readonly Call[] = [];
+  /** By name, the calls on record that this code had not made when the replay was over, without those that a retry may explain. */
+  #unmadeByName: ReadonlyMap<string, Call> = new Map();
+  /** The open calls on record that this code has not made: it may still make them, or else it has removed them. */
+  #openUnmade: readonly Call[] = [];
   /** Keys of calls the code added: once they settle, calls that seem removed may still be made. */
   #added: ReadonlySet<string> = new Set();
 
@@ -35,20 +35,20 @@ export class Adoption {
     this.#blocking = course.replay.blocking;
   }
 
-  /** Under which keys the open calls on record are to be made again. */
+  /** The keys of the open calls on record, which this code has to make again. */
   awaited(): string[] {
     const open = [...this.#state.open].filter((call) => this.#isNew(removed(call)));
     return open.map(pendingKey);
   }
 
   /**
-   * Compares the calls that the code made with the record, once the replay is over: answers the keys of calls it added;
-   * null where the run cannot go on with this code.
+   * Compares the calls that the code made with the record, once the replay is over, and puts the differences on record.
+   * Answers the keys of calls that the code added; null where the run cannot go on with this code, and is paused.
    */
-  takeUp(): ReadonlySet<string> | null {
-    const orphans = this.#orphans();
-    this.#orphaned = new Map(orphans.filter((call) => !this.#wasOpenAtRetry(call)).map((call) => [call.name, call]));
-    this.#gone = orphans.filter((call) => !call.done);
+  reconcile(): ReadonlySet<string> | null {
+    const unmade = this.#unmade();
+    this.#unmadeByName = new Map(unmade.filter((call) => !this.#wasOpenAtRetry(call)).map((call) => [call.name, call]));
+    this.#openUnmade = unmade.filter((call) => !call.done);
     // A cancelled run begins none of its waits, whatever kind they are now.
     for (const pending of this.#state.cancelling === null ? this.#calls.pending.values() : []) {
       const changed = this.changedKind(pending);
@@ -64,12 +64,12 @@ export class Adoption {
    * has not made are suspected, so that a name which one code uses for two kinds is no change.
    */
   changedKind({ name, key, plan }: Pending): HoldfastError | null {
-    const before = this.#orphaned.get(name);
+    const before = this.#unmadeByName.get(name);
     const now = recordKind(plan);
     // An undoing has the name of its step, whether or not the code still has that step.
     if (before === undefined || before.kind === now || now === "undo") return null;
     // A call that a retry set free was of this kind before.
-    if (this.#state.calls.has(key) || this.#state.cleared.has(key) || !this.#isOrphan(before)) return null;
+    if (this.#state.calls.has(key) || this.#state.cleared.has(key) || !this.#isUnmade(before)) return null;
     const message = `${name} is a ${words[before.kind]} in this run's journal and a ${words[now]} in the code`;
     return new HoldfastError("step_kind_changed", message);
   }
@@ -79,10 +79,11 @@ export class Adoption {
     // A call that is not on record was added, or was made just before the process died. It was added
     // if the record went on without it, or has open calls that the code does not make.
     const goesOn =
-      !this.#isOnItsWay && this.#gone.some((call) => !this.#wasOpenAtRetry(call) && this.#isNew(removed(call)));
+      !this.#isRetryUnderWay &&
+      this.#openUnmade.some((call) => !this.#wasOpenAtRetry(call) && this.#isNew(removed(call)));
     const added = [...this.#calls.pending.values()].filter(({ key }) => {
       if (this.#state.calls.has(key) || this.#state.cleared.has(key)) return false;
-      return this.#orphaned.size > 0 && (goesOn || this.#blocking.has(key));
+      return this.#unmadeByName.size > 0 && (goesOn || this.#blocking.has(key));
     });
     this.#added = new Set(added.map(({ key }) => key));
     const additions = added.map(({ id, plan }): Fact => ({ kind: "step.added", step: id, call: recordKind(plan) }));
@@ -98,37 +99,38 @@ export class Adoption {
     if (facts.length > 0) this.#course.guard(() => this.#course.ledger.append(...facts));
   }
 
-  /** The code makes a call after all that was marked as removed. Kinds of calls that go on record anew need no mark. */
-  comeBack({ id, plan }: Pending): void {
+  /** Marks a call that the code makes after all as added, if it was marked as removed. Other kinds go on record anew by themselves. */
+  noteReturn({ id, plan }: Pending): void {
     const { marked } = this.#state;
     if (marked.size === 0 || (plan.kind !== "run" && plan.kind !== "received")) return;
     const call = recordKind(plan);
     if (wasRemoved(this.#state, callKey(call, id))) this.#course.record({ kind: "step.added", step: id, call });
   }
 
-  /** @param loose also those that are {@link Adoption.#wasOpenAtRetry} */
+  /** Marks for open calls that the code no longer makes. @param all also for those that were open at the newest retry */
   #removals(all: boolean): Fact[] {
-    if (this.#gone.length === 0 || this.#isOnItsWay) return [];
+    if (this.#openUnmade.length === 0 || this.#isRetryUnderWay) return [];
     if ([...this.#added].some((key) => this.#calls.pending.has(key))) return [];
-    const passed = this.#passed();
-    this.#gone = passed.filter((call) => !all && this.#wasOpenAtRetry(call));
-    return this.#marks(passed.filter((call) => all || !this.#wasOpenAtRetry(call)));
+    const stillUnmade = this.#stillUnmade();
+    this.#openUnmade = stillUnmade.filter((call) => !all && this.#wasOpenAtRetry(call));
+    return this.#marks(stillUnmade.filter((call) => all || !this.#wasOpenAtRetry(call)));
   }
 
   /** At the end of the run: marks for calls on record that were never made again. */
   leftovers(): readonly Fact[] {
-    const done = this.#unclaimed.size === 0 ? [] : this.#orphans().filter((call) => call.done);
-    return this.#marks([...done, ...this.#passed().filter((call) => !this.#wasOpenAtRetry(call))]);
+    const done = this.#unclaimed.size === 0 ? [] : this.#unmade().filter((call) => call.done);
+    return this.#marks([...done, ...this.#stillUnmade().filter((call) => !this.#wasOpenAtRetry(call))]);
   }
 
   /** A call that a retry set free is open: once it settles, calls that seem removed may still be made. */
-  get #isOnItsWay(): boolean {
+  get #isRetryUnderWay(): boolean {
     for (const key of this.#state.cleared) if (this.#calls.pending.has(key)) return true;
     return false;
   }
 
-  #passed(): Call[] {
-    return this.#gone.filter((call) => !call.done && !this.#isMade(call));
+  /** Those that the code has not made by now either. */
+  #stillUnmade(): Call[] {
+    return this.#openUnmade.filter((call) => !call.done && !this.#isMade(call));
   }
 
   #marks(calls: readonly Call[]): Fact[] {
@@ -137,25 +139,25 @@ export class Adoption {
   }
 
   /** Calls on record that the code has not made in this life. */
-  #orphans(): Call[] {
+  #unmade(): Call[] {
     const { calls, open, retriedSeq } = this.#state;
-    const orphans = new Set<Call>();
+    const unmade = new Set<Call>();
     for (const outcome of this.#unclaimed.values()) {
-      // After a retry the handler may go another way: that is no change of the code.
+      // After a retry the handler may take another path, which does not show a change of the code.
       const call = outcome.seq > retriedSeq ? calls.get(outcome.key.replace(/^received:/, "webhook:")) : undefined;
-      if (call !== undefined) orphans.add(call);
+      if (call !== undefined) unmade.add(call);
     }
-    for (const call of open) if (!this.#isMade(call)) orphans.add(call);
-    return [...orphans];
+    for (const call of open) if (!this.#isMade(call)) unmade.add(call);
+    return [...unmade];
   }
 
-  #isOrphan(call: Call): boolean {
+  #isUnmade(call: Call): boolean {
     const key = callKey(call.kind, call.id);
     if (this.#unclaimed.has(key) || this.#unclaimed.has(callKey("received", call.id))) return true;
     return !call.done && !this.#isMade(call);
   }
 
-  /** After a retry the handler may go another way: that this call is not made tells of no other code. */
+  /** After a retry the handler may take another path: that this call is not made then does not show a change of the code. */
   #wasOpenAtRetry(call: Call): boolean {
     return !call.done && this.#state.openAtRetry.has(call);
   }
@@ -163,7 +165,7 @@ export class Adoption {
   #isMade(call: Call): boolean {
     const { pending, left } = this.#calls;
     const key = pendingKey(call);
-    // A webhook that is left when the handler ends is left as it was asked for: nobody hears of its address.
+    // A webhook that was given up before the handler had its address is in `left` under its first key.
     return pending.has(key) || left.has(key) || left.has(callKey(call.kind, call.id));
   }
 

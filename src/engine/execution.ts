@@ -201,7 +201,7 @@ export class Execution {
     work.withdrawals.record();
     work.children.recordLost();
     this.publisher.end();
-    return this.#adoption.takeUp();
+    return this.#adoption.reconcile();
   }
 
   /** Begins what a replay or a pause held back. */

@@ -11,9 +11,10 @@ import { fold } from "../core/state/fold.ts";
 import { callKey, RunState, publicationOf } from "../core/state/state.ts";
 import type { Outcome } from "../core/state/state.ts";
 import type { Clock } from "./clock.ts";
-import { ordersLeft } from "./attempt/abandonments.ts";
+import { abandonedOrders } from "./attempt/abandonments.ts";
 
-const partings: ReadonlySet<Fact["kind"]> = new Set([
+/** Facts that stop what is at work: they end, cancel or undo the run. */
+const stopKinds: ReadonlySet<Fact["kind"]> = new Set([
   "run.cancel_requested",
   "undo.started",
   "run.completed",
@@ -21,7 +22,7 @@ const partings: ReadonlySet<Fact["kind"]> = new Set([
   "run.cancelled",
 ]);
 
-/** Entries that may follow an outcome although no handler has reacted to it. */
+/** Entries that may follow an outcome although no handler has reacted to it: they do not show how far one came. */
 const silent: ReadonlySet<Fact["kind"]> = new Set([
   "run.created",
   "run.started",
@@ -44,9 +45,9 @@ export class Ledger {
   openedRecovered: boolean;
   /** When the journal was opened, no entry showed that a handler had come further than the newest outcome. */
   openedSilent = true;
-  /** What goes on record in one commit with facts that end, cancel or undo the run: children under way, attempts left behind. */
-  beforeParting: (parting: readonly Fact[]) => readonly Fact[] = (parting) => {
-    return ordersLeft(parting, this.state);
+  /** What goes on record ahead of such facts, in the same commit: children that are being started, attempts that are abandoned. */
+  beforeStop: (stopping: readonly Fact[]) => readonly Fact[] = (stopping) => {
+    return abandonedOrders(stopping, this.state);
   };
   readonly #journal: Journal;
   readonly #clock: Clock;
@@ -115,7 +116,7 @@ export class Ledger {
     if (this.#sealed) throw new Error("a sealed journal takes no entries");
     const at = this.now();
     let seq = this.state.seq;
-    const all = facts.some(({ kind }) => partings.has(kind)) ? [...this.beforeParting(facts), ...facts] : facts;
+    const all = facts.some(({ kind }) => stopKinds.has(kind)) ? [...this.beforeStop(facts), ...facts] : facts;
     const entries = all.map((fact): Entry => ({ seq: ++seq, at, ...fact }));
     this.#journal.append(entries);
     return entries.map((entry) => fold(this.state, entry));

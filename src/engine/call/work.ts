@@ -40,9 +40,9 @@ export class Work {
     this.waits = new Waits(course, calls, asks, this.withdrawals);
     this.children = new Children(course, calls.pending);
     this.attempts = new Attempts(course);
-    course.ledger.beforeParting = (parting) => [
+    course.ledger.beforeStop = (stopping) => [
       ...this.children.underWay(),
-      ...this.attempts.abandonments.take(parting, this.attempts.inFlight, course.state),
+      ...this.attempts.abandonments.take(stopping, this.attempts.inFlight, course.state),
     ];
     this.#deadlines = new Deadlines(course, calls.pending, this);
   }
@@ -64,7 +64,7 @@ export class Work {
     if (changed !== null) return this.#course.halt(changed);
     pending.begun = true;
     const { plan } = pending;
-    this.#adoption.comeBack(pending);
+    this.#adoption.noteReturn(pending);
     switch (plan.kind) {
       case "run":
       case "undo": {

@@ -162,7 +162,7 @@ export class Closing {
     if (this.#course.live) this.#course.post(end);
   }
 
-  /** Puts on record at once which attempts are left behind: should the process die while others are waited for, nobody would know. */
+  /** Puts on record at once which attempts are abandoned: nobody would know if the process died while others are waited for. */
   #noteAbandoned(): void {
     const left = this.#attempts.abandonments.takeNoted();
     if (left.length > 0) this.#course.guard(() => this.#course.ledger.append(...left));

@@ -19,8 +19,8 @@ import type { LaneRequest, Slot } from "./acquisition.ts";
 import { Backlog } from "./backlog.ts";
 import { laneKey } from "../../core/lane/ticket.ts";
 
-/** A memory that is opened within this time of the run's end gives its slots back once more: the process may have died over it. */
-const partingMs = 600_000;
+/** A run loaded within this time of its end gives its slots back once more: the process may have died while it did so. */
+const recentEndMs = 600_000;
 
 export class Slots implements Limiter {
   readonly #state: () => RunState;
@@ -39,7 +39,7 @@ export class Slots implements Limiter {
   constructor(state: () => RunState, now: number) {
     this.#state = state;
     const { created, end } = state();
-    this.#inherited = created !== null && (end === null || now - end.at < partingMs);
+    this.#inherited = created !== null && (end === null || now - end.at < recentEndMs);
   }
 
   /** Whether no lane holds the run back. A run that is cancelled, or about to end, waits for no lane. */

@@ -17,7 +17,7 @@ import type { Limiter } from "../lane/limiter.ts";
 import type { Ledger } from "../ledger.ts";
 import { Pace } from "./pace.ts";
 import { Queue } from "./queue.ts";
-import type { Ending } from "./queue.ts";
+import type { Completion } from "./queue.ts";
 import { Replay } from "./replay.ts";
 import { Validations } from "../wait/validation.ts";
 import type { World } from "../world.ts";
@@ -122,7 +122,7 @@ export class Course {
   }
 
   /** Runs the event in its turn, behind everything that was posted before. */
-  post(event: (() => void) | Ending): void {
+  post(event: (() => void) | Completion): void {
     if (!this.over) this.#queue.post(typeof event === "function" ? () => this.guard(event) : event);
   }
 
@@ -142,9 +142,9 @@ export class Course {
   }
 
   /** Puts these on record as one commit. */
-  recordAll(endings: readonly Ending[]): void {
+  recordAll(completions: readonly Completion[]): void {
     this.guard(() => {
-      const facts = endings.map(({ conclude }) => conclude()).filter((fact) => fact !== null);
+      const facts = completions.map(({ conclude }) => conclude()).filter((fact) => fact !== null);
       if (facts.length === 0) return;
       for (const outcome of this.ledger.appendAll(facts)) if (outcome !== null) this.#deliverInTurn(outcome);
     });

@@ -10,13 +10,13 @@
 import type { Fact } from "../../core/history/entry.ts";
 import type { Pace } from "./pace.ts";
 
-/** Events that are dropped from the front at once: dropping them one by one would cost the square of their number. */
-const piece = 1024;
+/** How many past events are dropped from the front together: dropping them one by one would cost the square of their number. */
+const dropSize = 1024;
 /** Characters of results after which a commit takes no more results. */
 const largestCommit = 400_000;
 
-/** An attempt has ended well. */
-export type Ending = {
+/** An attempt has succeeded. Completions that follow each other in the queue go on record as one commit. */
+export type Completion = {
   /** It waited for nothing, so it can have done nothing that the world could see. */
   readonly quick: boolean;
   /** Characters of what it has to put on record. */
@@ -31,8 +31,8 @@ export interface QueueOwner {
   readonly expecting: boolean;
   /** After a death each outcome is durable before the next begins, so that what kills the process is found. */
   readonly careful: boolean;
-  /** Puts on record what these have to say, as one commit, and hands the outcomes to `deliver`. */
-  recordAll(endings: readonly Ending[]): void;
+  /** Puts on record what these conclude, as one commit, and hands the outcomes to `deliver`. */
+  recordAll(completions: readonly Completion[]): void;
   /** Resolves when what is on record survives the death of the process, or never will; never rejects. */
   durable(): Promise<void>;
   /** No event is left, and the handler has reacted to the last one. */
@@ -42,7 +42,7 @@ export interface QueueOwner {
 export class Queue {
   readonly #pace: Pace;
   readonly #owner: QueueOwner;
-  #events: ((() => void) | Ending)[] = [];
+  #events: ((() => void) | Completion)[] = [];
   #next = 0;
   /** Outcomes that are on record and have not been delivered, in order. */
   #outcomes: (() => void)[] = [];
@@ -64,7 +64,7 @@ export class Queue {
     return this.#pumping || !this.#isEmpty;
   }
 
-  post(event: (() => void) | Ending): void {
+  post(event: (() => void) | Completion): void {
     this.#events.push(event);
     if (!this.#pumping) void this.#pump();
   }
@@ -102,7 +102,7 @@ export class Queue {
     while (!this.#isEmpty) {
       if (!this.#settled) await this.#settle();
       if (this.#hasPending) await this.#deliverNext();
-      else this.#pass();
+      else this.#runNext();
       // The handler reacts to the last event a moment later: only then is a burst over.
       if (this.#isEmpty && !(this.#owner.expecting && this.#pace.isExact())) await this.#settle();
     }
@@ -135,33 +135,33 @@ export class Queue {
     return outcome;
   }
 
-  #pass(): void {
+  #runNext(): void {
     const head = this.#events[this.#next];
-    if (typeof head === "object") return this.#end();
+    if (typeof head === "object") return this.#recordCompletions();
     this.#advance();
     head?.();
     // An event that put nothing on record may have called the handler itself, which then needs its time.
     if (!this.#hasPending) this.#settled = false;
   }
 
-  /** Puts the endings at the front of the queue on record, together. */
-  #end(): void {
-    const endings: Ending[] = [];
+  /** Puts the completions at the front of the queue on record, as one commit. */
+  #recordCompletions(): void {
+    const completions: Completion[] = [];
     let size = 0;
     for (let head = this.#events[this.#next]; typeof head === "object"; head = this.#events[this.#next]) {
       size += head.size;
-      if (endings.length > 0 && size > largestCommit) break;
-      endings.push(head);
+      if (completions.length > 0 && size > largestCommit) break;
+      completions.push(head);
       this.#advance();
     }
     // A step that waited for anything may have changed the world: nothing begins before its result is durable.
-    this.#mustBeDurable ||= endings.some(({ quick }) => !quick);
-    this.#owner.recordAll(endings);
+    this.#mustBeDurable ||= completions.some(({ quick }) => !quick);
+    this.#owner.recordAll(completions);
   }
 
   #advance(): void {
     this.#next++;
-    if (this.#next < this.#events.length && this.#next < piece) return;
+    if (this.#next < this.#events.length && this.#next < dropSize) return;
     this.#events.splice(0, this.#next);
     this.#next = 0;
   }
