@@ -4,7 +4,7 @@ import { Bars } from "../../src/core/timeline/bars.ts";
 import { NonRetryableError } from "../../src/core/error.ts";
 import { planFork } from "../../src/core/lifecycle/fork.ts";
 import type { OrderEnd } from "../../src/core/courier/order.ts";
-import { callsOut } from "../../src/core/state/state.ts";
+import { dispatchedCalls } from "../../src/core/state/state.ts";
 import { act, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";
@@ -285,7 +285,7 @@ describe("whoever dies", () => {
       ]) {
         const post = new FakeCouriers(handler, ({ step }) => ({ end: answered(step), ms: 2000 }));
         post.host = whole.host.reopen({ keep, cold: cold === true, couriers: post, at: startAt + 10 * 1000 });
-        const out = callsOut(post.host.run.state).map(({ id, order }) => ({ id, seq: order.seq }));
+        const out = dispatchedCalls(post.host.run.state).map(({ id, order }) => ({ id, seq: order.seq }));
         for (const { id, seq } of isKnown === true ? out : [])
           post.know({ runId: "run-1", createdAt: startAt, seq }, answered(id), 2000);
         await post.drive();

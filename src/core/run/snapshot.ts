@@ -5,7 +5,7 @@ import { bornAt } from "./origin.ts";
 import { inLine, maxWords } from "../sentence/phrase.ts";
 import { reasonAt, standingOf } from "./reason.ts";
 import type { ActiveAttempt, NextAttempt, QueuePosition, RunSnapshot, RunStatus, Waiting } from "./run.ts";
-import { callKey, callsOut, wasRemoved } from "../state/state.ts";
+import { callKey, dispatchedCalls, wasRemoved } from "../state/state.ts";
 import type { Call, RunState } from "../state/state.ts";
 import { foremostTallies, shownTallies } from "../state/tally.ts";
 import { formatTrace, runTrace } from "../trace/trace.ts";
@@ -99,7 +99,7 @@ function outline(
 
 /** Adds the attempts that couriers make, which the memory of the run may not know of. */
 function withOrders(state: RunState, activity: Activity): Activity {
-  const out = callsOut(state);
+  const out = dispatchedCalls(state);
   if (out.length === 0) return activity;
   const unseen = out.filter(({ kind, id }) => !activity.inFlight.has(callKey(kind, id)));
   const flights = unseen.map(({ kind, id, order }): [string, Flight] => [

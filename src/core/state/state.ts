@@ -286,11 +286,11 @@ export function openCalls({ open, ending }: RunState): Call[] {
   return [...open].filter((call) => ending === null || call.kind === "undo");
 }
 
-/** A step whose attempt a courier makes. */
-export type CallOut = Call & { readonly order: Dispatch };
+/** A step with a request that a courier is making as its attempt. */
+export type DispatchedCall = Call & { readonly order: Dispatch };
 
-export function callsOut({ open }: Pick<RunState, "open">): CallOut[] {
-  return [...open].filter((call): call is CallOut => call.order !== null);
+export function dispatchedCalls({ open }: Pick<RunState, "open">): DispatchedCall[] {
+  return [...open].filter((call): call is DispatchedCall => call.order !== null);
 }
 
 /** A log line or a progress value as text, to compare. */

@@ -4,7 +4,7 @@
  */
 import type { Fact } from "../../core/history/entry.ts";
 import type { Flight } from "../../core/run/snapshot.ts";
-import { callKey, callsOut } from "../../core/state/state.ts";
+import { callKey, dispatchedCalls } from "../../core/state/state.ts";
 import type { RunState } from "../../core/state/state.ts";
 
 const ends: ReadonlySet<Fact["kind"]> = new Set(["run.completed", "run.failed", "run.cancelled"]);
@@ -40,7 +40,7 @@ export class Abandonments {
 /** The requests at couriers that these facts abandon. It follows from the record: no handler need be in memory. */
 export function abandonedOrders(stopping: readonly Fact[], state: RunState): Abandoned[] {
   const awaited = new Set(stopping.flatMap((fact) => (fact.kind === "run.cancel_requested" ? fact.awaited : [])));
-  return callsOut(state).flatMap(({ id, order: { attempt, startedAt } }) => {
+  return dispatchedCalls(state).flatMap(({ id, order: { attempt, startedAt } }) => {
     return awaited.has(id) ? [] : [{ kind: "step.abandoned", step: id, attempt, startedAt }];
   });
 }

@@ -110,7 +110,7 @@ export class Attempts {
 
   /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */
   begin(pending: Pending, plan: RunPlan): void {
-    if (this.orders.look(pending.key)) return;
+    if (this.orders.lookAfter(pending.key)) return;
     if (plan.kind === "run" && !this.#course.limiter.admit(pending.id)) {
       this.#waiting.set(pending.key, pending);
       return this.#course.expect(-Infinity);

@@ -1,11 +1,11 @@
 /**
- * Owns: a handler's child runs: starting them, waiting for them, asking after them, giving up on them.
- * Does not own: the children themselves (world), how they tell of their end (news), stopping those that
- * nobody waits for any more (whoever hosts the run).
+ * Owns: a handler's child runs: starting them, waiting for their ends, asking whether they have ended, timing out.
+ * Does not own: the children themselves (world), how their ends reach the run (news), stopping those that nobody waits for
+ * any more (whoever hosts the run).
  * Invariant 1: a child is on record only once it has been started; until then every life starts it
  * again under the same id, which finds the one that is there (guarantee 2).
- * Invariant 2: a child tells its parent of its end, and the parent asks by itself ever more rarely: no end
- * goes unheard whichever of the two dies (guarantee 4).
+ * Invariant 2: a child reports its end to its parent, and the parent asks by itself too, ever more rarely: no end is lost,
+ * whichever of the two dies (guarantee 4).
  */
 import {
   childRefusal,
@@ -25,10 +25,8 @@ import type { Start } from "./child.ts";
 import type { ChildPlan, Pending } from "../call/call.ts";
 import type { Course } from "../turn/course.ts";
 import { isWithdrawn } from "../call/scope.ts";
+import type { Receipt } from "../receipt.ts";
 import type { ChildEnd, ChildStarted } from "../world.ts";
-
-/** What became of a child's end: on record; of no interest to anybody; or not to be taken now, so it is told again. */
-export type Hearing = "recorded" | "nobody" | "later";
 
 /** A child that is still to be started; how it will be on record. */
 type Launch = {
@@ -41,8 +39,8 @@ type Launch = {
   settled: Promise<void>;
 };
 
-/** A child that is waited for. */
-type Watch = { readonly child: ChildRun; readonly foreign: boolean; askedAt: number; asking: boolean };
+/** A child that is waited for; `foreign` where others may have started it, `asking` while it is asked whether it has ended. */
+type AwaitedChild = { readonly child: ChildRun; readonly foreign: boolean; askedAt: number; asking: boolean };
 
 const firstPauseMs = 1000;
 const longestPauseMs = 5 * 60_000;
@@ -51,7 +49,7 @@ export class Children {
   readonly #course: Course;
   readonly #pending: ReadonlyMap<string, Pending>;
   readonly #launches = new Map<string, Launch>();
-  readonly #watches = new Map<string, Watch>();
+  readonly #awaited = new Map<string, AwaitedChild>();
   /** Children of calls that lost a race in replay: an earlier life may have started them. */
   readonly #maybeStarted: Launch["fact"][] = [];
   #asking = 0;
@@ -94,26 +92,26 @@ export class Children {
 
   begin(pending: Pending, plan: ChildPlan): void {
     const call = this.#recordOf(pending);
-    // A detached one that is open went on record while it was under way.
+    // A detached call that is open on record was recorded while its start was under way.
     if (call === undefined || call.child === null || plan.detached) return this.#launch(pending, plan);
-    const watch = this.#watch(pending, call.child);
+    const awaited = this.#await(pending, call.child);
     if (wasRemoved(this.#course.state, pending.key)) {
       const { child, until, policy } = call;
       this.#course.record({ kind: "child.started", step: pending.id, child, until, policy });
-      // It may have told of its end meanwhile, when no call waited for it.
-      this.#ask(pending, watch);
+      // It may have reported its end meanwhile, when no call waited for it.
+      this.#ask(pending, awaited);
     }
-    // It may have told of its end while this run had ended; or its start, on record to have it stopped, never came through.
-    if (this.#course.state.retriedSeq > 0) this.#ask(pending, watch, plan);
+    // It may have reported its end in vain while this run had ended; or it is on record only to be stopped, and was not started.
+    if (this.#course.state.retriedSeq > 0) this.#ask(pending, awaited, plan);
     this.#course.expect(this.dueAt(pending));
   }
 
-  /** The run goes on after a pause or a retry: a child may have told of its end in vain, or could not be asked. */
+  /** The run goes on after a pause or a retry: a child may have reported its end in vain, or could not be asked. */
   resume(): void {
     const { resumedAt } = this.#course.state;
-    for (const [key, watch] of this.#watches) {
+    for (const [key, awaited] of this.#awaited) {
       const pending = this.#pending.get(key);
-      if (pending !== undefined && watch.askedAt <= resumedAt) this.#ask(pending, watch);
+      if (pending !== undefined && awaited.askedAt <= resumedAt) this.#ask(pending, awaited);
     }
   }
 
@@ -122,61 +120,61 @@ export class Children {
     const launch = this.#launches.get(pending.key);
     if (launch !== undefined) return launch.retryAt;
     const call = this.#recordOf(pending);
-    const watch = this.#watches.get(pending.key);
-    if (call === undefined || watch === undefined) return Infinity;
-    const askAt = watch.asking
+    const awaited = this.#awaited.get(pending.key);
+    if (call === undefined || awaited === undefined) return Infinity;
+    const askAt = awaited.asking
       ? Infinity
-      : nextAskAt(waitedSince(this.#course.state, call), watch.askedAt, watch.foreign);
+      : nextAskAt(waitedSince(this.#course.state, call), awaited.askedAt, awaited.foreign);
     return Math.min(call.until ?? Infinity, askAt);
   }
 
-  /** What was due has come: the start is tried again, the wait is over, or the child is asked. */
+  /** The instant has come at which the start is tried again, the wait is over, or the child is asked. */
   fire(pending: Pending, plan: ChildPlan): void {
     if (this.#launches.has(pending.key)) return this.#launch(pending, plan);
     const call = this.#recordOf(pending);
-    const watch = this.#watches.get(pending.key);
-    if (call === undefined || watch === undefined) return;
+    const awaited = this.#awaited.get(pending.key);
+    if (call === undefined || awaited === undefined) return;
     const { ledger } = this.#course;
-    if ((call.until ?? Infinity) > ledger.now()) return this.#ask(pending, watch);
-    const error = childTimeout(pending.id, watch.child, plan.timeoutMs ?? ledger.now() - call.since);
-    this.#course.record({ kind: "child.failed", step: pending.id, child: watch.child, error, left: true });
+    if ((call.until ?? Infinity) > ledger.now()) return this.#ask(pending, awaited);
+    const error = childTimeout(pending.id, awaited.child, plan.timeoutMs ?? ledger.now() - call.since);
+    this.#course.record({ kind: "child.failed", step: pending.id, child: awaited.child, error, left: true });
     // Whoever hosts the run is to stop the child.
     this.#course.expect(ledger.now());
   }
 
   /** Puts the end of a child on record, in its turn, if a call waits for it. */
-  async hear(step: string, child: string, end: ChildEnd): Promise<Hearing> {
+  async receive(step: string, child: string, end: ChildEnd): Promise<Receipt> {
     const key = callKey("child", step);
     const { stopped } = this.#course;
     for (;;) {
       const launch = this.#launches.get(key);
       // The child has ended before the answer to its start has come: that answer first.
       if (launch !== undefined && launch.retryAt === Infinity) await Promise.race([launch.settled, stopped.rung()]);
-      const hearing = await this.#course.turn(() => this.#take(key, child, end));
-      if (hearing !== "starting") return hearing ?? "later";
+      const receipt = await this.#course.turn(() => this.#take(key, child, end));
+      if (receipt !== "starting") return receipt ?? "later";
     }
   }
 
-  #take(key: string, child: string, end: ChildEnd): Hearing | "starting" {
+  #take(key: string, child: string, end: ChildEnd): Receipt | "starting" {
     const { state } = this.#course;
     const call = state.calls.get(key);
     const pending = this.#pending.get(key);
     const launch = this.#launches.get(key);
     if (launch !== undefined) return launch.retryAt === Infinity ? "starting" : "later";
-    if (call === undefined || call.child === null) return pending === undefined ? "nobody" : "later";
-    if (call.done || call.child.id !== child) return "nobody";
-    if (pending !== undefined) return this.#heard(pending, call.child, end);
+    if (call === undefined || call.child === null) return pending === undefined ? "unwanted" : "later";
+    if (call.done || call.child.id !== child) return "unwanted";
+    if (pending !== undefined) return this.#acceptEnd(pending, call.child, end);
     // The replay may still come to the call, unless the code was seen to make it no more.
-    return wasRemoved(state, key) ? "nobody" : "later";
+    return wasRemoved(state, key) ? "unwanted" : "later";
   }
 
   /** An end that comes after the deadline of the call comes too late, even if the run was in no state to act on the deadline. */
-  #heard(pending: Pending, child: ChildRun, end: ChildEnd): Hearing {
+  #acceptEnd(pending: Pending, child: ChildRun, end: ChildEnd): Receipt {
     const { state, ledger } = this.#course;
     const until = this.#recordOf(pending)?.until ?? Infinity;
     if (pending.plan.kind === "child" && until < (state.paused?.at ?? ledger.now())) {
       this.fire(pending, pending.plan);
-      return "nobody";
+      return "unwanted";
     }
     this.#end(pending, child, end);
     return "recorded";
@@ -216,9 +214,9 @@ export class Children {
     }
     this.#course.record(plan.detached ? { ...fact, detached: true } : fact);
     if (plan.detached) return;
-    const watch = this.#watch(pending, child);
+    const awaited = this.#await(pending, child);
     // A child that was there before may have ended before anybody waited for it.
-    if (existed) this.#ask(pending, watch);
+    if (existed) this.#ask(pending, awaited);
     this.#course.expect(this.dueAt(pending));
   }
 
@@ -248,36 +246,36 @@ export class Children {
   }
 
   /** @param anew how it is started once more where it is not there; unset where it is known to have been started */
-  #ask(pending: Pending, watch: Watch, anew: ChildPlan | null = null): void {
-    if (watch.asking) return;
-    watch.asking = true;
-    watch.askedAt = Math.max(watch.askedAt, this.#course.ledger.now());
+  #ask(pending: Pending, awaited: AwaitedChild, anew: ChildPlan | null = null): void {
+    if (awaited.asking) return;
+    awaited.asking = true;
+    awaited.askedAt = Math.max(awaited.askedAt, this.#course.ledger.now());
     this.#asking++;
     const answered = (end: ChildEnd | null): void => {
       void this.#course.turn(() => {
-        watch.asking = false;
+        awaited.asking = false;
         this.#asking--;
         const isOpen = this.#pending.get(pending.key) === pending;
         if (isOpen && anew !== null && end?.kind === "failed" && end.error === goneError) this.#launch(pending, anew);
-        else if (isOpen && end !== null) this.#heard(pending, watch.child, end);
+        else if (isOpen && end !== null) this.#acceptEnd(pending, awaited.child, end);
         else this.#course.expect(this.dueAt(pending));
       });
     };
     // A child that cannot be asked now is asked again, later.
-    this.#course.world.children.end(watch.child.id).then(answered, () => answered(null));
+    this.#course.world.children.end(awaited.child.id).then(answered, () => answered(null));
   }
 
   #end(pending: Pending, child: ChildRun, end: ChildEnd): void {
-    this.#watches.delete(pending.key);
+    this.#awaited.delete(pending.key);
     this.#course.record(endOf(pending.id, child, end));
   }
 
-  #watch(pending: Pending, child: ChildRun): Watch {
+  #await(pending: Pending, child: ChildRun): AwaitedChild {
     const foreign = isForeign(this.#course.state, pending.id, child);
     // Earlier lives asked whenever it was time, up to the last that is known of them.
-    const watch: Watch = { child, foreign, askedAt: this.#course.ledger.openedAt, asking: false };
-    this.#watches.set(pending.key, watch);
-    return watch;
+    const awaited: AwaitedChild = { child, foreign, askedAt: this.#course.ledger.openedAt, asking: false };
+    this.#awaited.set(pending.key, awaited);
+    return awaited;
   }
 
   /** That of a call that is on record stays. */

@@ -1,7 +1,7 @@
 /**
- * Owns: what the news of a child's end does to its parent.
- * Does not own: telling it until it was heard (objects/relatives), what the end is to the handler (children).
- * Invariant 1: news that is answered is on record, or nobody will ever ask for it (guarantee 4).
+ * Owns: the call with which a child reports its end to its parent.
+ * Does not own: reporting it until that succeeds (objects/outbox/relatives), what the end is to the handler (children).
+ * Invariant 1: once a report is answered, it is on record, or no call will ever wait for it (guarantee 4).
  */
 import type { EndEntry } from "../../core/history/end.ts";
 import { HoldfastError } from "../../core/error.ts";
@@ -21,13 +21,13 @@ export type ChildNews = {
 };
 
 /**
- * Resolves once it has been heard: it is on record, or of no interest to anybody.
- * @throws HoldfastError version_missing, step_kind_changed, not_waiting: it is to be told again later
+ * Resolves once the end is on record, or is seen to be wanted by no call.
+ * @throws HoldfastError version_missing, step_kind_changed, not_waiting: it is to be reported again later
  */
 export async function receiveNews(run: Run, news: ChildNews): Promise<void> {
   if (!concerns(run.state, news)) return;
-  const heard = await wake(run, ({ work }) => work.children.hear(news.step, news.child, news.end));
-  if (heard === "later" && concerns(run.state, news)) {
+  const receipt = await wake(run, ({ work }) => work.children.receive(news.step, news.child, news.end));
+  if (receipt === "later" && concerns(run.state, news)) {
     throw new HoldfastError("not_waiting", `the run does not wait for its child ${news.child} yet`);
   }
 }
@@ -40,7 +40,7 @@ function concerns({ created, end, calls }: RunState, { createdAt, step, child }:
   return call === undefined || (!call.done && (call.child?.id ?? child) === child);
 }
 
-/** How a run has ended, as its parent hears of it. */
+/** How a run has ended, as it reports it to its parent. */
 export function childEnd(end: EndEntry): ChildEnd {
   if (end.kind === "run.completed") return { kind: "completed", output: end.output };
   return { kind: end.kind === "run.failed" ? "failed" : "cancelled", error: end.error };

@@ -1,13 +1,12 @@
 /**
- * Owns: what a courier asks a run and tells it of a request that was dispatched: the request once more, and what came
- * of it.
- * Does not own: what that is to the handler (orders), telling it until it was heard (whoever makes the request).
- * Invariant 1: what is answered is on record, or nobody will ever ask for it (guarantee 4).
+ * Owns: the calls of a courier to the run whose request it makes: reporting the answer, and asking for the request again.
+ * Does not own: what the answer is to the handler (orders), reporting it until that succeeds (whoever makes the request).
+ * Invariant 1: once a report is answered, it is on record, or no call will ever wait for it (guarantee 4).
  */
 import { HoldfastError } from "../../core/error.ts";
 import type { Order, OrderEnd, OrderId } from "../../core/courier/order.ts";
-import { callKey, callsOut, wasRemoved } from "../../core/state/state.ts";
-import type { CallOut, RunState } from "../../core/state/state.ts";
+import { callKey, dispatchedCalls, wasRemoved } from "../../core/state/state.ts";
+import type { DispatchedCall, RunState } from "../../core/state/state.ts";
 import type { Run } from "../run.ts";
 import { wake } from "../wake.ts";
 
@@ -15,15 +14,15 @@ import { wake } from "../wake.ts";
 export type OrderNews = OrderId & { readonly end: OrderEnd };
 
 /**
- * Resolves once it has been heard: it is on record, or of no interest to anybody.
- * @throws HoldfastError version_missing, step_kind_changed, not_waiting: it is to be told again later
+ * Resolves once the answer is on record, or is seen to be wanted by no call.
+ * @throws HoldfastError version_missing, step_kind_changed, not_waiting: it is to be reported again later
  */
 export async function receiveAnswer(run: Run, { end, ...id }: OrderNews): Promise<void> {
   const call = callOf(run.state, id);
   if (call === null) return;
   await wake(run, async ({ work: { attempts } }) => {
-    const heard = await attempts.orders.hear(call.id, id.seq, end);
-    if (heard === "later" && callOf(run.state, id) !== null) throw later(call);
+    const receipt = await attempts.orders.receive(call.id, id.seq, end);
+    if (receipt === "later" && callOf(run.state, id) !== null) throw later(call);
   });
 }
 
@@ -39,11 +38,11 @@ export async function repeatOrder(run: Run, id: OrderId): Promise<Order | null> 
   });
 }
 
-function callOf(state: RunState, { createdAt, seq }: OrderId): CallOut | null {
+function callOf(state: RunState, { createdAt, seq }: OrderId): DispatchedCall | null {
   if (state.created?.at !== createdAt || state.end !== null) return null;
-  return callsOut(state).find(({ order }) => order.seq === seq) ?? null;
+  return dispatchedCalls(state).find(({ order }) => order.seq === seq) ?? null;
 }
 
-function later({ id }: CallOut): HoldfastError {
+function later({ id }: DispatchedCall): HoldfastError {
   return new HoldfastError("not_waiting", `the run does not wait for the answer of ${id} yet`);
 }

@@ -14,12 +14,12 @@ import { callKey, wasRemoved } from "../../core/state/state.ts";
 import type { Call } from "../../core/state/state.ts";
 import type { Attempt } from "../attempt/attempt.ts";
 import type { Pending, RunPlan } from "../call/call.ts";
-import type { Hearing } from "../child/children.ts";
 import type { Course } from "../turn/course.ts";
 import { idempotencyKeyOf } from "../attempt/record.ts";
+import type { Receipt } from "../receipt.ts";
 
-/** A request of an attempt in flight. */
-type Out = {
+/** The request of an attempt in flight, from the search for a courier to its answer. */
+type Outstanding = {
   readonly pending: Pending;
   readonly plan: RunPlan;
   readonly attempt: Attempt;
@@ -43,7 +43,7 @@ const newMs = 10_000;
 
 export class Orders {
   readonly #course: Course;
-  readonly #out = new Map<string, Out>();
+  readonly #outstanding = new Map<string, Outstanding>();
   /** Requests that a courier has: the run needs no memory for them. */
   readonly #resting = new Set<string>();
 
@@ -58,21 +58,21 @@ export class Orders {
 
   begin(pending: Pending, plan: RunPlan, attempt: Attempt): void {
     const unheard = { order: null, courier: 0, busy: false, tries: 0, retryAt: null, heard: false };
-    const out: Out = { pending, plan, attempt, ...unheard, lookedAt: this.#course.ledger.openedAt };
-    this.#out.set(pending.key, out);
+    const out: Outstanding = { pending, plan, attempt, ...unheard, lookedAt: this.#course.ledger.openedAt };
+    this.#outstanding.set(pending.key, out);
     const { calls, interruptions } = this.#course.state;
     const call = calls.get(pending.key);
-    if (call?.order === undefined || call.order === null) return this.#place(out);
+    if (call?.order === undefined || call.order === null) return this.#dispatch(out);
     this.#noted(out, call.order);
     // A life that was cut off may not have come to hand it over; one that was not lasts longer than that.
     const isNew = this.#course.ledger.now() - attempt.startedAt < newMs;
-    if (interruptions > 0 || isNew) this.#hand(out);
+    if (interruptions > 0 || isNew) this.#send(out);
     else this.#rest(out);
   }
 
   /** When the request is to be looked after next; Infinity for a call that is no request. */
   dueAt(key: string): number {
-    const out = this.#out.get(key);
+    const out = this.#outstanding.get(key);
     if (out === undefined || out.busy) return Infinity;
     if (out.retryAt !== null) return out.retryAt;
     return out.order === null ? Infinity : nextLookAt(out.attempt.startedAt, out.lookedAt);
@@ -81,18 +81,18 @@ export class Orders {
   /** When the attempt times out, by the record: a pause puts that off, and while one lasts there is none. */
   timeoutAt(key: string): number {
     const { paused, calls } = this.#course.state;
-    const { order = null } = this.#out.get(key) ?? {};
+    const { order = null } = this.#outstanding.get(key) ?? {};
     if (order === null || paused !== null) return Infinity;
     return calls.get(key)?.until ?? Infinity;
   }
 
   /** Looks after the request, if this call has one in flight; false if not. */
-  look(key: string): boolean {
-    const out = this.#out.get(key);
+  lookAfter(key: string): boolean {
+    const out = this.#outstanding.get(key);
     if (out === undefined) return false;
     if (out.busy) return true;
-    if (out.order === null) this.#place(out);
-    else this.#hand(out);
+    if (out.order === null) this.#dispatch(out);
+    else this.#send(out);
     return true;
   }
 
@@ -103,8 +103,8 @@ export class Orders {
 
   /** The attempt is over, or given up. */
   end(key: string): void {
-    const out = this.#out.get(key);
-    this.#out.delete(key);
+    const out = this.#outstanding.get(key);
+    this.#outstanding.delete(key);
     this.#resting.delete(key);
     if (out === undefined || out.order === null || out.heard || this.#outlives(key)) return;
     // Should it go on all the same, nobody waits for its answer.
@@ -113,12 +113,12 @@ export class Orders {
 
   /** The request with this number, to be made once more; null while the handler has not come to it. */
   orderOf(key: string, seq: number): Order | null {
-    const order = this.#out.get(key)?.order ?? null;
+    const order = this.#outstanding.get(key)?.order ?? null;
     return order?.id.seq === seq ? order : null;
   }
 
   /** Puts what came of a request on record, in its turn, if its call waits for it. */
-  async hear(step: string, seq: number, end: OrderEnd): Promise<Hearing> {
+  async receive(step: string, seq: number, end: OrderEnd): Promise<Receipt> {
     const key = callKey("run", step);
     const taken = await this.#course.turn(() => this.#take(key, seq, end));
     if (taken !== "recorded") return taken ?? "later";
@@ -127,13 +127,13 @@ export class Orders {
     return isOpen === false ? "recorded" : "later";
   }
 
-  #take(key: string, seq: number, end: OrderEnd): Hearing {
+  #take(key: string, seq: number, end: OrderEnd): Receipt {
     const { state } = this.#course.ledger;
-    if (this.#record(key)?.order?.seq !== seq) return "nobody";
-    const out = this.#out.get(key);
+    if (this.#record(key)?.order?.seq !== seq) return "unwanted";
+    const out = this.#outstanding.get(key);
     const order = this.orderOf(key, seq);
     // The replay may still come to the call, unless the code was seen to make it no more.
-    if (out === undefined || order === null) return wasRemoved(state, key) ? "nobody" : "later";
+    if (out === undefined || order === null) return wasRemoved(state, key) ? "unwanted" : "later";
     out.heard = true;
     if (end.kind === "answered") out.attempt.settle({ ok: true, stored: end.value });
     else out.attempt.settle({ ok: false, error: orderError(order, end, out.plan.sensitive) });
@@ -141,7 +141,7 @@ export class Orders {
   }
 
   /** Finds a courier, and puts on record that it is to make the request. */
-  #place(out: Out): void {
+  #dispatch(out: Outstanding): void {
     out.busy = true;
     const bytes = out.plan.request === undefined ? 0 : bodyBytes(out.plan.request);
     this.#course.world.couriers.reserve(bytes).then(
@@ -154,13 +154,13 @@ export class Orders {
           const fact = { attempt: number, startedAt, until, courier };
           this.#course.ledger.append({ kind: "step.dispatched", step: pending.id, ...fact });
           this.#noted(out, { seq: this.#course.state.seq, courier });
-          this.#hand(out);
+          this.#send(out);
         }),
       () => this.#postpone(out),
     );
   }
 
-  #noted(out: Out, { seq, courier }: Pick<Dispatch, "seq" | "courier">): void {
+  #noted(out: Outstanding, { seq, courier }: Pick<Dispatch, "seq" | "courier">): void {
     const { created } = this.#course.state;
     const { pending, plan, attempt } = out;
     if (created === null || plan.request === undefined) throw new Error("there is no request to be made");
@@ -172,7 +172,7 @@ export class Orders {
     if (!attempt.stopped) attempt.timeoutAt = Infinity;
   }
 
-  #hand(out: Out): void {
+  #send(out: Outstanding): void {
     const { order } = out;
     if (order === null) return;
     out.busy = true;
@@ -191,7 +191,7 @@ export class Orders {
   }
 
   /** Its courier has it. */
-  #rest(out: Out): void {
+  #rest(out: Outstanding): void {
     const { key } = out.pending;
     out.busy = false;
     out.tries = 0;
@@ -203,7 +203,7 @@ export class Orders {
   }
 
   /** It could not be handed over: that is tried again. */
-  #postpone(out: Out): void {
+  #postpone(out: Outstanding): void {
     this.#course.post(() => {
       if (!this.#isOpen(out)) return;
       out.busy = false;
@@ -220,8 +220,8 @@ export class Orders {
     return over && state.end === null && (this.#record(key)?.order ?? null) !== null;
   }
 
-  #isOpen(out: Out): boolean {
-    return this.#out.get(out.pending.key) === out;
+  #isOpen(out: Outstanding): boolean {
+    return this.#outstanding.get(out.pending.key) === out;
   }
 
   #record(key: string): Call | undefined {

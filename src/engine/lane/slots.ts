@@ -10,7 +10,7 @@ import type { Fact } from "../../core/history/entry.ts";
 import type { LaneNeed } from "../../core/lane/need.ts";
 import { bornAt } from "../../core/run/origin.ts";
 import type { QueuePosition } from "../../core/run/run.ts";
-import { callKey, callsOut } from "../../core/state/state.ts";
+import { callKey, dispatchedCalls } from "../../core/state/state.ts";
 import type { RunState } from "../../core/state/state.ts";
 import type { Place, Ticket } from "../../core/lane/ticket.ts";
 import type { Limiter } from "./limiter.ts";
@@ -224,7 +224,7 @@ export class Slots implements Limiter {
   get #kept(): number {
     if (this.#state().startedAt === null) return 0;
     // While couriers make its requests, the run is at work although it is parked.
-    if (callsOut(this.#state()).length > 0) return this.#acquisition().slots.length;
+    if (dispatchedCalls(this.#state()).length > 0) return this.#acquisition().slots.length;
     return this.#acquisition().slots.findLastIndex(({ need }) => need.hold && need.periodMs === null) + 1;
   }
 
