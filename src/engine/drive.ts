@@ -278,7 +278,7 @@ export class Drive {
     this.#timedOut = true;
     const message = `the run took longer than its timeout of ${definition.timeoutMs} ms`;
     const error = storeError(new HoldfastError("run_timeout", message));
-    if (this.state.undoable.size > 0) return this.execution?.closing.close({ kind: "run.failed", error });
+    if (this.state.undoable.size > 0) return this.execution?.closing.endFromOutside({ kind: "run.failed", error });
     this.ledger.append({ kind: "run.failed", error });
     this.execution?.course.stop(new Error("the run has ended"));
   }

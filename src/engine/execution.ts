@@ -1,5 +1,5 @@
 /**
- * Owns: one handler in memory: its start, its replay, and which part of it hears of what happens. All its parts meet here.
+ * Owns: one handler in memory: its start, its replay, and which part of it each outcome is delivered to. All its parts meet here.
  * Does not own: the run's life beyond the handler (drive), what happens in its turn (course), its open calls (calls)
  * and carrying them out (work), the arguments of the step API (step), its end (closing).
  * Invariant 1: suspension is a promise that stays pending; nothing is thrown to suspend.
@@ -11,7 +11,7 @@ import { cancelKey, undoKey } from "../core/state/state.ts";
 import type { Outcome } from "../core/state/state.ts";
 import type { Step } from "../core/definition/step.ts";
 import { Adoption } from "./adoption.ts";
-import { Asks } from "./ask/asks.ts";
+import { MessageHandlers } from "./ask/handlers.ts";
 import type { Pending } from "./call/call.ts";
 import { Calls } from "./call/calls.ts";
 import { Closing } from "./end/closing.ts";
@@ -39,7 +39,7 @@ export class Execution {
   readonly calls: Calls;
   readonly work: Work;
   /** Its queries, updates and listeners. */
-  readonly asks: Asks;
+  readonly messageHandlers: MessageHandlers;
   /** Its log and its progress. */
   readonly publisher: Publisher;
   /** Its way to its end. */
@@ -57,12 +57,12 @@ export class Execution {
     this.course = course;
     this.calls = new Calls(course, this, this.errors, definition.limits);
     this.publisher = new Publisher(course, this.calls);
-    this.asks = new Asks(course, this);
+    this.messageHandlers = new MessageHandlers(course, this);
     this.#adoption = new Adoption(course, this.calls);
-    this.work = new Work(course, this.calls, this.asks, this.#adoption);
+    this.work = new Work(course, this.calls, this.messageHandlers, this.#adoption);
     this.closing = new Closing(course, this.calls, this.work.attempts, () => [
       ...this.#adoption.leftovers(),
-      ...this.asks.leftovers(),
+      ...this.messageHandlers.leftovers(),
     ]);
     this.patches = new Patches(course, this.calls, this.publisher);
     this.renewal = new Renewal(definition, course, this.calls, this.closing);
@@ -88,13 +88,13 @@ export class Execution {
     return this.calls.pending.size === 0 && !this.finished && !this.listening;
   }
 
-  get crowded(): boolean {
-    return this.calls.crowded || this.listening;
+  get concurrent(): boolean {
+    return this.calls.concurrent || this.listening;
   }
 
   /** With no call open, it may still wait for an update or a signal. */
   get listening(): boolean {
-    return this.asks.listening;
+    return this.messageHandlers.listening;
   }
 
   /** The handler has returned or thrown, or its steps have been undone. */
@@ -102,7 +102,7 @@ export class Execution {
     return this.closing.finished;
   }
 
-  /** The handler takes no updates and hears no signals any more. */
+  /** The handler takes no updates and no signals any more. */
   get silent(): boolean {
     return this.finished || this.course.over || this.calls.frozen;
   }
@@ -155,13 +155,13 @@ export class Execution {
     if (course.over) return;
     const added = state.ending === null ? await this.#adopt() : new Set<string>();
     if (added === null || course.over) return;
-    this.closing.letGo();
+    this.closing.replayed();
     // What was at work begins again: not what is given its outcome in a moment, and nothing just to be left behind.
     const open = [...this.calls.pending.values()].filter(({ key, begun }) => !begun && !added.has(key));
     if (resumed && !this.renewal.requested) await this.work.attempts.mark(open);
     if (course.over) return;
     course.goLive();
-    this.asks.goLive();
+    this.messageHandlers.goLive();
     this.closing.goLive();
     this.beginHeld();
     this.drained();
@@ -240,7 +240,7 @@ export class Execution {
 
   /** Whether the handler can be given the outcome with this key now. */
   expects(key: string): boolean {
-    return key === cancelKey || key === undoKey || this.calls.pending.has(key) || this.asks.expects(key);
+    return key === cancelKey || key === undoKey || this.calls.pending.has(key) || this.messageHandlers.expects(key);
   }
 
   deliver(outcome: Outcome): void {
@@ -253,13 +253,13 @@ export class Execution {
 
   #hear(outcome: Outcome): void {
     this.calls.hear(outcome);
-    within(this.calls.root, () => this.asks.deliver(outcome));
+    within(this.calls.root, () => this.messageHandlers.deliver(outcome));
   }
 
   drained(): void {
     const { course } = this;
     const { state } = course;
-    this.closing.rest();
+    this.closing.drained();
     if (this.busy) return;
     if (course.over || course.held) return course.rested.ring();
     this.#adoption.rest();
@@ -289,7 +289,7 @@ export class Execution {
 
   #leave(end: End): void {
     if (this.renewal.requested) this.renewal.leave(end);
-    else this.closing.finish(end);
+    else this.closing.handlerSettled(end);
   }
 
   /** The handler did something. If it had been awaiting something of its own, it is seen to come to rest anew. */

@@ -274,7 +274,7 @@ export class Run {
     };
   }
 
-  /** Cancels through the handler, where one can be had: it hears of the cancellation in its turn. */
+  /** Cancels through the handler, if one can be had: the cancellation reaches it in its turn. */
   async #cancel(request: Extract<Fact, { kind: "run.cancel_requested" }>, action: Action): Promise<void> {
     const life = this.state.created?.seq;
     const execution = this.#drive.definition === undefined ? null : await this.awake().catch(unlessStuck);

@@ -244,10 +244,10 @@ describe("guarantee 3: one thing a turn", () => {
       await clock.turn();
       told.push("turn");
     };
-    const pace = new Pace({ now: () => startAt, turn }, { exacting: true, yields: () => {} });
+    const pace = new Pace({ now: () => startAt, turn }, { needsFullTurns: true, yields: () => {} });
     const drained = Promise.withResolvers<void>();
     const nothing = { recordAll: () => {}, durable: async () => {} };
-    const owner = { ...nothing, expecting: true, careful: false, drained: () => drained.resolve() };
+    const owner = { ...nothing, moreToCome: true, careful: false, drained: () => drained.resolve() };
     const queue = new Queue(pace, owner);
     for (const event of ["one", "two"]) queue.post(() => void told.push(event));
     queue.post(() => {

@@ -1,6 +1,6 @@
 /**
- * Owns: answering a query: a second handler, made from the journal alone, that hears the outcomes on record and
- * is asked where it stands.
+ * Owns: answering a query: a second handler, made from the journal alone, that is given the outcomes on record
+ * and then asked.
  * Does not own: the run's own handler, which never learns of it; how long an answer may take (objects).
  *
  * Invariant 1: a query changes nothing: the replica appends nothing, begins nothing, and is thrown away once it
@@ -30,7 +30,7 @@ export class Replica {
   async answer(name: string): Promise<QueryAnswer> {
     try {
       await this.#execution.rehearse((step) => this.#dress(step));
-      const query = this.#execution.asks.findQuery(name);
+      const query = this.#execution.messageHandlers.findQuery(name);
       if (query === undefined) throw this.#unknown(name);
       this.#asked = true;
       return await answered(name, query);
@@ -56,7 +56,7 @@ export class Replica {
   }
 
   #unknown(name: string): HoldfastError {
-    const known = this.#execution.asks.names("queries");
+    const known = this.#execution.messageHandlers.names("queries");
     const has = known.length === 0 ? "it has none" : `it has ${known.join(", ")}`;
     return new HoldfastError("query_not_found", `the run has no query ${name}; ${has}`);
   }

@@ -1,6 +1,6 @@
 /**
  * Owns: what a request for an update does to a run: it is refused, accepted and answered, or found to be known.
- * Does not own: calling the function (asks); how long a caller waits (objects).
+ * Does not own: calling the function (handlers); how long a caller waits (objects).
  *
  * Invariant 1: an update is on record before its function is called, and its end before it is answered
  * (guarantee 1).
@@ -15,7 +15,7 @@ import type { UpdateAnswer, UpdateRequest } from "../../core/service/service.ts"
 import type { RunState, Update } from "../../core/state/state.ts";
 import { decode, encode, isSame } from "../../core/value/value.ts";
 import type { Stored } from "../../core/value/value.ts";
-import type { UpdateHandler } from "./asks.ts";
+import type { UpdateHandler } from "./handlers.ts";
 import type { Execution } from "../execution.ts";
 import type { Run } from "../run.ts";
 
@@ -62,7 +62,7 @@ function refuseIdle({ paused, startedAt, created }: RunState, name: string): voi
 /** The update's id; null where the run goes on as new, and its next life is to be asked. */
 async function accept(execution: Execution, request: UpdateRequest, isWanted: () => boolean): Promise<string | null> {
   const { name, argument: sent } = request;
-  const handler = execution.asks.findUpdate(name);
+  const handler = execution.messageHandlers.findUpdate(name);
   if (handler === undefined) throw unknown(execution, name);
   const argument = await fit(handler, sent);
   const { course, renewal } = execution;
@@ -75,8 +75,8 @@ async function accept(execution: Execution, request: UpdateRequest, isWanted: ()
   throw course.failure ?? endOf(course.state);
 }
 
-function unknown({ asks }: Execution, name: string): HoldfastError {
-  const known = asks.names("updates");
+function unknown({ messageHandlers }: Execution, name: string): HoldfastError {
+  const known = messageHandlers.names("updates");
   const has = known.length === 0 ? "it has none" : `it has ${known.join(", ")}`;
   return new HoldfastError("update_not_found", `the run has no update ${name}; ${has}`);
 }
@@ -128,10 +128,10 @@ function nextId({ updates }: RunState): string {
 }
 
 /** Its end, once that is on record. */
-async function ended({ course, asks }: Execution, update: string): Promise<UpdateAnswer> {
+async function ended({ course, messageHandlers }: Execution, update: string): Promise<UpdateAnswer> {
   const { state } = course;
   while (state.updates.get(update)?.end === null && !course.over) {
-    await Promise.race([asks.answered.rung(), course.stopped.rung()]);
+    await Promise.race([messageHandlers.answered.rung(), course.stopped.rung()]);
   }
   if (course.failure !== null) throw course.failure;
   return await answer(state, update);

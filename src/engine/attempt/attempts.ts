@@ -113,7 +113,7 @@ export class Attempts {
     if (this.orders.lookAfter(pending.key)) return;
     if (plan.kind === "run" && !this.#course.limiter.admit(pending.id)) {
       this.#waiting.set(pending.key, pending);
-      return this.#course.expect(-Infinity);
+      return this.#course.wakeBy(-Infinity);
     }
     this.#waiting.delete(pending.key);
     const call = this.#course.state.calls.get(pending.key);
@@ -227,7 +227,7 @@ export class Attempts {
     );
     this.#inFlight.set(pending.key, { attempt, plan, id: pending.id });
     // Only now: who asks for the next deadline before this would not be told of the attempt's.
-    this.#course.expect(attempt.timeoutAt);
+    this.#course.wakeBy(attempt.timeoutAt);
     if (isOrder) this.orders.begin(pending, plan, attempt);
     else attempt.start();
   }
@@ -264,11 +264,11 @@ export class Attempts {
     switch (verdict.kind) {
       case "again":
         this.#course.record(verdict.fact);
-        return this.#course.expect(verdict.retryAt);
+        return this.#course.wakeBy(verdict.retryAt);
       case "failed":
         return this.#course.record(verdict.fact);
       case "paused":
-        return this.#course.park(...verdict.facts);
+        return this.#course.pause(...verdict.facts);
       default:
         return verdict satisfies never;
     }

@@ -43,7 +43,7 @@ type Undoable = Pick<Pending, "asyncContext"> & { readonly plan: RunPlan; readon
 export class Calls {
   readonly pending = new Map<string, Pending>();
   /** The handler has had several calls open at once, other than those of one map. */
-  crowded = false;
+  concurrent = false;
   /** The map that made the open calls; null where the handler itself made the first of them. */
   #sole: object | null = null;
   /**
@@ -269,7 +269,7 @@ export class Calls {
     const passedOver = this.#course.replay.claim(call.key);
     const pending: Pending = { ...call, ...Promise.withResolvers<unknown>(), begun: passedOver !== undefined };
     if (this.pending.size === 0) this.#sole = of;
-    else if (of === null || of !== this.#sole) this.crowded = true;
+    else if (of === null || of !== this.#sole) this.concurrent = true;
     this.pending.set(pending.key, pending);
     if (passedOver !== undefined) this.#course.redeliver(passedOver);
     this.#owner.opened(pending, passedOver === undefined);

@@ -34,7 +34,7 @@ export class Deadlines {
     if (all && this.#course.state.paused === null) {
       for (const pending of this.#pending.values()) soonest = Math.min(soonest, this.of(pending));
     }
-    this.#course.toldAt = soonest;
+    this.#course.announcedDueAt = soonest;
     return soonest;
   }
 

@@ -34,7 +34,7 @@ import type {
 import { encode } from "../../core/value/value.ts";
 import { isVerifier } from "../../core/webhook/webhook.ts";
 import type { WebhookOptions } from "../../core/webhook/webhook.ts";
-import type { Asks } from "../ask/asks.ts";
+import type { MessageHandlers } from "../ask/handlers.ts";
 import type { Plan, RunPlan } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import type { Closing } from "../end/closing.ts";
@@ -63,7 +63,7 @@ export interface Caller extends RaceOwner {
   readonly closing: Pick<Closing, "leave">;
   readonly errors: Errors;
   readonly publisher: Pick<Publisher, "publish">;
-  readonly asks: Pick<Asks, "query" | "update" | "listen">;
+  readonly messageHandlers: Pick<MessageHandlers, "query" | "update" | "listen">;
   readonly patches: Patches;
   readonly renewal: Renewal;
 }
@@ -99,9 +99,9 @@ export function createStep(caller: Caller): Step {
     signal: (runId: unknown, name: unknown, payload?: unknown) => signal(caller, runId, name, payload),
     patched: (id: unknown) => caller.patches.has(id),
     continueAsNew: (input: unknown) => continueAsNew(caller, input),
-    query: (name: unknown, fn: unknown) => caller.asks.query(name, fn),
-    update: (name: unknown, schema: unknown, fn: unknown) => caller.asks.update(name, schema, fn),
-    onSignal: (name: unknown, fn: unknown) => caller.asks.listen(name, fn),
+    query: (name: unknown, fn: unknown) => caller.messageHandlers.query(name, fn),
+    update: (name: unknown, schema: unknown, fn: unknown) => caller.messageHandlers.update(name, schema, fn),
+    onSignal: (name: unknown, fn: unknown) => caller.messageHandlers.listen(name, fn),
     bail: (reason?: unknown) => bail(caller, reason),
     fail: (error: unknown) => fail(caller, error),
     now: () => caller.calls.seenAt,

@@ -5,7 +5,7 @@
  * Invariant 1: nothing begins before the replay is over, nor while the run is paused or held by its lanes.
  */
 import type { Adoption } from "../adoption.ts";
-import type { Asks } from "../ask/asks.ts";
+import type { MessageHandlers } from "../ask/handlers.ts";
 import { Attempts } from "../attempt/attempts.ts";
 import { isAttempted } from "./call.ts";
 import type { Pending } from "./call.ts";
@@ -13,7 +13,7 @@ import type { Calls } from "./calls.ts";
 import { Children } from "../child/children.ts";
 import type { Course } from "../turn/course.ts";
 import { Deadlines } from "./deadlines.ts";
-import type { Happening } from "../turn/happening.ts";
+import type { MissedEvent } from "../turn/missed.ts";
 import { captureAsyncContext } from "./scope.ts";
 import { Waits } from "../wait/waits.ts";
 import { Withdrawals } from "../wait/withdrawal.ts";
@@ -25,19 +25,19 @@ export class Work {
   readonly withdrawals: Withdrawals;
   readonly #course: Course;
   readonly #pending: ReadonlyMap<string, Pending>;
-  readonly #asks: Asks;
+  readonly #messageHandlers: MessageHandlers;
   readonly #adoption: Adoption;
   readonly #deadlines: Deadlines;
-  /** What happened while the run was held and is being caught up with; deadlines wait until that is done. */
-  #catching: readonly Happening[] | null = null;
+  /** The missed events that the run is catching up with; deadlines wait until that is done. */
+  #missed: readonly MissedEvent[] | null = null;
 
-  constructor(course: Course, calls: Calls, asks: Asks, adoption: Adoption) {
+  constructor(course: Course, calls: Calls, messageHandlers: MessageHandlers, adoption: Adoption) {
     this.#course = course;
     this.#pending = calls.pending;
-    this.#asks = asks;
+    this.#messageHandlers = messageHandlers;
     this.#adoption = adoption;
     this.withdrawals = new Withdrawals(course);
-    this.waits = new Waits(course, calls, asks, this.withdrawals);
+    this.waits = new Waits(course, calls, messageHandlers, this.withdrawals);
     this.children = new Children(course, calls.pending);
     this.attempts = new Attempts(course);
     course.ledger.beforeStop = (stopping) => [
@@ -69,7 +69,7 @@ export class Work {
       case "run":
       case "undo": {
         const call = this.#course.state.calls.get(pending.key);
-        if (call !== undefined && call.retryAt !== null) return this.#course.expect(call.retryAt);
+        if (call !== undefined && call.retryAt !== null) return this.#course.wakeBy(call.retryAt);
         if (call?.exhausted === true) return;
         return this.attempts.begin(pending, plan);
       }
@@ -104,39 +104,42 @@ export class Work {
     this.attempts.resume();
   }
 
-  /** Has what came, and what fell due, while the run was held happen in the order in which it would have. */
+  /** Handles the signals and deadlines that came while the run was held, in their order. */
   #catchUp(): void {
-    const due = this.#deadlines.due(this.#course.world.clock.now()).map((pending): Happening => {
-      const happen = (): void => this.#fire(pending);
-      return { at: this.#deadlines.of(pending), seq: Infinity, happen };
+    const due = this.#deadlines.due(this.#course.world.clock.now()).map((pending): MissedEvent => {
+      const handle = (): void => this.#fire(pending);
+      return { at: this.#deadlines.of(pending), seq: Infinity, handle };
     });
-    const happenings = [...this.waits.arrived(), ...this.#asks.arrived(), ...due];
+    const missed = [...this.waits.missed(), ...this.#messageHandlers.missed(), ...due];
     // A signal that came at the very instant of a deadline came in time.
-    happenings.sort((one, other) => one.at - other.at || one.seq - other.seq);
-    if (happenings.length === 0) return;
-    this.#catching = happenings;
-    this.#goThrough(happenings, 0, -1);
+    missed.sort((one, other) => one.at - other.at || one.seq - other.seq);
+    if (missed.length === 0) return;
+    this.#missed = missed;
+    this.#catchUpFrom(missed, 0, -1);
   }
 
-  /** One after the other: having one signal, the handler may wait for the next, which came in time as well. */
-  #goThrough(happenings: readonly Happening[], index: number, seen: number): void {
+  /**
+   * One after the other: once it has one signal, the handler may wait for the next, which came in time as well.
+   * @param seen the newest entry when a deadline was last put behind signals that came before it; -1 if none was
+   */
+  #catchUpFrom(missed: readonly MissedEvent[], index: number, seen: number): void {
     this.#course.post(() => {
-      if (this.#catching !== happenings) return;
-      const next = happenings[index];
+      if (this.#missed !== missed) return;
+      const next = missed[index];
       const { seq } = this.#course.state;
       if (next === undefined || this.#course.held) {
-        this.#catching = null;
-        this.#course.expect(-Infinity);
+        this.#missed = null;
+        this.#course.wakeBy(-Infinity);
         return this.tick(this.#course.world.clock.now());
       }
-      // A signal that is still being validated came before.
+      // A signal that came before it is still being validated.
       const validated = next.at === Infinity ? null : this.waits.validationBy(next.at);
-      if (validated !== null) return void validated.then(() => this.#goThrough(happenings, index, -1));
+      if (validated !== null) return void validated.then(() => this.#catchUpFrom(missed, index, -1));
       if (next.seq === Infinity && seq !== seen && this.waits.isDue(next.at)) {
-        return this.#goThrough(happenings, index, seq);
+        return this.#catchUpFrom(missed, index, seq);
       }
-      next.happen();
-      this.#goThrough(happenings, index + 1, -1);
+      next.handle();
+      this.#catchUpFrom(missed, index + 1, -1);
     });
   }
 
@@ -155,13 +158,13 @@ export class Work {
   /** A signal of this name is on record. */
   signalled(name: string): void {
     if (!this.#course.live || this.#course.held) return;
-    if (this.#asks.hears(name)) this.#asks.match(name);
+    if (this.#messageHandlers.listensTo(name)) this.#messageHandlers.match(name);
     else this.waits.match(name);
   }
 
   /** No deadline may fire now. */
-  get #isHeldUp(): boolean {
-    return this.#catching !== null || this.#course.heldUp;
+  get #deadlinesWait(): boolean {
+    return this.#missed !== null || this.#course.awaitsSchema;
   }
 
   /** Whether something could begin or fire if the run were not held. */
@@ -173,7 +176,7 @@ export class Work {
 
   /** When the next deadline is; Infinity when nothing but the world can move the run. */
   soonest(): number {
-    return this.#deadlines.soonest(!this.#isHeldUp);
+    return this.#deadlines.soonest(!this.#deadlinesWait);
   }
 
   /** Ends attempts and validations whose time is up, also while the run is held. */
@@ -184,7 +187,7 @@ export class Work {
 
   /** Fires the deadlines that have come. */
   tick(now: number): void {
-    if (!this.#course.live || this.#course.held || this.#isHeldUp) return;
+    if (!this.#course.live || this.#course.held || this.#deadlinesWait) return;
     for (const pending of this.#deadlines.due(now)) this.#course.post(() => this.#fire(pending));
   }
 

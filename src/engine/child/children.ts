@@ -77,7 +77,7 @@ export class Children {
     if (facts.length === 0) return;
     const calls = facts.map(({ step }) => ({ call: "child", id: step }) as const);
     ledger.append(...facts, { kind: "wait.withdrawn", calls });
-    this.#course.expect(ledger.now());
+    this.#course.wakeBy(ledger.now());
   }
 
   /** How many children are being started: this memory has to stay for the answers. */
@@ -103,7 +103,7 @@ export class Children {
     }
     // It may have reported its end in vain while this run had ended; or it is on record only to be stopped, and was not started.
     if (this.#course.state.retriedSeq > 0) this.#ask(pending, awaited, plan);
-    this.#course.expect(this.dueAt(pending));
+    this.#course.wakeBy(this.dueAt(pending));
   }
 
   /** The run goes on after a pause or a retry: a child may have reported its end in vain, or could not be asked. */
@@ -139,7 +139,7 @@ export class Children {
     const error = childTimeout(pending.id, awaited.child, plan.timeoutMs ?? ledger.now() - call.since);
     this.#course.record({ kind: "child.failed", step: pending.id, child: awaited.child, error, left: true });
     // Whoever hosts the run is to stop the child.
-    this.#course.expect(ledger.now());
+    this.#course.wakeBy(ledger.now());
   }
 
   /** Puts the end of a child on record, in its turn, if a call waits for it. */
@@ -210,14 +210,14 @@ export class Children {
       // The call was given up meanwhile: where it is on record, the child is being stopped.
       if (this.#recordOf(pending) !== undefined) return;
       ledger.append(fact, { kind: "wait.withdrawn", calls: [{ call: "child", id: pending.id }] });
-      return this.#course.expect(ledger.now());
+      return this.#course.wakeBy(ledger.now());
     }
     this.#course.record(plan.detached ? { ...fact, detached: true } : fact);
     if (plan.detached) return;
     const awaited = this.#await(pending, child);
     // A child that was there before may have ended before anybody waited for it.
     if (existed) this.#ask(pending, awaited);
-    this.#course.expect(this.dueAt(pending));
+    this.#course.wakeBy(this.dueAt(pending));
   }
 
   #refused(pending: Pending, plan: ChildPlan, launch: Launch, error: unknown): void {
@@ -233,7 +233,7 @@ export class Children {
     }
     launch.tries++;
     launch.retryAt = ledger.now() + backoffMs(launch.tries, firstPauseMs, longestPauseMs);
-    this.#course.expect(launch.retryAt);
+    this.#course.wakeBy(launch.retryAt);
   }
 
   /** Children that may have been started and are not on record. */
@@ -258,7 +258,7 @@ export class Children {
         const isOpen = this.#pending.get(pending.key) === pending;
         if (isOpen && anew !== null && end?.kind === "failed" && end.error === goneError) this.#launch(pending, anew);
         else if (isOpen && end !== null) this.#acceptEnd(pending, awaited.child, end);
-        else this.#course.expect(this.dueAt(pending));
+        else this.#course.wakeBy(this.dueAt(pending));
       });
     };
     // A child that cannot be asked now is asked again, later.

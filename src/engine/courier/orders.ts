@@ -199,7 +199,7 @@ export class Orders {
     out.lookedAt = Math.max(out.lookedAt, this.#course.ledger.now());
     if (!this.#isOpen(out)) return;
     if (!out.attempt.stopped) this.#resting.add(key);
-    this.#course.expect(Math.min(this.dueAt(key), this.timeoutAt(key)));
+    this.#course.wakeBy(Math.min(this.dueAt(key), this.timeoutAt(key)));
   }
 
   /** It could not be handed over: that is tried again. */
@@ -209,7 +209,7 @@ export class Orders {
       out.busy = false;
       out.retryAt = this.#course.ledger.now() + backoffMs(++out.tries, firstPauseMs, longestPauseMs);
       if (!out.attempt.stopped) this.#resting.add(out.pending.key);
-      this.#course.expect(out.retryAt);
+      this.#course.wakeBy(out.retryAt);
     });
   }
 

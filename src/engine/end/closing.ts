@@ -40,7 +40,7 @@ export class Closing {
   }
 
   /** The replay is over. If it came to the handler's end, only steps begin again that were in flight and can be undone. */
-  letGo(): void {
+  replayed(): void {
     if (this.#end !== null && this.#course.state.ending === null) this.#freeze(this.#course.resumed);
   }
 
@@ -50,8 +50,8 @@ export class Closing {
   }
 
   /**
-   * The handler hears of the cancellation through its open calls; resolves once that is on record, or to false where
-   * the run is on its way to its end already.
+   * Tells the handler of the cancellation through its open calls. Resolves to true once that is on record, and to false
+   * where the run is on its way to its end already.
    */
   async cancel(request: Omit<EntryOf<"run.cancel_requested">, "seq" | "at" | "awaited">): Promise<boolean> {
     const { state, rested } = this.#course;
@@ -69,13 +69,13 @@ export class Closing {
   }
 
   /** Ends the run from outside, whatever the handler makes of it. */
-  close(end: End): void {
+  endFromOutside(end: End): void {
     if (this.#course.live) this.#course.post(() => this.conclude(end));
     else this.#end ??= () => this.conclude(end);
   }
 
   /** The handler has settled. */
-  finish(end: End): void {
+  handlerSettled(end: End): void {
     this.#finish(() => this.conclude(end));
   }
 
@@ -102,7 +102,7 @@ export class Closing {
     this.#attempts.stop(new Error("the run is ending"));
     if (this.#attempts.running > 0) this.#noteAbandoned();
     // Steps that were told to stop time out sooner than they would have.
-    this.#course.expect(this.#attempts.timeoutAt);
+    this.#course.wakeBy(this.#attempts.timeoutAt);
     this.#endAtRest();
   }
 
@@ -124,13 +124,13 @@ export class Closing {
     });
   }
 
-  /** No event is left. */
-  rest(): void {
+  /** No event is left, and the handler has reacted to the last one. */
+  drained(): void {
     if (this.#awaited !== null && this.#attempts.running === 0) this.#course.post(() => this.#endAtRest());
     if (!this.#isLost) this.#givenUpAt = null;
     else if (this.#givenUpAt === null) {
       this.#givenUpAt = this.#course.world.clock.now() + graceMs;
-      this.#course.expect(this.#givenUpAt);
+      this.#course.wakeBy(this.#givenUpAt);
       this.#course.stirred.ring();
     }
   }

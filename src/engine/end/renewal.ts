@@ -96,7 +96,7 @@ export class Renewal {
     this.#closing.finished = false;
     for (const { reject } of this.#requests) reject(reviveError(error));
     this.#requests.clear();
-    if (this.#end !== null) this.#closing.finish(this.#end);
+    if (this.#end !== null) this.#closing.handlerSettled(this.#end);
   }
 
   #renew(): void {

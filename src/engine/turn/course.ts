@@ -1,8 +1,8 @@
 /**
- * Owns: the event loop of one handler: whatever happens waits for its turn, is appended, and then delivered; how far the
- * handler has come (replaying, live, over), and telling whoever waits for it to go on, to rest or to end.
- * Does not own: what happens (work, asks, closing), which part hears of it (execution), the order in the line (queue),
- * the order of replay (replay), time.
+ * Owns: the event loop of one handler: each event waits for its turn, is appended, and then delivered; how far the handler
+ * has come (replaying, live, over), and the bells for whoever waits until it goes on, rests or ends.
+ * Does not own: the events (work, handlers, closing), which part an outcome is delivered to (execution), the order of the queue
+ * (queue), the order of replay (replay), time.
  *
  * Invariant 1: outcomes are appended, then delivered, by one function, live as in replay.
  * Invariant 2: one outcome is delivered a turn, so that what the handler does between two outcomes
@@ -24,9 +24,9 @@ import type { World } from "../world.ts";
 
 /** The execution whose course it is. */
 export interface CourseOwner {
-  /** It may do several things at once. */
-  readonly crowded: boolean;
-  /** Something of it goes on that will post. */
+  /** It has had several calls open at once, or functions registered that something from outside may call. */
+  readonly concurrent: boolean;
+  /** Something of it is at work that will post another event. */
   readonly working: boolean;
   /** Once it is to go on as new, nothing of this life begins any more. */
   readonly renewal: { readonly requested: boolean };
@@ -65,8 +65,8 @@ export class Course {
   over = false;
   /** Why this memory must be given up; the journal is as it was. */
   failure: unknown = null;
-  /** The next deadline, as whoever drives the run was last told. */
-  toldAt = Infinity;
+  /** The next deadline that whoever drives the run was last told of. */
+  announcedDueAt = Infinity;
   readonly #owner: CourseOwner;
   readonly #pace: Pace;
   readonly #queue: Queue;
@@ -79,7 +79,7 @@ export class Course {
     this.#pace = new Pace(world.clock, this);
     this.#queue = new Queue(this.#pace, this);
     this.replay = new Replay(this.#pace, this);
-    this.validations = new Validations(world.clock, this.#pace, (at) => this.expect(at));
+    this.validations = new Validations(world.clock, this.#pace, (at) => this.wakeBy(at));
   }
 
   get state(): RunState {
@@ -96,8 +96,8 @@ export class Course {
     return this.state.paused !== null || !this.limiter.isOpen;
   }
 
-  /** The handler waits for a schema: nothing is delivered to it meanwhile. */
-  get heldUp(): boolean {
+  /** The handler waits for a schema: nothing is delivered to it, and no deadline fires, meanwhile. */
+  get awaitsSchema(): boolean {
     return this.#pace.isHeld;
   }
 
@@ -112,12 +112,12 @@ export class Course {
   }
 
   /** The handler may do several things at once, or its process died lately: every outcome gets a full turn. */
-  get exacting(): boolean {
-    return this.careful || this.#owner.crowded;
+  get needsFullTurns(): boolean {
+    return this.careful || this.#owner.concurrent;
   }
 
-  /** Something goes on that will post. */
-  get expecting(): boolean {
+  /** Something is at work that will post another event. */
+  get moreToCome(): boolean {
     return this.over || this.#owner.working;
   }
 
@@ -151,7 +151,7 @@ export class Course {
   }
 
   /** Pauses the run with these facts; what is in flight may end. */
-  park(...facts: readonly Fact[]): void {
+  pause(...facts: readonly Fact[]): void {
     this.guard(() => this.ledger.append(...facts));
     this.rested.ring();
   }
@@ -162,9 +162,9 @@ export class Course {
     else if (!this.over) this.#queue.redeliver(() => this.guard(() => this.#owner.deliver(outcome)));
   }
 
-  /** There is something to do at this instant. */
-  expect(at: number): void {
-    if (at < this.toldAt) this.rested.ring();
+  /** There is something to do at this instant: rings `rested` if whoever drives the run would come later. */
+  wakeBy(at: number): void {
+    if (at < this.announcedDueAt) this.rested.ring();
   }
 
   /** Resolves when what is on record survives the death of the process, or never will; never rejects. */

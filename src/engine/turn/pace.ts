@@ -3,10 +3,10 @@
  * microtasks alone.
  * Does not own: which outcome is next (queue, replay).
  *
- * A full turn of the event loop is exact, and lets the storage commit. A handler that has never had two calls open
- * at once, where those of one map count as one, has nothing that could overtake anything: it is given some microtasks
- * instead, live and in replay alike, so that a burst of steps that wait for nothing is one commit, with whatever set
- * it going, and what is replayed before it. Now and then it gets a turn all the same, so that no burst is long.
+ * After a full turn of the event loop the handler has certainly reacted, and the storage may commit. In a handler that has
+ * never had two calls open at once (those of one map count as one) nothing can overtake anything. It is given some
+ * microtasks instead, live and in replay alike: so a burst of steps that wait for nothing is one commit, together with what
+ * set it going and the replay before it. Now and then it gets a turn all the same, so that no burst is long.
  *
  * Invariant 1: whatever may do several things at once gets full turns (guarantee 3).
  * Invariant 2: so does a handler whose process has died lately: what sets it going is on record, with the alarm that
@@ -22,9 +22,9 @@ const longestBurst = 63;
 
 /** The course whose pace it is. */
 export interface PaceOwner {
-  /** It may do several things at once, or died lately. */
-  readonly exacting: boolean;
-  /** More than microtasks is waited for from here on, so that what was written is committed. */
+  /** The handler may do several things at once, or its process died lately. */
+  readonly needsFullTurns: boolean;
+  /** From here on something slower than microtasks is awaited, so that what was written is committed. */
   yields(): void;
 }
 
@@ -33,7 +33,7 @@ export class Pace {
   readonly #owner: PaceOwner;
   /** How many full turns in a row were spared. */
   #spared = 0;
-  /** How many waits for more than microtasks are under way. */
+  /** How many such waits are under way. */
   #leaves = 0;
   /** Schemas that the handler waits for. */
   readonly #holds = new Set<Promise<unknown>>();
@@ -43,12 +43,12 @@ export class Pace {
     this.#owner = owner;
   }
 
-  /** Whether the next outcome gets a full turn. @param longest as for {@link settle} */
-  isExact(longest = longestBurst): boolean {
-    return this.#owner.exacting || this.isHeld || this.#spared >= longest;
+  /** Whether the next outcome is given a full turn. @param longest as for {@link settle} */
+  needsFullTurn(longest = longestBurst): boolean {
+    return this.#owner.needsFullTurns || this.isHeld || this.#spared >= longest;
   }
 
-  /** It waits for more than microtasks: what it wrote is committed meanwhile. */
+  /** Something slower than microtasks is awaited: what was written is committed meanwhile. */
   get isAway(): boolean {
     return this.#leaves > 0;
   }
@@ -79,7 +79,7 @@ export class Pace {
     } while (this.isHeld);
   }
 
-  /** Waits for more than microtasks. @throws what `wait` throws */
+  /** Awaits something slower than microtasks. @throws what `wait` throws */
   async leave(wait: () => Promise<void>): Promise<void> {
     this.#leaves++;
     this.#owner.yields();
@@ -92,10 +92,10 @@ export class Pace {
 
   /** Gives the handler its time to react to an outcome. @param longest how many turns in a row may be spared */
   async settle(longest = longestBurst): Promise<void> {
-    if (this.isExact(longest)) return await this.turn();
+    if (this.needsFullTurn(longest)) return await this.turn();
     this.#spared++;
     await pass(microtasks);
-    // It may do several things at once since: what it makes of them may take longer.
-    if (this.isHeld || this.#owner.exacting) await this.turn();
+    // It may do several things at once by now, and its reaction may then take longer than some microtasks.
+    if (this.isHeld || this.#owner.needsFullTurns) await this.turn();
   }
 }

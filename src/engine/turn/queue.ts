@@ -27,8 +27,8 @@ export type Completion = {
 
 /** The course whose queue it is. */
 export interface QueueOwner {
-  /** Something else goes on that will post. */
-  readonly expecting: boolean;
+  /** Something is at work that will post another event. */
+  readonly moreToCome: boolean;
   /** After a death each outcome is durable before the next begins, so that what kills the process is found. */
   readonly careful: boolean;
   /** Puts on record what these conclude, as one commit, and hands the outcomes to `deliver`. */
@@ -104,7 +104,7 @@ export class Queue {
       if (this.#hasPending) await this.#deliverNext();
       else this.#runNext();
       // The handler reacts to the last event a moment later: only then is a burst over.
-      if (this.#isEmpty && !(this.#owner.expecting && this.#pace.isExact())) await this.#settle();
+      if (this.#isEmpty && !(this.#owner.moreToCome && this.#pace.needsFullTurn())) await this.#settle();
     }
     this.#pumping = false;
     this.#settled = false;

@@ -71,14 +71,14 @@ type Limited<Value> = { readonly made: Promise<Value>; readonly drop: () => void
 export class Validations {
   readonly #clock: Clock;
   readonly #pace: Pace;
-  readonly #expect: (at: number) => void;
+  readonly #wakeBy: (at: number) => void;
   readonly #open = new Set<Validation>();
 
-  /** @param expect told of an instant at which there is something to do */
-  constructor(clock: Clock, pace: Pace, expect: (at: number) => void) {
+  /** @param wakeBy told of an instant at which there is something to do */
+  constructor(clock: Clock, pace: Pace, wakeBy: (at: number) => void) {
     this.#clock = clock;
     this.#pace = pace;
-    this.#expect = expect;
+    this.#wakeBy = wakeBy;
   }
 
   get count(): number {
@@ -107,7 +107,7 @@ export class Validations {
     };
     const validation: Validation = { endsAt: this.#clock.now() + limitMs, giveUp };
     this.#open.add(validation);
-    this.#expect(validation.endsAt);
+    this.#wakeBy(validation.endsAt);
     made.then(resolve, reject);
     promise.then(drop, drop);
     return { made: promise, drop };
@@ -117,7 +117,7 @@ export class Validations {
   exclusive<Value>(made: Promise<Value>, late: () => Error): Promise<Value> {
     const heard = this.limited(made, late).made;
     // What fell due meanwhile is due now.
-    const free = (): void => this.#expect(-Infinity);
+    const free = (): void => this.#wakeBy(-Infinity);
     this.#pace.hold(heard);
     heard.then(free, free);
     return heard;

@@ -14,13 +14,13 @@ import type { HoldfastError } from "../../core/error.ts";
 import type { Call } from "../../core/state/state.ts";
 import { callKey, wasRemoved } from "../../core/state/state.ts";
 import { encode } from "../../core/value/value.ts";
-import type { Asks } from "../ask/asks.ts";
+import type { MessageHandlers } from "../ask/handlers.ts";
 import { Bell } from "../turn/bell.ts";
 import { recordKind } from "../call/call.ts";
 import type { ChildPlan, Pending, Plan, RunPlan } from "../call/call.ts";
 import type { Calls } from "../call/calls.ts";
 import type { Course } from "../turn/course.ts";
-import type { Happening } from "../turn/happening.ts";
+import type { MissedEvent } from "../turn/missed.ts";
 import { validatePayload, schemaTimeout, payloadOf } from "./validation.ts";
 import type { Validated } from "./validation.ts";
 import type { Withdrawals } from "./withdrawal.ts";
@@ -37,7 +37,7 @@ export class Waits {
   readonly #course: Course;
   readonly #calls: Calls;
   /** Listeners take what they hear before any wait does. */
-  readonly #asks: Asks;
+  readonly #messageHandlers: MessageHandlers;
   readonly #withdrawals: Withdrawals;
   /** Validations that take their time, by the name of the signal; one a name. */
   readonly #validating = new Map<string, SlowValidation>();
@@ -46,10 +46,10 @@ export class Waits {
   /** Open waits by name of signal, oldest first. */
   readonly #open = new Map<string, Pending[]>();
 
-  constructor(course: Course, calls: Calls, asks: Asks, withdrawals: Withdrawals) {
+  constructor(course: Course, calls: Calls, messageHandlers: MessageHandlers, withdrawals: Withdrawals) {
     this.#course = course;
     this.#calls = calls;
-    this.#asks = asks;
+    this.#messageHandlers = messageHandlers;
     this.#withdrawals = withdrawals;
   }
 
@@ -80,7 +80,7 @@ export class Waits {
         return this.#beginWebhook(pending, plan.timeoutMs);
       case "received": {
         const until = this.#recordOf(pending)?.until ?? null;
-        if (until !== null) this.#course.expect(until);
+        if (until !== null) this.#course.wakeBy(until);
         return;
       }
       default:
@@ -107,21 +107,21 @@ export class Waits {
     if ((this.#open.get(name)?.length ?? 0) > 0) this.#course.post(() => this.#consume(name));
   }
 
-  /** The signals that open waits can have. */
-  arrived(): Happening[] {
+  /** The buffered signals that open waits can take. */
+  missed(): MissedEvent[] {
     return [...this.#open].flatMap(([name, open]) => {
       const signals = this.#course.state.inboxes.get(name)?.list(open.length) ?? [];
-      const happen = (): void => this.match(name);
-      const happenings = signals.map(({ at, seq }): Happening => ({ at, seq, happen }));
-      // Waits that were begun just before a pause are put on record.
-      return open.length > signals.length ? [...happenings, { at: Infinity, seq: Infinity, happen }] : happenings;
+      const handle = (): void => this.match(name);
+      const missed = signals.map(({ at, seq }): MissedEvent => ({ at, seq, handle }));
+      // The last event puts waits on record that were begun just before a pause.
+      return open.length > signals.length ? [...missed, { at: Infinity, seq: Infinity, handle }] : missed;
     });
   }
 
   /** A signal that came by this instant is about to be handed to a wait. */
   isDue(at: number): boolean {
     for (const [name, open] of this.#open) {
-      if (open.length === 0 || this.#asks.hears(name)) continue;
+      if (open.length === 0 || this.#messageHandlers.listensTo(name)) continue;
       if ((this.#course.state.inboxes.get(name)?.first?.at ?? Infinity) <= at) return true;
     }
     return false;
@@ -141,12 +141,12 @@ export class Waits {
   #beginSleep(pending: Pending, wakeAt: (now: number) => number): void {
     const { id, name } = pending;
     const known = this.#recordOf(pending)?.until ?? null;
-    if (known !== null && !wasRemoved(this.#course.state, pending.key)) return this.#course.expect(known);
+    if (known !== null && !wasRemoved(this.#course.state, pending.key)) return this.#course.wakeBy(known);
     const now = this.#course.ledger.now();
     const until = known ?? wakeAt(now);
     if (until <= now) return this.#course.post(() => this.#fireOnce(pending));
     this.#course.record({ kind: "timer.set", name, call: id, wakeAt: until });
-    this.#course.expect(until);
+    this.#course.wakeBy(until);
   }
 
   /** With nothing on record that would be due after a pause, it begins again then. */
@@ -161,7 +161,7 @@ export class Waits {
     if (open === undefined) this.#open.set(pending.name, [pending]);
     else open.push(pending);
     const known = this.#recordOf(pending)?.until ?? null;
-    if (known !== null) this.#course.expect(known);
+    if (known !== null) this.#course.wakeBy(known);
     const buffered = this.#course.state.inboxes.get(pending.name)?.first !== undefined;
     if (!buffered || this.#oldest(pending.name) === undefined) this.#recordWait(pending);
     else if (!held) this.match(pending.name);
@@ -176,7 +176,7 @@ export class Waits {
     const until = known !== undefined ? known.until : plan.timeoutMs === null ? null : ledger.now() + plan.timeoutMs;
     this.#course.record({ kind: "wait.started", name, call: id, until, ...plan.marks });
     this.#course.rested.ring();
-    if (until !== null) this.#course.expect(until);
+    if (until !== null) this.#course.wakeBy(until);
   }
 
   #consume(name: string): void {
@@ -237,7 +237,7 @@ export class Waits {
     const isNext = this.#oldest(name) === wait && state.inboxes.get(name)?.first === signal;
     if (isNext && !held) this.#course.record({ ...consumed(wait, signal), ...validationOf(validated, name) });
     // A listener has taken the signal, or a pause has come, after which it is validated anew: the wait's deadline counts again.
-    else this.#course.expect(-Infinity);
+    else this.#course.wakeBy(-Infinity);
     this.match(name);
   }
 
@@ -271,7 +271,7 @@ export class Waits {
 
   /** The one that is next to get a signal; none where a listener takes them. */
   #oldest(name: string): Pending | undefined {
-    if (this.#asks.hears(name)) return undefined;
+    if (this.#messageHandlers.listensTo(name)) return undefined;
     return this.#open.get(name)?.[0];
   }
 

@@ -1,6 +1,6 @@
 /**
- * Owns: the functions with which a handler answers from its own variables: queries, updates, and listeners
- * to signals; calling them, and putting on record what became of an update.
+ * Owns: the functions that a handler registers for messages: for queries, for updates, and as listeners to signals; calling
+ * them, and putting on record what became of an update.
  * Does not own: who asks (update, replica), the order of replay (replay), buffering signals (core/state).
  *
  * Invariant 1: a function that may change the handler's variables is called by the delivery of an outcome on
@@ -22,11 +22,11 @@ import type { Stored } from "../../core/value/value.ts";
 import { Bell } from "../turn/bell.ts";
 import type { Course } from "../turn/course.ts";
 import { handlerLeft } from "../errors.ts";
-import type { Happening } from "../turn/happening.ts";
+import type { MissedEvent } from "../turn/missed.ts";
 
 /** The execution whose functions they are. */
-export interface AsksOwner {
-  /** The handler has ended, or has no more say. */
+export interface MessageHandlersOwner {
+  /** The handler has ended, or can do nothing more: its functions are not called any more. */
   readonly silent: boolean;
   /** A function was registered. */
   registered(): void;
@@ -47,11 +47,11 @@ type Listener = { readonly kind: "listener"; readonly name: string; readonly fn:
 type Question = Extract<Outcome["settle"], { kind: "update" }>;
 type UpdateEnd = Extract<Fact, { kind: "update.completed" | "update.failed" }>;
 
-export class Asks {
+export class MessageHandlers {
   /** Rings when an update has its end on record. */
   readonly answered = new Bell();
   readonly #course: Course;
-  readonly #owner: AsksOwner;
+  readonly #owner: MessageHandlersOwner;
   readonly #queries = new Map<string, () => unknown>();
   /** Updates and listeners, by the key of their outcomes. */
   readonly #handlers = new Map<string, UpdateHandler | Listener>();
@@ -60,7 +60,7 @@ export class Asks {
   /** Ends of updates that replay came to and that are not on record. */
   readonly #unsaid: UpdateEnd[] = [];
 
-  constructor(course: Course, owner: AsksOwner) {
+  constructor(course: Course, owner: MessageHandlersOwner) {
     this.#course = course;
     this.#owner = owner;
   }
@@ -94,7 +94,7 @@ export class Asks {
   }
 
   /** Whether `onSignal` takes signals of this name. */
-  hears(name: string): boolean {
+  listensTo(name: string): boolean {
     return this.#handlers.has(handlerKey("listener", name));
   }
 
@@ -113,7 +113,7 @@ export class Asks {
     return [...this.#handlers.values()].filter((handler) => handler.kind === "update").map(({ name }) => name);
   }
 
-  /** Whether the outcome with this key has a function that hears it. */
+  /** Whether a function is registered for the outcome with this key. */
   expects(key: string): boolean {
     return this.#handlers.has(key);
   }
@@ -128,7 +128,7 @@ export class Asks {
 
   /** A signal is on record: hands it to its listener in its turn. */
   match(name: string): void {
-    if (this.hears(name)) this.#course.post(() => this.#take(name));
+    if (this.listensTo(name)) this.#course.post(() => this.#take(name));
   }
 
   /** The replay is over: puts listeners and ends of updates on record that are missing there. */
@@ -138,13 +138,13 @@ export class Asks {
     for (const end of this.#unsaid.splice(0)) this.#end(end);
   }
 
-  /** The signals that listeners have not heard. */
-  arrived(): Happening[] {
+  /** The buffered signals that listeners take. */
+  missed(): MissedEvent[] {
     const { inboxes } = this.#course.state;
     return [...this.#handlers.values()].flatMap(({ kind, name }) => {
       const inbox = kind === "listener" ? inboxes.get(name) : undefined;
       const signals = inbox?.list() ?? [];
-      return signals.map(({ at, seq }): Happening => ({ at, seq, happen: () => this.match(name) }));
+      return signals.map(({ at, seq }): MissedEvent => ({ at, seq, handle: () => this.match(name) }));
     });
   }
 
@@ -173,7 +173,7 @@ export class Asks {
   #take(name: string): void {
     const { state, held } = this.#course;
     const signal = state.inboxes.get(name)?.first;
-    if (held || this.#owner.silent || signal === undefined || !this.hears(name)) return;
+    if (held || this.#owner.silent || signal === undefined || !this.listensTo(name)) return;
     this.#course.record({ kind: "signal.consumed", name, call: name, signal: signal.seq, listener: true });
   }
 
