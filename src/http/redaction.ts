@@ -60,7 +60,9 @@ function redactRuns(runs: Runs, redaction: Redaction, isBlind: boolean): Runs {
   return {
     start: async (request) => {
       if (isBlind && request.notify !== undefined) throw refused("have the end told to an address");
-      const { run, update, ...rest } = await runs.start(request);
+      const started = runs.start(request);
+      // The run may be somebody else's, and what refuses the update may quote its data; other refusals are of what was sent.
+      const { run, update, ...rest } = await (request.update === undefined ? started : quoted(redaction, started));
       const answered = update === undefined ? {} : { update: redaction.update(update) };
       return { ...rest, run: redaction.run(run, Date.now()), ...answered };
     },

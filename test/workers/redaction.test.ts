@@ -334,6 +334,14 @@ describe("whatever changes something", () => {
     expect((await fetched("all", `POST /v1/runs/${runs.whole}/fork`, { json: { input: { word } } })).status).toBe(201);
   });
 
+  it("does not say what refused an update that came with a start, of a run that is there", async () => {
+    const call = "POST /v1/workflows/redaction-all/runs";
+    const json = { id: await fill(), input: {}, update: { name: "strict", argument: "else" } };
+    const [full, blind] = await Promise.all([fetched("all", call, { json }), fetched("blind", call, { json })]);
+    expect([full.status, full.body["code"], says(full.text)]).toEqual([422, "update_invalid", true]);
+    expect([blind.status, blind.body["code"], says(blind.text)]).toEqual([422, "update_invalid", false]);
+  });
+
   it("does not take a shape for a value", async () => {
     const { body } = await fetched("reader", `GET /v1/runs/${runs.whole}`);
     expect(body["input"]).toEqual({
