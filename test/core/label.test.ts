@@ -19,6 +19,11 @@ describe("the labels of a run", () => {
     ["a number", () => 7],
     ["an object with a number", () => ({ tenant: 7 })],
     ["nothing, for it threw", () => Object.keys(null as never)],
+    ["half a surrogate pair, which no address can hold", () => ({ tenant: "\ud800" })],
+    ["a key with half a surrogate pair", () => ({ "\udfff": "acme" })],
+    ["NUL", () => ({ tenant: "acme\0" })],
+    ["a key with NUL", () => ({ "tenant\0": "acme" })],
+    ["a key named __proto__", () => JSON.parse('{ "__proto__": "acme" }') as unknown],
   ])("are none that can be made where the function returns %s", (_what, labels) => {
     expect(() => made(labels)).toThrow(expect.objectContaining({ code: "label_invalid" }));
   });

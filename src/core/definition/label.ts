@@ -49,11 +49,16 @@ function madeLabels(make: Definition["labels"], input: Stored): Labels {
 
 function checkLabels(labels: Labels): Labels {
   for (const [label, value] of Object.entries(labels)) {
-    if (typeof value === "string" && label !== "" && !isLonger(label, 256) && !isLonger(value, 1024)) continue;
+    if (isLabel(label, 256) && label !== "" && label !== "__proto__" && isLabel(value, 1024)) continue;
     throw new HoldfastError(
       "label_invalid",
-      `label ${JSON.stringify(label)} must be text of at most 1024 characters, under a key of 1 to 256`,
+      `label ${JSON.stringify(label)} must be well-formed text of at most 1024 characters without NUL, under such a key of 1 to 256`,
     );
   }
   return labels;
+}
+
+/** Text that storage, or an address with it, would change could not be found again. */
+function isLabel(text: unknown, longest: number): boolean {
+  return typeof text === "string" && !isLonger(text, longest) && text.isWellFormed() && !text.includes("\0");
 }

@@ -28,6 +28,7 @@ import { NoStory, StoryPanel } from "./story.tsx";
 import { barsPerBlock, folded, TimelineView } from "./timeline.tsx";
 import { StoredValue } from "./value.tsx";
 import { Waits } from "./waits.tsx";
+import { addressOf } from "./window.tsx";
 
 export function runPages(service: Service): Route[] {
   const page = (path: string, handle: (service: Service, call: Call) => Promise<Response>): Route => {
@@ -185,11 +186,7 @@ function Head({ run, caller }: { readonly run: RunSnapshot; readonly caller: Cal
         <p class="row-of">
           <Status status={status} />
           {Object.entries(labels).map(([key, value]) => (
-            <a
-              class="tag"
-              href={`/?label.${encodeURIComponent(key)}=${encodeURIComponent(value)}`}
-              data-key={`label-${key}`}
-            >
+            <a class="tag" href={addressOf("/", { [`label.${key}`]: value })} data-key={`label-${key}`}>
               {key}: {value}
             </a>
           ))}
