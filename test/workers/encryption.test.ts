@@ -57,7 +57,12 @@ async function saturate(word: string, lane = "canary lane"): Promise<void> {
   ]);
   const late = newId("late");
   await start("canary-late", { id: late, input: json });
-  await good("POST /v1/workflows/canary-late/runs", { json: { input: { word: `again ${word}` } }, headers: why });
+  // Another run answers this one, and what is remembered of that has a key.
+  const again = { input: { word: `again ${word}` } };
+  await good("POST /v1/workflows/canary-late/runs", {
+    json: again,
+    headers: { ...why, "idempotency-key": `key ${word}` },
+  });
   await good(`POST /v1/runs/${parked.id}/pause`, { json: { reason: `pause ${word}` } });
   await good(`POST /v1/runs/${parked.id}/resume`, { json: { reason: `resume ${word}` } });
   await good(`POST /v1/runs/${parked.id}/signals/go`, { json, headers: { ...why, "idempotency-key": newId("go") } });

@@ -336,6 +336,19 @@ describe("limits know a start by its key, whatever its run is called", () => {
     expect([status, objectName(own)]).toEqual([201, await nameOfKey(word)]);
   });
 
+  it("what an older version remembered of a start that a run answered, under the key itself, is known", async () => {
+    const group = newId("group");
+    const json = { input: { key: group } };
+    const { id } = await born("flow-single", json.input);
+    const word = newId("key");
+    expect(await begin("flow-single", json, word)).toEqual([200, id]);
+    await ask(`POST /v1/runs/${id}/terminate`);
+    await runInDurableObject(env.RUNS.getByName(await nameOfKey(word)), (_object, { storage: { kv } }) => {
+      kv.put("answered-by", { ...kv.get<object>("answered-by"), token: word });
+    });
+    expect(await begin("flow-single", json, word)).toEqual([200, id]);
+  });
+
   it("a start that is refused for its id takes nothing from the run of that key", async () => {
     const group = newId("group");
     const key = newId("key");

@@ -50,6 +50,7 @@ import { readHistory } from "./history.ts";
 import { Host } from "./host.ts";
 import { importText } from "../transfer/import.ts";
 import { Intake } from "./intake.ts";
+import { digestOf } from "../deployment/digest.ts";
 import { newestKey } from "../deployment/keys.ts";
 import { Memory } from "./memory.ts";
 import { meterCalls } from "../meter.ts";
@@ -124,15 +125,18 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   }
 
   recall(start: StartClue | null): Promise<Answer<Recalled>> {
-    return answer(() => {
+    return answer(async () => {
+      // First, because a run may be made here meanwhile.
+      const digest = start === null ? "" : await digestOf(start.token, 16);
       if (this.#memory.run.state.created !== null) return { kind: "decided" };
-      return start === null ? { kind: "new" } : this.#alias.recall(start);
+      return start === null ? { kind: "new" } : this.#alias.recall(start, digest);
     });
   }
 
   remember(answering: Answering): Promise<Answer<null>> {
     return answer(async () => {
-      if (this.#memory.run.state.created === null) await this.#alias.remember(answering);
+      const token = await digestOf(answering.token, 16);
+      if (this.#memory.run.state.created === null) await this.#alias.remember({ ...answering, token });
       return null;
     });
   }

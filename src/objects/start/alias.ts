@@ -1,6 +1,7 @@
 /**
  * Owns: three marks that an object stores with or without a run: the run id that an Idempotency-Key belongs to, the other run
- * that answered a start (so that a repeated start finds it), and the request that removed the run.
+ * that answered a start (so that a repeated start finds it), and the request that removed the run. Of keys they have digests
+ * only.
  * Does not own: which run answers a start (admission), the object's own run.
  */
 import { HoldfastError } from "../../core/error.ts";
@@ -67,16 +68,18 @@ export class Alias {
     if (own === undefined && this.#storage.kv.get(answeredBy) === undefined) await this.#storage.deleteAll();
   }
 
-  /** @throws HoldfastError idempotency_conflict: the key was used for another start */
-  recall({ token, print, isKey }: StartClue): Recalled {
+  /** @param digest of its token @throws HoldfastError idempotency_conflict: the key was used for another start */
+  recall({ token, print, isKey }: StartClue, digest: string): Recalled {
     if (isKey && this.isBound) return { kind: "decided" };
     const answering = this.#storage.kv.get<Answering>(answeredBy);
-    if (answering?.token !== token) return { kind: "new" };
+    // Older versions stored the token itself.
+    if (answering?.token !== digest && answering?.token !== token) return { kind: "new" };
     if (print === null || answering.print === print)
       return { kind: "answered", by: answering.by, runId: answering.runId };
     return isKey ? refuseKey() : { kind: "new" };
   }
 
+  /** @param answering with the digest of its token, because nothing here is encrypted */
   async remember(answering: Answering): Promise<void> {
     await this.#keep(answeredBy, answering, keptMs);
   }
