@@ -17,7 +17,7 @@ const dayMs = 24 * hourMs;
 const weekMs = 7 * dayMs;
 
 /** A longer duration is taken for a mistake in the unit. */
-const maxDurationMs = 100 * 365.25 * dayMs;
+export const maxDurationMs = 100 * 365.25 * dayMs;
 
 const unitMs: ReadonlyMap<string, number> = new Map([
   ["ms", 1],

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { nextLookAt } from "../../src/core/courier/order.ts";
 import { readRequest } from "../../src/core/courier/request.ts";
 import { readRetryAfter } from "../../src/core/definition/retry.ts";
+import { toMs } from "../../src/core/duration.ts";
 
 const url = "https://example.com/a?b=1";
 const read = (target: unknown) => readRequest(target, [], "step ask");
@@ -102,6 +103,14 @@ test("Retry-After is seconds or a date", () => {
       readRetryAfter(text, at),
     ),
   ).toEqual([7000, 0, 60_000, null, null, null]);
+});
+
+test("a Retry-After beyond what an attempt can wait for is none: it would fail the step", () => {
+  const at = Date.UTC(2026, 0, 1);
+  const texts = ["3155760000", "3155760001", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"];
+  const delays = texts.map((text) => readRetryAfter(text, at));
+  expect(delays).toEqual([3_155_760_000_000, null, null, null]);
+  expect(toMs(delays[0])).toBe(delays[0]);
 });
 
 test("a run looks after a request ever more rarely, strictly later than before", () => {

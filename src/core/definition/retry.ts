@@ -1,5 +1,5 @@
 /** Retry policies: how they merge, and when the next attempt begins. */
-import { toMs } from "../duration.ts";
+import { maxDurationMs, toMs } from "../duration.ts";
 import type { Duration } from "../duration.ts";
 import { HoldfastError, isNonRetryable, retryAfterOf } from "../error.ts";
 import { isRecord } from "../record.ts";
@@ -184,12 +184,13 @@ export function growth(backoff: Backoff, attempt: number): number {
 }
 
 /**
- * The delay of a `Retry-After` header in ms: seconds or a date (RFC 9110, 10.2.3); null for anything else.
+ * The delay of a `Retry-After` header in ms: seconds or a date (RFC 9110, 10.2.3); null for anything else, and for one that
+ * no attempt can wait for: whoever answers must not be able to fail the step at once.
  * @param at when it came, epoch ms
  */
 export function readRetryAfter(header: string | null, at: number): number | null {
   if (header === null) return null;
   const text = header.trim();
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - at;
-  return Number.isSafeInteger(ms) && ms >= 0 ? ms : null;
+  return Number.isSafeInteger(ms) && ms >= 0 && ms <= maxDurationMs ? ms : null;
 }
