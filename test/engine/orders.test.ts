@@ -317,6 +317,51 @@ describe("whoever dies", () => {
     }
   });
 
+  test("what a death kept from its courier is handed over as the pause ends that the run was in by then (4)", async () => {
+    const once: Handler = async (_input, step) => (await step.fetch("ask", url, { retry: { limit: 0 } })).body;
+    for (const cold of [true, false]) {
+      const post = new FakeCouriers(once, () => ({ end: answered("yes"), ms: 5000 }));
+      post.fails = (what) => what === "send";
+      post.host.journal.onAppend = (entries) => {
+        if (entries.some(({ kind }) => kind === "step.dispatched")) post.host.dead = true;
+      };
+      await post.drive();
+      post.fails = () => false;
+      post.reopen(undefined, cold);
+      void act(post.host.run, "pause");
+      post.host.plan(startAt + 60 * minuteMs, (run) => act(run, "resume"));
+      await post.drive();
+      expect(post.host.entries("run.completed")[0]?.at).toBe(startAt + 60 * minuteMs + 5000);
+      expect(post.made).toHaveLength(1);
+    }
+  });
+
+  test("a courier that forgot it in a long pause is found out as that ends, and is asked anew from then on (4)", async () => {
+    for (const isEvicted of [false, true]) {
+      const post = new FakeCouriers(ask, (_order, nth) => (nth < 3 ? null : { end: answered("yes"), ms: 1000 }));
+      post.host.plan(startAt + 1000, (run) => act(run, "pause"));
+      post.host.plan(startAt + 60 * minuteMs, (run) => act(run, "resume"));
+      await post.drive(startAt + 20_000);
+      post.forget();
+      if (isEvicted) post.reopen();
+      await post.drive(startAt + 60 * minuteMs + 20_000);
+      post.forget();
+      await post.drive();
+      expect(post.host.entries("run.completed")[0]?.at).toBe(startAt + 61 * minuteMs + 1000);
+      expect(post.host.entries("step.dispatched")).toHaveLength(1);
+    }
+  });
+
+  test("a courier that forgot it is found out by a run that is evicted whenever it rests (4)", async () => {
+    const post = new FakeCouriers(ask, (_order, nth) => (nth === 1 ? null : { end: answered("yes"), ms: 1000 }));
+    await post.drive(startAt + 1000);
+    post.forget();
+    const { wakeAt } = post.host.run.advance();
+    post.host.clock.set(wakeAt ?? 0);
+    await post.reopen().drive();
+    expect(post.host.entries("run.completed")[0]?.at).toBe(startAt + minuteMs + 1000);
+  });
+
   test("a run that gives its memory up, for its journal or its code, tells no courier to stop (2, 4)", async () => {
     const both: Handler = async (_input, step) =>
       await Promise.all([step.fetch("a", url).then(({ body }) => body), step.sleep("b", 1000)]);

@@ -99,13 +99,18 @@ export function deadlineOf({ retryAt, until }: Call): number {
  */
 export function dueAt(state: RunState, call: Call, openedAt: number): number {
   const deadline = deadlineOf(call);
-  if (call.order !== null) return Math.min(deadline, nextLookAt(call.order.startedAt, openedAt));
+  if (call.order !== null) {
+    return Math.min(deadline, nextLookAt(waitedSince(state, { since: call.order.startedAt }), openedAt));
+  }
   if (call.kind !== "child" || call.child === null) return deadline;
   return Math.min(deadline, nextAskAt(waitedSince(state, call), openedAt, isForeign(state, call.id, call.child)));
 }
 
-/** From when on the child of this call is asked after ever more rarely: a retry, or the end of a pause, begins anew. */
-export function waitedSince({ resumedAt }: RunState, { since }: Call): number {
+/**
+ * From when on the child of this call, or its request, is asked after ever more rarely: a retry, or the end of a pause, in
+ * which nobody asks, begins anew.
+ */
+export function waitedSince({ resumedAt }: RunState, { since }: Pick<Call, "since">): number {
   return Math.max(since, resumedAt);
 }
 

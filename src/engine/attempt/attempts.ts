@@ -69,6 +69,7 @@ export class Attempts {
   resume(): void {
     for (const { id } of [...this.#waiting.values()]) this.admitted(id);
     this.#suspects.startNext();
+    this.orders.resume();
   }
 
   /** The step may have its slot now. */

@@ -8,6 +8,7 @@
  * attempt times out: no answer is lost, whichever of the two dies (guarantee 4).
  */
 import { backoffMs } from "../../core/backoff.ts";
+import { waitedSince } from "../../core/lifecycle/child.ts";
 import { bodyBytes, nextLookAt, orderError } from "../../core/courier/order.ts";
 import type { Dispatch, Order, OrderEnd } from "../../core/courier/order.ts";
 import { callKey, wasRemoved } from "../../core/state/state.ts";
@@ -67,7 +68,17 @@ export class Orders {
     // A life that was cut off may not have come to hand it over; one that was not lasts longer than that.
     const isNew = this.#course.ledger.now() - attempt.startedAt < newMs;
     if (interruptions > 0 || isNew) this.#send(out);
-    else this.#rest(out);
+    else this.#wait(out);
+  }
+
+  /** The run goes on after a pause, in which nobody looked after its requests, nor noted that one of its lives was cut off. */
+  resume(): void {
+    const { resumedAt } = this.#course.state;
+    for (const out of this.#outstanding.values()) {
+      const isUnseen = out.attempt.startedAt < resumedAt && out.lookedAt <= resumedAt;
+      if (isUnseen && out.order !== null && !out.busy) this.#send(out);
+    }
+
   }
 
   /** When the request is to be looked after next; Infinity for a call that is no request. */
@@ -75,7 +86,8 @@ export class Orders {
     const out = this.#outstanding.get(key);
     if (out === undefined || out.busy) return Infinity;
     if (out.retryAt !== null) return out.retryAt;
-    return out.order === null ? Infinity : nextLookAt(out.attempt.startedAt, out.lookedAt);
+    const since = waitedSince(this.#course.state, { since: out.attempt.startedAt });
+    return out.order === null ? Infinity : nextLookAt(since, out.lookedAt);
   }
 
   /** When the attempt times out, by the record: a pause puts that off, and while one lasts there is none. */
@@ -192,11 +204,16 @@ export class Orders {
 
   /** Its courier has it. */
   #rest(out: Outstanding): void {
-    const { key } = out.pending;
+
     out.busy = false;
     out.tries = 0;
     out.retryAt = null;
-    out.lookedAt = Math.max(out.lookedAt, this.#course.ledger.now());
+    out.lookedAt = this.#course.ledger.now();
+    this.#wait(out);
+  }
+
+  #wait(out: Outstanding): void {
+    const { key } = out.pending;
     if (!this.#isOpen(out)) return;
     if (!out.attempt.stopped) this.#resting.add(key);
     this.#course.wakeBy(Math.min(this.dueAt(key), this.timeoutAt(key)));
