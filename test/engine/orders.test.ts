@@ -214,14 +214,30 @@ describe("its time", () => {
     }
   });
 
-  test("an answer that comes in a pause is kept", async () => {
-    const two: Handler = async (_input, step) => [(await step.fetch("ask", url)).body, await step.run("next", () => 2)];
+  const two: Handler = async (_input, step) => [(await step.fetch("ask", url)).body, await step.run("next", () => 2)];
+
+  test.each([false, true])("an answer that comes in a pause is kept (evicted: %s)", async (isEvicted) => {
     const post = new FakeCouriers(two, () => ({ end: answered("yes"), ms: 2 * minuteMs }));
     post.host.plan(startAt + minuteMs, (run) => act(run, "pause"));
+    await post.drive(startAt + minuteMs);
+    if (isEvicted) post.reopen();
     await post.drive(startAt + 3 * minuteMs);
     expect(post.host.journal.kinds.at(-1)).toBe("step.completed");
+    expect(post.host.snapshot).toMatchObject({ status: "paused", steps: { completed: 1, running: 0 } });
     post.host.plan(startAt + 4 * minuteMs, (run) => act(run, "resume"));
     expect((await post.drive()).host.output).toEqual(["yes", 2]);
+    expect(post.made).toHaveLength(1);
+  });
+
+  test("a courier that comes back in a pause is given the request by a run that was evicted", async () => {
+    const post = new FakeCouriers(two, (_order, nth) => (nth === 1 ? null : { end: answered("yes"), ms: minuteMs }));
+    post.host.plan(startAt + minuteMs, (run) => act(run, "pause"));
+    await post.drive(startAt + 2 * minuteMs);
+    post.reopen();
+    await post.revive();
+    await post.drive(startAt + 4 * minuteMs);
+    expect([post.host.status, post.host.journal.kinds.at(-1)]).toEqual(["paused", "step.completed"]);
+    expect(post.host.entries("step.dispatched")).toHaveLength(1);
   });
 });
 

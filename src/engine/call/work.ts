@@ -57,9 +57,13 @@ export class Work {
     );
   }
 
-  /** Begins the call, unless the run is held. @param held it was, until now */
+  /**
+   * Begins the call, unless the run is held. A request that a courier has is under way all the same: its answer is taken.
+   * @param held it was, until now
+   */
   begin(pending: Pending, held = false): void {
-    if (this.#course.held || this.#course.over) return;
+    const isOut = (this.#course.state.calls.get(pending.key)?.order ?? null) !== null;
+    if (this.#course.over || (this.#course.held && !isOut)) return;
     const changed = this.#adoption.changedKind(pending);
     if (changed !== null) return this.#course.halt(changed);
     pending.begun = true;

@@ -35,6 +35,8 @@ type Outstanding = {
   lookedAt: number;
   /** Its courier has told the outcome. */
   heard: boolean;
+  /** It may never have been handed over. */
+  doubtful: boolean;
 };
 
 const firstPauseMs = 500;
@@ -58,7 +60,7 @@ export class Orders {
   }
 
   begin(pending: Pending, plan: RunPlan, attempt: Attempt): void {
-    const unheard = { order: null, courier: 0, busy: false, tries: 0, retryAt: null, heard: false };
+    const unheard = { order: null, courier: 0, busy: false, tries: 0, retryAt: null, heard: false, doubtful: false };
     const out: Outstanding = { pending, plan, attempt, ...unheard, lookedAt: this.#course.ledger.openedAt };
     this.#outstanding.set(pending.key, out);
     const { calls, interruptions } = this.#course.state;
@@ -67,18 +69,20 @@ export class Orders {
     this.#noted(out, call.order);
     // A life that was cut off may not have come to hand it over; one that was not lasts longer than that.
     const isNew = this.#course.ledger.now() - attempt.startedAt < newMs;
-    if (interruptions > 0 || isNew) this.#send(out);
+    out.doubtful = interruptions > 0 || isNew;
+    if (out.doubtful && !this.#course.held) this.#send(out);
     else this.#wait(out);
   }
 
-  /** The run goes on after a pause, in which nobody looked after its requests, nor noted that one of its lives was cut off. */
+  /**
+   * The run is held no longer. In a pause nobody looked after its requests, nor noted that one of its lives was cut off.
+   */
   resume(): void {
     const { resumedAt } = this.#course.state;
     for (const out of this.#outstanding.values()) {
       const isUnseen = out.attempt.startedAt < resumedAt && out.lookedAt <= resumedAt;
-      if (isUnseen && out.order !== null && !out.busy) this.#send(out);
+      if ((isUnseen || out.doubtful) && out.order !== null && !out.busy) this.#send(out);
     }
-
   }
 
   /** When the request is to be looked after next; Infinity for a call that is no request. */
@@ -188,6 +192,7 @@ export class Orders {
     const { order } = out;
     if (order === null) return;
     out.busy = true;
+    out.doubtful = false;
     this.#resting.delete(out.pending.key);
     this.#course.ledger.durable().then(
       () => {
