@@ -1,6 +1,8 @@
 /** Couriers in virtual time: they outlive processes of the runs, and may lose requests. */
 import { HoldfastError } from "../../src/core/error.ts";
+import { longestOrderMs } from "../../src/core/courier/order.ts";
 import type { Order, OrderEnd, OrderId } from "../../src/core/courier/order.ts";
+import { dispatchedCalls } from "../../src/core/state/state.ts";
 import { encode } from "../../src/core/value/value.ts";
 import { receiveAnswer, repeatOrder } from "../../src/engine/courier/dispatch.ts";
 import type { Couriers } from "../../src/engine/world.ts";
@@ -16,10 +18,14 @@ export function answered(body: unknown, status = 200): OrderEnd {
   return { kind: "answered", value: encode({ status, headers: {}, body }, "an answer") };
 }
 
+/** What they will tell of a request, or have told, and when. */
+export type Known = { readonly id: OrderId; readonly end: OrderEnd; readonly at: number };
+
 export class FakeCouriers implements Couriers {
   /** All requests that were sent, in order. */
   readonly made: Order[] = [];
   readonly dropped: OrderId[] = [];
+  readonly known: Known[] = [];
   /** Makes calls fail as by a network error. */
   fails: (what: "reserve" | "send") => boolean = () => false;
   host: Host;
@@ -67,6 +73,15 @@ export class FakeCouriers implements Couriers {
     }
   }
 
+  /** They were there before this process of the run, and tell of what it is still to hear. */
+  outlive(known: readonly Known[]): void {
+    const { created } = this.host.run.state;
+    for (const { order } of dispatchedCalls(this.host.run.state)) {
+      const told = known.findLast(({ id }) => id.seq === order.seq && id.createdAt === created?.at);
+      if (told !== undefined) this.know(told.id, told.end, Math.max(0, told.at - this.host.clock.at));
+    }
+  }
+
   /** They lose what they carry, and nobody tells them. */
   forget(): void {
     this.#carried.clear();
@@ -90,13 +105,16 @@ export class FakeCouriers implements Couriers {
     this.#carried.add(name);
     this.made.push(order);
     const reply = this.#reply(order, this.made.length);
-    if (reply !== null) this.know(order.id, reply.end, reply.ms);
+    if (reply === null) return;
+    if (reply.ms < longestOrderMs) this.know(order.id, reply.end, reply.ms);
+    else this.know(order.id, { kind: "failed", message: "it took too long" }, longestOrderMs);
   }
 
   /** They carry it, and will tell that it came to this. */
   know(id: OrderId, end: OrderEnd, ms: number): void {
     const name = String(id.seq);
     this.#carried.add(name);
+    this.known.push({ id, end, at: this.host.clock.at + ms });
     const tell = (at: number): void => {
       this.host.plan(at, async (run) => {
         // Of what was dropped or forgotten nobody tells.

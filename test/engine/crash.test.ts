@@ -50,6 +50,14 @@ test("guarantees 2, 3, 4, 5, 8: so does one of requests, maps, webhooks and race
   });
 });
 
+test.each([
+  ["a request outlasts its time while the run is paused over another step", 3000694],
+  ["of two steps that fail beside each other, another is the first", 3012198],
+  ["a courier gives a request up before its run does, which is paused", 3102854],
+])("a program that once came to something else where its process died: %s", async (_what, seed) => {
+  expect(await checkProgram(makeWideProgram(seed))).toBeGreaterThan(0);
+});
+
 test(
   "guarantees 3, 4, 5, 8: so does one whose signals are judged in their own time",
   { timeout: 120_000 },

@@ -18,7 +18,7 @@ import { checkEffects, checkKeys, Progress } from "./effects.ts";
 import { checkLives } from "./lives.ts";
 import { define } from "./memory.ts";
 import { FakeCouriers, answered } from "./couriers.ts";
-import type { Reply } from "./couriers.ts";
+import type { Known, Reply } from "./couriers.ts";
 import { interpret } from "./program.ts";
 import type { Jolt, Life, Program } from "./program.ts";
 
@@ -29,6 +29,7 @@ const spans: readonly number[] = [0, 0, 1, 300, 20_000];
 export type Hosted = {
   readonly program: Program;
   readonly host: Host;
+  readonly couriers: FakeCouriers;
   readonly life: Life;
   readonly progress: Progress;
   /** With what earlier processes wrote. */
@@ -39,13 +40,17 @@ export type Hosted = {
 
 type Accepted = { readonly call: string; readonly body: unknown; readonly told: string };
 
-/** @param before what earlier processes wrote, if it was not all of one life */
+/**
+ * @param before what earlier processes wrote, if it was not all of one life
+ * @param known what couriers had to tell these; half of the time they outlive them, or else they have died and forgotten all
+ */
 export function hostProgram(
   program: Program,
   commits: readonly string[],
   at: number,
   cold = commits.length > 0,
   before: readonly Write[] = [],
+  known: readonly Known[] = [],
 ): Hosted {
   const life: Life = { handlers: [], patched: [], trace: [], effects: [] };
   const progress = new Progress();
@@ -67,11 +72,13 @@ export function hostProgram(
     limits: { steps: 100_000, perStep },
     input: program.judged ? slowly(async () => await after(lag())) : undefined,
   });
-  const { host }: FakeCouriers = new FakeCouriers(definition, reply, { commits, at, cold });
+  const couriers: FakeCouriers = new FakeCouriers(definition, reply, { commits, at, cold });
+  const { host } = couriers;
+  if ((program.seed + before.length) % 2 === 0) couriers.outlive(known);
   const archive = new Archive(before);
   if (before.length === 0) archive.see(host.journal, host.journal.entries);
   progress.see(...archive.entries);
-  const hosted: Hosted = { program, host, life, progress, archive, accepted: [] };
+  const hosted: Hosted = { program, host, couriers, life, progress, archive, accepted: [] };
   host.journal.onAppend = (entries) => {
     archive.see(host.journal, entries);
     progress.see(...entries);
@@ -238,7 +245,8 @@ async function checkCrash(program: Program, reference: Hosted, keep: number): Pr
   const before = reference.archive.writes.slice(0, keep);
   const entries = before.flatMap((write) => write.entries);
   const commits = before.at(-1)?.commits ?? [];
-  const hosted = hostProgram(program, commits, entries.at(-1)?.at ?? startAt, true, before);
+  const at = entries.at(-1)?.at ?? startAt;
+  const hosted = hostProgram(program, commits, at, true, before, reference.couriers.known);
   await finish(hosted);
   checkSame(reference, entries, hosted);
   checkAccepted(hosted);
@@ -269,12 +277,18 @@ function checkSame(before: Hosted, entries: readonly Entry[], now: Hosted): void
     expect({ round, answer }).toEqual({ round, answer: isAdopted });
   }
   if (!now.program.tame) return;
-  // Of several steps that failed for good beside each other, time decides which one the handler throws, and with it
-  // what of them it had heard of by then.
-  const failed = before.archive.entries.filter(({ kind }) => kind === "step.failed").length;
+  // Of several steps that fail for good beside each other, time decides which one the handler throws, and with it
+  // what of them it had heard of by then; the first may keep the others from failing.
+  const over = new Set([...stepsOf(before, "step.completed"), ...stepsOf(before, "step.failed")]);
+  const others = stepsOf(now, "step.failed").filter((step) => !over.has(step));
+  const failed = stepsOf(before, "step.failed").length + others.length;
   if (failed < 2 || now.program.retries === 0) expect(now.host.status).toBe(before.host.status);
   if (failed < 2) expect(now.host.snapshot.error?.code).toBe(before.host.snapshot.error?.code);
   if (failed < 2 || before.host.status === "completed") expect(logs(now)).toEqual(logs(before));
+}
+
+function stepsOf({ archive }: Hosted, kind: "step.completed" | "step.failed"): string[] {
+  return archive.entries.flatMap((entry) => (entry.kind === kind ? [entry.step] : []));
 }
 
 /** What a handler saw before the first thing that a retry has done once more, the next one sees (guarantee 3). */
@@ -336,7 +350,7 @@ export async function checkDeaths(program: Program, next: (limit: number) => num
     checkAccepted(hosted);
     if (!host.dead) break;
     const commits = writes.at(-1)?.commits ?? [];
-    hosted = hostProgram(program, commits, host.clock.at + next(3) * 1000, true, writes);
+    hosted = hostProgram(program, commits, host.clock.at + next(3) * 1000, true, writes, hosted.couriers.known);
   }
   checkLives(hosted.archive.lives);
   expect(hosted.host.status).toMatch(/^(completed|failed|cancelled)$/);

@@ -269,9 +269,9 @@ export class WideMaker extends Maker {
     }
   }
 
-  fetch(times: readonly number[] = [0, 1, 250, 60_000, hourMs]): Node {
+  fetch(): Node {
     const fails = this.below(3) === 0 ? 1 + this.below(3) : 0;
-    return { t: "fetch", name: "ask", ms: this.pick(times), fails, undo: this.below(3) === 0 };
+    return { t: "fetch", name: "ask", ms: this.pick([0, 1, 250, 60_000, hourMs]), fails, undo: this.below(3) === 0 };
   }
 
   map(): Node {
@@ -297,11 +297,6 @@ export class WideMaker extends Maker {
 }
 
 class JudgedMaker extends WideMaker {
-  /** Whether one outlasts its time may be told by how long the run is paused over another step. */
-  override fetch(): Node {
-    return super.fetch([0, 1, 250, 60_000]);
-  }
-
   override node(depth: number, parallel: boolean): Node {
     return this.below(4) > 0 ? super.node(depth, parallel) : this.wait();
   }
@@ -479,12 +474,8 @@ class Player {
         this.note(path, hook.url);
         return (await hook.received())?.body;
       }
-      case "fetch": {
-        const request = { url: `https://example.com/${node.ms}/${node.fails}`, method: "POST", body: { path } };
-        const undo = node.undo ? { undo: this.undo(path, 0) } : {};
-        const retry = { limit: 2, delay: 700, jitter: 0.5 };
-        return (await step.fetch(node.name, request, { retry, timeout: "10 m", ...undo })).body;
-      }
+      case "fetch":
+        return await this.fetch(node, path);
       case "judged": {
         const validate = async (payload: unknown): Promise<Verdict> => {
           await this.around.after(this.around.lag());
@@ -520,6 +511,20 @@ class Player {
         });
       default:
         return node satisfies never;
+    }
+  }
+
+  async fetch({ name, ms, fails, undo }: Extract<Wide, { t: "fetch" }>, path: string): Promise<unknown> {
+    const request = { url: `https://example.com/${ms}/${fails}`, method: "POST", body: { path } };
+    const retry = { limit: 2, delay: 700, jitter: 0.5 };
+    const options = { retry, timeout: "10 m", ...(undo ? { undo: this.undo(path, 0) } : {}) };
+    try {
+      return (await this.step.fetch(name, request, options)).body;
+    } catch (error) {
+      if (ms < hourMs) throw error;
+      // Whether its own time ends it, or its courier does in a pause, how long that lasts decides.
+      this.note(path, (error as Error).message);
+      throw new RangeError(`${path} was not answered`);
     }
   }
 

@@ -31,11 +31,6 @@ export class RenewedMaker extends WideMaker {
     return isFree && this.below(9) === 0 ? this.renewal() : super.node(depth, parallel);
   }
 
-  /** Whether one outlasts its time may be told by how long the run is paused over another step. */
-  override fetch(): Node {
-    return super.fetch([0, 1, 250, 60_000]);
-  }
-
   renewal(): Node {
     return { t: "renew", waits: this.tame || this.below(5) > 0 };
   }

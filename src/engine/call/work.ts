@@ -62,8 +62,7 @@ export class Work {
    * @param held it was, until now
    */
   begin(pending: Pending, held = false): void {
-    const isOut = (this.#course.state.calls.get(pending.key)?.order ?? null) !== null;
-    if (this.#course.over || (this.#course.held && !isOut)) return;
+    if (this.#course.over || (this.#course.held && !this.#isDispatched(pending))) return;
     const changed = this.#adoption.changedKind(pending);
     if (changed !== null) return this.#course.halt(changed);
     pending.begun = true;
@@ -193,6 +192,11 @@ export class Work {
   tick(now: number): void {
     if (!this.#course.live || this.#course.held || this.#deadlinesWait) return;
     for (const pending of this.#deadlines.due(now)) this.#course.post(() => this.#fire(pending));
+  }
+
+  /** A courier has its request. */
+  #isDispatched({ key }: Pending): boolean {
+    return (this.#course.state.calls.get(key)?.order ?? null) !== null;
   }
 
   #fire(pending: Pending): void {

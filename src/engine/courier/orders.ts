@@ -209,7 +209,6 @@ export class Orders {
 
   /** Its courier has it. */
   #rest(out: Outstanding): void {
-
     out.busy = false;
     out.tries = 0;
     out.retryAt = null;
