@@ -43,6 +43,16 @@ test("an address that takes any method is described for each of them", () => {
   }
 });
 
+test("a call of a webhook may be answered as the workflow says, with any status and body", () => {
+  const anything = { content: { "*/*": {} } };
+  for (const path of ["/hooks/{token}", "/webhooks/{name}"]) {
+    expect(document.paths[path]?.["get"]).toMatchObject({
+      responses: { 200: anything, 202: anything, default: anything },
+    });
+  }
+  expect(JSON.stringify(document.paths["/v1/runs/{id}"])).not.toContain("*/*");
+});
+
 /** The parameter of an operation by its name. */
 function parameterOf(path: string, name: string): object | undefined {
   const operation = document.paths[path]?.["get"] as { parameters: { name: string }[] } | undefined;

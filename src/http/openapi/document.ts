@@ -64,6 +64,7 @@ function describe(route: Route, method: string, operation: Operation) {
   } = operation;
   const names = [...route.path.matchAll(/:(\w+)/g)].map(([, name = ""]) => name);
   const body = method === "get" ? undefined : bodyOf(operation);
+  const anything = operation.free === true ? { "*/*": {} } : {};
   return {
     operationId: `${method} ${route.path}`.replaceAll(/\W+(\w)/g, (_, next: string) => next.toUpperCase()),
     summary,
@@ -80,12 +81,12 @@ function describe(route: Route, method: string, operation: Operation) {
       ...Object.fromEntries(
         Object.entries(answers).map(([status, schema]) => [
           status,
-          { description: summary, ...(schema === null ? {} : { content: { [type]: { schema } } }) },
+          { description: summary, ...(schema === null ? {} : { content: { [type]: { schema }, ...anything } }) },
         ]),
       ),
       default: {
-        description: "A refusal, with its code",
-        content: { "application/problem+json": { schema: ref("Problem") } },
+        description: operation.free === true ? "A refusal, or what the workflow says" : "A refusal, with its code",
+        content: { "application/problem+json": { schema: ref("Problem") }, ...anything },
       },
     },
   };

@@ -26,6 +26,8 @@ export type Operation = {
   readonly answers: Readonly<Record<number, Schema | null>>;
   /** Media type of the response; JSON unless set. */
   readonly type?: string;
+  /** Whether it may be answered otherwise: as the `respond` of a workflow's code says, or with a page for people. */
+  readonly free?: true;
 };
 
 const run = ref("Run");
@@ -316,10 +318,12 @@ export const operations: Readonly<Record<string, Operation>> = {
       200: object({ duplicate: flag }),
       202: object({ accepted: flag, duplicate: flag, ignored: flag }, ["duplicate", "ignored"]),
     },
+    free: true,
   },
   "ALL /hooks/:token": {
     summary: "Resolve a webhook wait; the token is the only credential",
     body: {},
     answers: { 200: object({ duplicate: flag }), 202: object({ accepted: flag, duplicate: flag }) },
+    free: true,
   },
 };
