@@ -18,6 +18,8 @@ const wrangler = join(root, "node_modules", "wrangler", "wrangler-dist", "cli.js
 const graceMs = 5_000;
 const readyWithinMs = 60_000;
 
+/** Where `npm run demo` looks unless HOLDFAST_URL says otherwise. */
+const usualPort = 8787;
 const port = readPort(process.env["PORT"]);
 const url = `http://localhost:${port}`;
 
@@ -28,7 +30,7 @@ else if (server.exitCode === null)
   console.error(`holdfast: no answer from ${url}/health yet; wrangler's output says why.`);
 
 function readPort(text: string | undefined): number {
-  if (text === undefined || text === "") return 8787;
+  if (text === undefined || text === "") return usualPort;
   const number = Number(text);
   if (Number.isInteger(number) && number > 0 && number < 65_536) return number;
   return stop(`PORT must be a number from 1 to 65535, not "${text}"`);
@@ -140,6 +142,7 @@ async function isReady(): Promise<boolean> {
 }
 
 function welcome(): string {
+  const demo = port === usualPort ? "npm run demo" : `HOLDFAST_URL=${url} npm run demo`;
   return `
   Holdfast is ready on ${url}
   No token is needed here (AUTH=none); runs are kept in .wrangler/state.
@@ -147,7 +150,7 @@ function welcome(): string {
   The dashboard     ${url}
   What it can run   curl ${url}/v1/workflows
   Every run         curl ${url}/v1/runs
-  See it work       npm run demo
+  See it work       ${demo}
   Stop              Ctrl-C
 `;
 }
