@@ -1,4 +1,4 @@
-/** Owns: what each figure may be, and whether it is. The budgets are those of docs/design.md, section 7. */
+/** Owns: what each figure may be, and whether it is. */
 import { mapSamples, median, quantile } from "./sample.ts";
 import type { Samples, SystemName } from "./sample.ts";
 

@@ -3,7 +3,7 @@
 const always: readonly string[] = [
   "The client's own part of a call is in every time; it is the same for all, so it brings every ratio nearer to 1.",
   "Large values, retries, many waits at once, and what a reader of histories costs.",
-  "Other engines: the figures of docs/design.md were measured elsewhere and are not repeated.",
+  "Other engines.",
 ];
 
 export const caveatsHere: readonly string[] = [

@@ -32,6 +32,17 @@ describe.each(pages)("$path", ({ path, text }) => {
   });
 });
 
+test("comments name files that are there", () => {
+  const files = globSync("{src,bench,scripts,examples,test}/**/*.ts", { cwd: root });
+  const isOne = (name: string): boolean => files.some((file) => `/${file}`.endsWith(`/${name}`));
+  const stray = files.flatMap((path) => {
+    const comments = read(path).split("\n").filter((line) => /^\s*(?:\/\/|\/?\*)/.test(line));
+    const named = comments.flatMap((line) => [...line.matchAll(/`((?:[\w-]+\/)*[\w.-]+\.ts)`/g)]);
+    return named.flatMap(([, name = ""]) => (isOne(name) ? [] : `${path} names ${name}`));
+  });
+  expect(stray).toEqual([]);
+});
+
 test("the README has every variable of wrangler.toml, and no other", () => {
   const listed = [...read("wrangler.toml").matchAll(/^(?:# )?([A-Z][A-Z_]+)(?: = | +[A-Z][a-z])/gm)].map(
     ([, name = ""]) => name,

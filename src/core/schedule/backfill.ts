@@ -1,7 +1,7 @@
 /**
- * A backfill: slots of a schedule in the past that somebody asked to be run. As in `core/schedule/firing.ts`, every function takes
- * the state and the clock and returns the new state. `objects/backfill.ts` calls them in this order: take → start →
- * begun, refused or deferred → ended.
+ * A backfill: slots of a schedule in the past that somebody asked to be run. As in `src/core/schedule/firing.ts`, every
+ * function takes the state and the clock and returns the new state. `src/objects/schedule/backfill.ts` calls them in this
+ * order: take → start → begun, refused or deferred → ended.
  *
  * Invariants
  * 1. Slots are taken in their order, each once: `nextAt` only grows.

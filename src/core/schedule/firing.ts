@@ -1,6 +1,6 @@
 /**
  * What a schedule does next. Every function takes the state and the clock and returns the new state; nothing here waits,
- * stores or starts anything. `objects/firings.ts` does, in this order:
+ * stores or starts anything. `src/objects/schedule/firings.ts` does, in this order:
  * stateFor → judge → admit → release → start → acknowledge, refuse or defer → end.
  *
  * Invariants

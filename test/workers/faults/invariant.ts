@@ -1,4 +1,4 @@
-/** What is true of every run, whatever happened to it: the guarantees of docs/design.md that can be seen on it. */
+/** What is true of every run, whatever happened to it: the guarantees of README.md that can be seen on it. */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect } from "vitest";
