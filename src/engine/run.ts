@@ -148,7 +148,8 @@ export class Run {
     const stuck = this.state.end === null && this.#drive.definition === undefined ? this.#drive.missing : null;
     const { atWork: busy = false } = this.execution ?? {};
     const { count: running = 0, inFlight = new Map() } = this.execution?.work.attempts ?? {};
-    return { running, busy, inFlight, stuck };
+    const updates = this.execution?.silent === false ? this.execution.asks.names("updates") : [];
+    return { running, busy, inFlight, stuck, updates };
   }
 
   /** The signal with what the workflow's own schema makes of the payload. @throws signal_invalid */

@@ -5,6 +5,7 @@ import type { Fact } from "../../src/core/history/entry.ts";
 import { fold } from "../../src/core/state/fold.ts";
 import { inLine, timeOf } from "../../src/core/sentence/phrase.ts";
 import { piecesAt, reasonAt } from "../../src/core/run/reason.ts";
+import { redactRun } from "../../src/core/redaction/run.ts";
 import type { RunSnapshot, RunStatus } from "../../src/core/run/run.ts";
 import { snapshot } from "../../src/core/run/snapshot.ts";
 import type { Activity } from "../../src/core/run/snapshot.ts";
@@ -258,6 +259,29 @@ describe("a run that has ended says how, and by whom where somebody asked for it
     ["cancelled", "nothing to do", { ...cancelled, by: "engine", error: { ...gone, code: "start_expired" } }],
   ])("%s: %s", (status, reason, fact) => {
     expect(shown(stateOf(created, started, waits("a", at + 1), fact), at + dayMs)).toMatchObject({ status, reason });
+  });
+});
+
+describe("a run whose handler takes updates", () => {
+  const updates = ["add", "close"];
+
+  test("waits for them where it rests and has no other wait; which it has, also on lists, and without its values", () => {
+    const run = shown(stateOf(created, started), at, { updates });
+    const standing = { status: "waiting", reason: "waiting for update add (and 1 more)", waitingFor: [] };
+    expect(run).toMatchObject(standing);
+    expect(reasonAt(run, at + dayMs)).toBe(standing.reason);
+    expect(redactRun(run, at)).toMatchObject(standing);
+    expect(reasonOf(stateOf(created, started), at, { updates: ["a\nb"] })).toBe("waiting for update a b");
+  });
+
+  test("says what else it waits for, or is at", () => {
+    expect(reasonOf(stateOf(created, started, waits("a", null)), at, { updates })).toBe(
+      "waiting for signal a since 14:02",
+    );
+    const atWork = { status: "running", reason: "running its handler, which is at no step" };
+    expect(shown(stateOf(created, started), at, { updates, busy: true })).toMatchObject(atWork);
+    const leaving = shown(stateOf(created, started, cancelling), at, { updates });
+    expect(leaving.reason).toBe("being cancelled by ana: not needed");
   });
 });
 

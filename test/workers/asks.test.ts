@@ -183,6 +183,23 @@ describe("updates", () => {
     ]);
   });
 
+  it("are what a run waits for whose handler awaits nothing else, and it says so to the first who looks", async () => {
+    const { id } = await start("asks-till");
+    const waits = { status: "waiting", waitingFor: [], reason: "waiting for update pay (and 1 more)" };
+    await runThatIs(id, waits);
+    const listed = async () => (await ask("GET /v1/runs?workflow=asks-till")).body;
+    await vi.waitFor(async () => expect(await listed()).toMatchObject({ runs: [{ id, ...waits }] }), {
+      timeout: 10_000,
+    });
+    for (const cents of [3, 4]) {
+      await evict(id);
+      expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject(waits);
+      expect((await update(id, "pay", cents)).status).toBe(200);
+    }
+    await update(id, "close");
+    expect(await runThatIs(id, { status: "completed" })).toMatchObject({ output: 7 });
+  });
+
   it("wake an evicted run whose handler awaits nothing but them", async () => {
     const { id } = await start("asks-cart");
     await runThatIs(id, { status: "waiting" });

@@ -54,8 +54,8 @@ function redactReason(
     case "queued":
     case "waiting": {
       if (lead === undefined) return { reason: status };
-      const base = lead ?? (status === "queued" ? "about to start" : null);
-      return { reason: reasonAt({ status, waitingFor, reason: base, lead }, now), lead };
+      // What was said of a run without waits has names only.
+      return { reason: reasonAt({ status, waitingFor, reason: lead ?? reason, lead }, now), lead };
     }
     default:
       return status satisfies never;

@@ -61,6 +61,8 @@ export function standingOf(
   status: RunStatus,
   /** Why the run cannot be driven by this deployment. */
   stuck: string | null,
+  /** The updates that its handler takes. */
+  updates: readonly string[] = [],
 ): Pick<Explained, "reason" | "lead"> {
   switch (status) {
     case "completed":
@@ -78,11 +80,16 @@ export function standingOf(
     case "waiting": {
       if (stuck !== null) return { reason: stuck };
       const lead = endingReason(state);
-      return { reason: lead ?? (status === "queued" ? "about to start" : null), lead };
+      return { reason: lead ?? (status === "queued" ? "about to start" : forUpdates(updates)), lead };
     }
     default:
       return status satisfies never;
   }
+}
+
+/** What is said of a run that has no other wait. */
+function forUpdates([name, ...more]: readonly string[]): string | null {
+  return name === undefined ? null : `waiting for update ${named(name)}${others(more.length + 1)}`;
 }
 
 function outcomeOf({ end }: RunState, status: "failed" | "cancelled"): string {

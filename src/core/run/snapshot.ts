@@ -27,6 +27,8 @@ export type Activity = {
   readonly busy: boolean;
   /** Why the run cannot be driven by this deployment. */
   readonly stuck: string | null;
+  /** The updates that its handler takes; where it rests at no call of `step`, it waits for one of them. */
+  readonly updates?: readonly string[];
   /** Its positions in the lanes that it waits for, as far as they were asked. */
   readonly places?: ReadonlyMap<string, QueuePosition>;
   /** What the run has taken by now, where that is measured. */
@@ -50,7 +52,7 @@ export function snapshot(state: RunState, memory: Activity, now: number): RunSna
   const { created, glance, activity } = outline(state, memory);
   const { end } = state;
   const { status, waitingFor } = glance;
-  const standing = standingOf(state, status, activity.stuck);
+  const standing = standingOf(state, status, activity.stuck, activity.updates);
   const steps = { ...state.steps, running: activity.running };
   const active = end === null ? activeOf(state, activity) : [];
   return {
@@ -129,7 +131,8 @@ function statusOf(state: RunState, activity: Activity, waitingFor: readonly Wait
   if (state.startedAt === null) return "queued";
   if (activity.stuck !== null) return "waiting";
   if (!activity.busy && state.queued.size > 0) return "queued";
-  return activity.busy || waitingFor.length === 0 ? "running" : "waiting";
+  const { busy, updates = [] } = activity;
+  return busy || waitingFor.length + updates.length === 0 ? "running" : "waiting";
 }
 
 function openWaits(state: RunState, { places, inFlight }: Activity): Waiting[] {

@@ -93,9 +93,11 @@ export class Host {
     return answered.finally(() => this.proceed());
   }
 
-  /** Drives the run if it is due and was not advanced yet since this memory was created. */
-  wake(): void {
-    if (this.#memory.isCold && this.#run.isDue()) this.proceed();
+  /** Drives the run if it is due and was not advanced yet since this memory was created; answers whether it does. */
+  wake(): boolean {
+    if (!this.#memory.isCold || !this.#run.isDue()) return false;
+    this.proceed();
+    return true;
   }
 
   /** @throws HoldfastError signal_invalid, not_waiting, run_ended, idempotency_conflict */

@@ -159,7 +159,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
       // A lane that checks whether the run still has its key must see the result of a retry in progress.
       await this.#control.decided;
       this.#memory.existing();
-      this.#host.wake();
+      await this.#host.view.woken();
       if (waitMs > 0) await this.#host.view.settled(waitMs);
       return pack(await this.#host.view.located());
     });

@@ -16,8 +16,8 @@ import { timer } from "./timer.ts";
 type Hosting = {
   /** Advances the run now. */
   proceed(): void;
-  /** Advances the run if it is due. */
-  wake(): void;
+  /** Advances the run if it is due; answers whether it was. */
+  wake(): boolean;
 };
 
 export class View {
@@ -51,6 +51,16 @@ export class View {
     }
     limit.cancel();
     return this.#memory.run.snapshot();
+  }
+
+  /** Wakes the run if it is due, and waits until it is at rest or at a step: during a replay it cannot say what it waits for. */
+  async woken(): Promise<void> {
+    if (!this.#host.wake()) return;
+    const { run } = this.#memory;
+    if (run.execution?.busy !== true) return;
+    const limit = timer(Date.now() + watchdogMs);
+    await Promise.race([run.rested(), limit.over]);
+    limit.cancel();
   }
 
   /** The run with its present places in lanes, or the last known ones if reading them takes long. */

@@ -41,6 +41,16 @@ const cart = defineWorkflow("asks-cart", {
   },
 });
 
+/** Waits for nothing but updates. */
+const till = defineWorkflow("asks-till", {
+  handler: async (_input: unknown, step) => {
+    let cents = 0;
+    step.update("pay", z.number(), (more) => (cents += more));
+    await new Promise<void>((resolve) => step.update("close", null, () => resolve()));
+    return cents;
+  },
+});
+
 /** Hears words until it is told the end, and has a payload that its schema changes. */
 const hearer = defineWorkflow("asks-hearer", {
   signals: { word: z.object({ text: z.string().transform((text) => text.toUpperCase()) }) },
@@ -89,4 +99,4 @@ const eavesdropper = defineWorkflow("asks-eavesdropper", {
   },
 });
 
-export const askWorkflows = [cart, hearer, greeted, brief, eavesdropper] as const;
+export const askWorkflows = [cart, hearer, greeted, brief, eavesdropper, till] as const;
