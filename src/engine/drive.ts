@@ -35,7 +35,7 @@ export type Find = (workflow: string, version: string | null) => Definition | un
  * How long an ended run is kept: as its start says, or else its version, or the newest version if that is gone.
  */
 export function retentionOf(find: Find, { workflow, version, retention = {} }: Created, end: EndEntry | null): number {
-  const own = end?.kind === "run.completed" ? retention.completedMs : retention.failedMs;
+  const own = end?.kind === "run.failed" ? retention.failedMs : retention.completedMs;
   return own ?? (find(workflow, version) ?? find(workflow, null))?.retentionMs ?? defaultRetentionMs;
 }
 

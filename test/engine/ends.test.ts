@@ -19,7 +19,7 @@ test("an ended run whose version is gone is kept as long as the newest version s
 test.each([
   ["completed", () => 1, 2],
   ["failed", (_input, step) => step.fail(new Error("no")), 3],
-  ["cancelled", (_input, step) => step.bail("no"), 3],
+  ["cancelled", (_input, step) => step.bail("no"), 2],
 ] as [string, Handler, number][])(
   "one that has %s is kept as long as its start says, also once it was started over",
   async (status, handler, days) => {

@@ -30,7 +30,7 @@ export type ForkOrigin = {
 /** Of an imported run: its id in the other deployment, and the SHA-256 of the imported text, in hex. */
 export type ImportOrigin = { readonly id: string; readonly digest: string };
 
-/** How long a run is kept after it completed, and after it failed or was cancelled; overrides the workflow's retention. */
+/** How long a run is kept after it completed or was cancelled, and after it failed; overrides the workflow's retention. */
 export type Retention = { readonly completedMs?: number; readonly failedMs?: number };
 
 /** What becomes of a child when its parent stops waiting for it, or ends before it. */
