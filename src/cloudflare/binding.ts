@@ -124,8 +124,10 @@ function refuseRepeated(): Promise<never> {
 
 function listOf<Params>(given: Batch<Params>): WorkflowInstanceCreateOptions<Params>[] {
   if (Array.isArray(given)) return given;
-  if (given.instances !== undefined) return given.instances;
-  const { count, ...same } = given;
+  const { count, instances, ...same } = given;
+  if (instances !== undefined && count !== undefined)
+    throw new HoldfastError("options_invalid", "a batch has either a count or instances");
+  if (instances !== undefined) return instances;
   if (Number.isInteger(count) && count > 0)
     return Array.from({ length: Math.min(count, largestBatch + 1) }, () => same);
   throw new HoldfastError("options_invalid", "the count of a batch is a whole number above 0");

@@ -4,6 +4,7 @@
  */
 import type { Definition } from "../core/definition/definition.ts";
 import { HoldfastError, hasCode, messageOf } from "../core/error.ts";
+import type { RevivedError } from "../core/error.ts";
 import type { RunHandle, RunView } from "../core/definition/handle.ts";
 import { isEnded } from "../core/run/run.ts";
 import type { StepRef } from "../core/lifecycle/restart.ts";
@@ -26,6 +27,9 @@ const statuses = {
   cancelled: "terminated",
 } as const satisfies Record<RunStatus, InstanceStatus["status"]>;
 
+/** What became of the rollbacks of a run that has ended; null where it had none. */
+type Rollback = { readonly outcome: "complete" | "failed"; readonly error: InstanceStatus["error"] | null } | null;
+
 export class Instance implements WorkflowInstance {
   readonly id: string;
   readonly #definition: Definition;
@@ -38,11 +42,11 @@ export class Instance implements WorkflowInstance {
     this.#run = createHandle(id);
   }
 
-  /** @throws HoldfastError run_not_found */
-  async status(): Promise<InstanceStatus> {
+  /** As Cloudflare documents it; its types lack `rollback`. @throws HoldfastError run_not_found */
+  async status(): Promise<InstanceStatus & { rollback: Rollback }> {
     const { status, output, error } = await this.#view();
     const failed = status === "failed" && error !== null ? { error: { name: error.name, message: error.message } } : {};
-    return { status: statuses[status], ...failed, output: output ?? null };
+    return { status: statuses[status], ...failed, output: output ?? null, rollback: rollbackOf(error) };
   }
 
   /** @throws HoldfastError run_not_found, run_ended, value_uncloneable, value_too_large */
@@ -110,6 +114,13 @@ export class Instance implements WorkflowInstance {
   #missing(): HoldfastError {
     return new HoldfastError("run_not_found", `(instance.not_found) no run of ${this.#definition.name} is ${this.id}`);
   }
+}
+
+function rollbackOf(error: RevivedError | null): Rollback {
+  const { undone = [], notUndone = [] } = error ?? {};
+  const [first] = notUndone;
+  if (first !== undefined) return { outcome: "failed", error: { name: "Error", message: first.message } };
+  return undone.length === 0 ? null : { outcome: "complete", error: null };
 }
 
 type Place = NonNullable<WorkflowInstanceRestartOptions["from"]>;

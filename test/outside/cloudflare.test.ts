@@ -510,6 +510,26 @@ describe("Holdfast alone", () => {
     await expect.poll(listed).toEqual(["completed"]);
   });
 
+  test("the status has what became of the rollbacks", async () => {
+    const rollbackOf = async (id: string) => (await server.call("rollback", id)).value;
+    await server.run("undone", "rolled-back");
+    expect(await rollbackOf("rolled-back")).toEqual({ outcome: "complete", error: null });
+    await server.run("notUndone");
+    expect(await rollbackOf("notUndone")).toEqual({
+      outcome: "failed",
+      error: { name: "Error", message: "no refund" },
+    });
+    await server.run("silent", "nothing-to-undo");
+    expect(await rollbackOf("nothing-to-undo")).toBeNull();
+    await server.call("undone", "");
+  });
+
+  test("a batch has a count or instances, and not both", async () => {
+    const instances = [{ id: "counted-too", params: { program: "silent" } }];
+    expect(await refusal("createBatch", "", { count: 1, instances })).toBe("options_invalid");
+    expect(await refusal("get", "counted-too")).toBe("run_not_found");
+  });
+
   test("a batch of which one can be none creates none", async () => {
     const params = { program: "silent" };
     for (const [bad, code] of [
