@@ -57,6 +57,11 @@ declare global {
   const slackEvent: holdfast.Schema<{ event_id: string }>;
   const orders: { readonly binding: Workflow };
 
+  const user: string;
+  const letters: (step: holdfast.Step) => Promise<number>;
+  const transfer: (payment: object, key: string) => Promise<string>;
+  const insert: (items: readonly object[], key: string) => Promise<void>;
+  const authorize: (key: string) => Promise<{ id: string }>;
   const db: { load(id: string): Promise<{ email: string }> };
   const bank: Bank;
   const newBank: Bank;
