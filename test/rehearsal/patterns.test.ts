@@ -124,3 +124,19 @@ test("an update that is answered once the run has come so far", async () => {
   expect(run.output).toBe(7);
   await run.crashEverywhere();
 });
+
+const paymentEvent = defineWorkflow("payment-event", {
+  input: z.object({
+    type: z.string(),
+    data: z.object({ object: z.looseObject({ metadata: z.object({ run: z.string() }) }) }),
+  }),
+  handler: async ({ type, data: { object } }, step) => await step.signal(object.metadata.run, type, object),
+});
+
+test("a call of a provider that is passed on to the run which it names", async () => {
+  const object = { amount: 7, metadata: { run: "order-7" } };
+  const run = await rehearse(paymentEvent, { type: "payment_intent.succeeded", data: { object } });
+  await run.end();
+  expect(run.sent).toEqual([{ to: "order-7", name: "payment_intent.succeeded", payload: object }]);
+  await run.crashEverywhere();
+});
