@@ -36,7 +36,9 @@ test("comments name files that are there", () => {
   const files = globSync("{src,bench,scripts,examples,test}/**/*.ts", { cwd: root });
   const isOne = (name: string): boolean => files.some((file) => `/${file}`.endsWith(`/${name}`));
   const stray = files.flatMap((path) => {
-    const comments = read(path).split("\n").filter((line) => /^\s*(?:\/\/|\/?\*)/.test(line));
+    const comments = read(path)
+      .split("\n")
+      .filter((line) => /^\s*(?:\/\/|\/?\*)/.test(line));
     const named = comments.flatMap((line) => [...line.matchAll(/`((?:[\w-]+\/)*[\w.-]+\.ts)`/g)]);
     return named.flatMap(([, name = ""]) => (isOne(name) ? [] : `${path} names ${name}`));
   });

@@ -139,7 +139,7 @@ export class Attempt {
     this.#abort(error);
   }
 
-  /** MessageHandlers the function to stop, and gives it until then to say how it ended. */
+  /** Asks the function to stop, and gives it until then to say how it ended. */
   stop(reason: Error, timeoutAt: number): void {
     this.stopped = true;
     this.timeoutAt = Math.min(this.timeoutAt, timeoutAt);
