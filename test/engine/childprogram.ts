@@ -1,4 +1,4 @@
-/** Children in random workflows: how they are started, and their programs. */
+/** Children in random workflows: how they are started, and their programs; and signals between runs. */
 import type { ChildPolicy } from "../../src/core/run/origin.ts";
 import type { Step } from "../../src/core/definition/step.ts";
 import type { Carried, Node } from "./program.ts";
@@ -41,4 +41,18 @@ export async function makeChild(
     default:
       return how satisfies never;
   }
+}
+
+/** A signal to another run of the family, or to itself. */
+export type TellNode = {
+  readonly t: "tell";
+  readonly to: "root" | "parent" | "shared" | "self";
+  readonly name: string;
+};
+
+/** @returns why it could not be sent, if so */
+export async function tell(step: Step, { to, name }: TellNode, path: string): Promise<unknown> {
+  const { id, parent } = step.info;
+  const ids = { root: "root", parent: parent?.id ?? "nobody", shared: "shared", self: id };
+  return await step.signal(ids[to], name, `told at ${path}`).catch((error: { readonly code: string }) => error.code);
 }

@@ -3,8 +3,8 @@ import { NonRetryableError, RetryAfterError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
 import type { AttemptContext, Step } from "../../src/core/definition/step.ts";
 import { joined } from "../model/player.ts";
-import { makeChild } from "./childprogram.ts";
-import type { ChildProgram, ChildNode } from "./childprogram.ts";
+import { makeChild, tell } from "./childprogram.ts";
+import type { ChildProgram, ChildNode, TellNode } from "./childprogram.ts";
 import { receive } from "./receiver.ts";
 import type { Receiver } from "./receiver.ts";
 
@@ -58,6 +58,7 @@ export type Wide =
   /** The run goes on as new, if there is another life for it, whether or not the handler waits for that. */
   | { readonly t: "renew"; readonly waits: boolean }
   | ChildNode
+  | TellNode
   | Receiver;
 
 export type Program = {
@@ -245,6 +246,9 @@ class Maker {
 }
 
 export class WideMaker extends Maker {
+  /** How long requests take, ms. */
+  readonly requestSpans: readonly number[] = [0, 1, 250, 60_000, hourMs];
+
   override node(depth: number, parallel: boolean): Node {
     return this.below(3) > 0 ? super.node(depth, parallel) : this.wide(depth, parallel);
   }
@@ -271,7 +275,7 @@ export class WideMaker extends Maker {
 
   fetch(): Node {
     const fails = this.below(3) === 0 ? 1 + this.below(3) : 0;
-    return { t: "fetch", name: "ask", ms: this.pick([0, 1, 250, 60_000, hourMs]), fails, undo: this.below(3) === 0 };
+    return { t: "fetch", name: "ask", ms: this.pick(this.requestSpans), fails, undo: this.below(3) === 0 };
   }
 
   map(): Node {
@@ -440,6 +444,7 @@ class Player {
       case "own":
       case "renew":
       case "kin":
+      case "tell":
       case "address":
       case "listener":
         return await this.watch(path, this.wide(node, path));
@@ -502,6 +507,8 @@ class Player {
         return await this.renew(node);
       case "kin":
         return await makeChild(step, node, path);
+      case "tell":
+        return await tell(step, node, path);
       case "address":
       case "listener":
         return await receive(step, node, path, {

@@ -12,6 +12,7 @@ import { noTerms } from "../../src/core/lane/slot.ts";
 import type { Slot } from "../../src/core/lane/slot.ts";
 import type { LaneRequest } from "../../src/engine/lane/acquisition.ts";
 import { Run } from "../../src/engine/run.ts";
+import type { Couriers } from "../../src/engine/world.ts";
 import type { Next } from "../../src/engine/next.ts";
 import { created, startAt } from "./host.ts";
 import { ManualClock, MemoryJournal, define, memoryWorld } from "./memory.ts";
@@ -28,6 +29,8 @@ export class LaneSimulation {
   readonly clock = new ManualClock(startAt);
   readonly lanes = new Map<string, Lane>();
   readonly runs = new Map<string, SimulatedRun>();
+  /** Whoever makes requests for the run `id`; nobody unless set. */
+  couriers: ((id: string) => Couriers) | null = null;
   /** Whether the next message is lost. */
   loses: (what: string, lane: string) => boolean = () => false;
   readonly #random;
@@ -232,7 +235,9 @@ export class SimulatedRun {
 
   #board(): Run {
     const { journal } = this;
-    return new Run(journal, memoryWorld(this.#simulation.clock), (_name, version) => {
+    const world = memoryWorld(this.#simulation.clock);
+    const couriers = this.#simulation.couriers?.(this.id) ?? world.couriers;
+    return new Run(journal, { ...world, couriers }, (_name, version) => {
       // A dead process begins nothing.
       const definition = journal.closed ? undefined : this.definition;
       return definition?.version === version ? definition : undefined;

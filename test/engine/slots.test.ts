@@ -11,6 +11,8 @@ import { Slots } from "../../src/engine/lane/slots.ts";
 import { receiveHook } from "../../src/engine/wait/hook.ts";
 import { nextAskAt } from "../../src/engine/lane/acquisition.ts";
 import type { Slot } from "../../src/engine/lane/acquisition.ts";
+import { answered } from "./couriers.ts";
+import { SimulatedCouriers } from "./simulatedcouriers.ts";
 import { LaneSimulation, Ledger, need } from "./simulation.ts";
 import type { SimulatedRun } from "./simulation.ts";
 import { act, created, signal, startAt } from "./host.ts";
@@ -527,6 +529,32 @@ describe("steps that need slots", () => {
     await simulation.drive();
     expect(runs.map(({ status }) => status)).toEqual(ids.map(() => "completed"));
     expect(ledger.most).toBe(1);
+  });
+});
+
+describe("a step whose request a courier makes", () => {
+  const asks: Handler = async (_input, step) => {
+    await step.fetch("ask", "https://example.com/");
+    await step.run("next", () => 1);
+  };
+
+  test.each([false, true])("keeps its slot until it is answered, in a pause too (evicted: %s)", async (isEvicted) => {
+    const simulation = new LaneSimulation();
+    const couriers = new SimulatedCouriers(simulation, () => ({ end: answered("yes"), ms: 5 * minute }));
+    simulation.couriers = (id) => couriers.of(id);
+    const needs = [need("mail", 1, { scope: "step" })];
+    const a = simulation.add("a", asks, needs);
+    simulation.at(1000, () => a.act((run) => act(run, "pause")));
+    await simulation.drive(2000);
+    if (isEvicted) a.evict();
+    const b = simulation.add("b", asks, needs);
+    await simulation.drive(4 * minute);
+    expect([a.status, b.status, b.entries("step.dispatched").length]).toEqual(["paused", "queued", 0]);
+    await simulation.drive(6 * minute);
+    expect([a.status, a.kinds.at(-1), b.entries("step.dispatched").length]).toEqual(["paused", "step.completed", 1]);
+    void a.act((run) => act(run, "resume"));
+    await simulation.drive();
+    expect([a.status, b.status, simulation.lane("mail").isEmpty]).toEqual(["completed", "completed", true]);
   });
 });
 

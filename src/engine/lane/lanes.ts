@@ -82,7 +82,7 @@ export class RunLanes {
     }
     if (paused !== null && !next.busy) {
       this.rest();
-      this.slots.leaveAll();
+      this.slots.leaveAll(true);
     } else if (startedAt === null && (created.startAt ?? 0) > now) this.rest();
     else if (this.slots.isOpen && !next.busy && !this.slots.isAsking) this.rest();
     if (paused === null) this.slots.prepare(now);

@@ -61,15 +61,14 @@ export class Slots implements Limiter {
   rest(all = false): void {
     this.isWanted = false;
     if (this.#state().created?.lanes === undefined) return;
-    const { queued } = this.#state();
+    const { queued, startedAt } = this.#state();
     const inLine = all || this.isQueued(null);
-    const hasBegun = this.#state().startedAt !== null;
     for (const [index, slot] of [...this.#acquisition().slots].entries()) {
       const isQueued = queued.has(laneKey({ lane: slot.lane, step: null }));
       if (index < this.#kept && (slot.phase === "held" || (slot.phase === "away" && !slot.asking && !isQueued)))
         continue;
       // What counts in a rate has been, once the run has begun; one that has not asks again when it does.
-      if (slot.phase === "held" && slot.need.periodMs !== null && hasBegun) continue;
+      if (slot.phase === "held" && slot.need.periodMs !== null && startedAt !== null) continue;
       this.#giveBack(slot, inLine);
     }
   }
@@ -85,20 +84,20 @@ export class Slots implements Limiter {
 
   admit(step: string): boolean {
     if (this.#state().created?.lanes === undefined || this.#isExempt) return true;
-    const known = this.#steps.get(step);
-    if (known !== undefined) return known.isOpen;
-    const needs = this.#needs("step");
+    const [known, needs, isDispatched] = [this.#steps.get(step), this.#needs("step"), this.#isDispatched(step)];
+    if (known !== undefined) return known.isOpen || isDispatched;
     if (needs.length === 0) return true;
-    this.#steps.add(step, new Acquisition(needs, this.#ticket(step), this.isQueued(step)));
-    return false;
+    this.#steps.add(step, new Acquisition(needs, this.#ticket(step), isDispatched || this.isQueued(step)));
+    return isDispatched;
   }
 
   leave(step: string): void {
     for (const slot of this.#steps.remove(step)) this.#giveBack(slot, true);
   }
 
-  leaveAll(): void {
-    for (const step of this.#steps.steps) this.leave(step);
+  /** @param waiting only of steps that are not under way without this memory */
+  leaveAll(waiting = false): void {
+    for (const step of this.#steps.steps) if (!waiting || !this.#isDispatched(step)) this.leave(step);
   }
 
   /** Steps that may begin now; each is returned once. */
@@ -128,8 +127,7 @@ export class Slots implements Limiter {
   answered(slot: Slot, place: Place | null, now: number): Fact[] {
     slot.asking = false;
     if (slot.left) return [];
-    const { lane } = slot;
-    const { step } = slot.ticket;
+    const [lane, { step }] = [slot.lane, slot.ticket];
     if (place?.granted === true && this.#denied.get(laneKey({ lane, step })) === place.turn) {
       // The lane may take this turn back: only a new one is safe.
       slot.phase = "waiting";
@@ -172,11 +170,10 @@ export class Slots implements Limiter {
     if (this.#find(lane, step) !== undefined) return true;
     const { queued, created } = this.#state();
     if (created?.lanes === undefined) return false;
-    // A courier makes a request for the step: perhaps since before this memory was made.
-    const { order = null } = (step === null ? undefined : this.#state().calls.get(callKey("run", step))) ?? {};
-    if (order !== null) return true;
-    if (step !== null)
-      return due && this.#inherited && queued.has(laneKey({ lane, step })) && this.#steps.get(step) === undefined;
+    if (step !== null) {
+      const isQueued = queued.has(laneKey({ lane, step })) && this.#steps.get(step) === undefined;
+      return this.#isDispatched(step) || (due && this.#inherited && isQueued);
+    }
     const { slots } = this.#acquisition();
     const index = slots.findIndex((slot) => slot.lane === lane);
     if (index < 0 || slots[index]?.inherited !== true) return false;
@@ -218,6 +215,11 @@ export class Slots implements Limiter {
   get #isExempt(): boolean {
     const { cancelling, ending } = this.#state();
     return cancelling !== null || ending !== null;
+  }
+
+  /** A courier makes a request for the step: perhaps since before this memory was made. */
+  #isDispatched(step: string): boolean {
+    return (this.#state().calls.get(callKey("run", step))?.order ?? null) !== null;
   }
 
   /** How many of its needs, from the first on, the run keeps while it is parked. */

@@ -1,0 +1,81 @@
+/** Couriers of many runs in virtual time: calls between them and the runs take time and may be lost, and they outlive a run's process. */
+import { longestOrderMs } from "../../src/core/courier/order.ts";
+import type { Order, OrderEnd, OrderId } from "../../src/core/courier/order.ts";
+import { HoldfastError } from "../../src/core/error.ts";
+import { receiveAnswer } from "../../src/engine/courier/dispatch.ts";
+import type { Couriers } from "../../src/engine/world.ts";
+import type { LaneSimulation } from "./simulation.ts";
+
+/** What a request of the run `id` comes to, and how long that takes. */
+export type ReplyTo = (id: string, order: Order) => { readonly end: OrderEnd; readonly ms: number };
+
+/** A run that does not answer for so long is called once more. */
+const patienceMs = 60_000;
+
+export class SimulatedCouriers {
+  readonly #simulation: LaneSimulation;
+  readonly #reply: ReplyTo;
+  readonly #carried = new Set<string>();
+  readonly #over = new Set<string>();
+
+  constructor(simulation: LaneSimulation, reply: ReplyTo) {
+    this.#simulation = simulation;
+    this.#reply = reply;
+  }
+
+  /** As the run `id` calls them. */
+  of(id: string): Couriers {
+    return {
+      reserve: async () => {
+        await this.#reach("reserve");
+        return 1;
+      },
+      send: async (_courier, order) => {
+        await this.#reach("send");
+        const name = nameOf(order.id);
+        if (this.#carried.has(name) || this.#over.has(name)) return;
+        this.#carried.add(name);
+        void this.#carry(id, order, name);
+      },
+      drop: async (_courier, order) => {
+        await this.#simulation.latency();
+        this.#over.add(nameOf(order));
+      },
+    };
+  }
+
+  async #reach(what: string): Promise<void> {
+    await this.#simulation.latency();
+    if (this.#simulation.loses(what, "courier")) throw new Error("the network is down");
+  }
+
+  async #carry(id: string, order: Order, name: string): Promise<void> {
+    const { clock } = this.#simulation;
+    const { end, ms } = this.#reply(id, order);
+    await clock.after(Math.min(ms, longestOrderMs));
+    const news: OrderEnd = ms < longestOrderMs ? end : { kind: "failed", message: "it took too long" };
+    for (let pauseMs = 500; !this.#over.has(name); pauseMs = Math.min(2 * pauseMs, 30_000)) {
+      await this.#simulation.latency();
+      if (await this.#tell(id, order.id, news)) this.#over.add(name);
+      else await clock.after(pauseMs);
+    }
+  }
+
+  /** False where the run did not hear it, or its process died of something. */
+  async #tell(id: string, order: OrderId, end: OrderEnd): Promise<boolean> {
+    const { clock, runs } = this.#simulation;
+    const heard = Promise.resolve(runs.get(id)?.act((run) => receiveAnswer(run, { ...order, end })));
+    const told = heard.then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof HoldfastError) return false;
+        throw error;
+      },
+    );
+    return await Promise.race([told, clock.after(patienceMs).then(() => false)]);
+  }
+}
+
+function nameOf({ runId, createdAt, seq }: OrderId): string {
+  return `${runId} ${createdAt} ${seq}`;
+}
