@@ -276,6 +276,18 @@ describe("whoever dies", () => {
     }
   });
 
+  test("a run that asks for room once more is at work until it is told (4)", async () => {
+    const post = new FakeCouriers(ask, () => ({ end: answered("yes"), ms: 1000 }));
+    const room = Promise.withResolvers<number>();
+    let asked = 0;
+    post.reserve = () => (++asked === 1 ? Promise.reject(new Error("no courier has room")) : room.promise);
+    await post.drive(startAt + 1000);
+    expect([asked, post.host.run.advance().busy]).toEqual([2, true]);
+    room.resolve(2);
+    await post.drive();
+    expect(post.host.output).toBe("yes");
+  });
+
   test("the run goes on from every commit, whether its couriers have what it sent or have lost it (2, 4)", async () => {
     const handler: Handler = async (_input, step) => {
       const [a, b] = await Promise.all([

@@ -158,7 +158,7 @@ export class Orders {
 
   /** Finds a courier, and puts on record that it is to make the request. */
   #dispatch(out: Outstanding): void {
-    out.busy = true;
+    this.#beginCall(out);
     const bytes = out.plan.request === undefined ? 0 : bodyBytes(out.plan.request);
     this.#course.world.couriers.reserve(bytes).then(
       (courier) =>
@@ -191,9 +191,8 @@ export class Orders {
   #send(out: Outstanding): void {
     const { order } = out;
     if (order === null) return;
-    out.busy = true;
+    this.#beginCall(out);
     out.doubtful = false;
-    this.#resting.delete(out.pending.key);
     this.#course.ledger.durable().then(
       () => {
         // The answer may have come meanwhile: sent now, the request would be made twice.
@@ -205,6 +204,11 @@ export class Orders {
       },
       (error: unknown) => this.#course.failInTurn(error),
     );
+  }
+
+  #beginCall(out: Outstanding): void {
+    out.busy = true;
+    this.#resting.delete(out.pending.key);
   }
 
   /** Its courier has it. */
