@@ -248,7 +248,7 @@ export class Execution {
     if (settle.kind === "undo") this.closing.undo(settle.steps);
     else if (settle.kind === "update" || settle.kind === "signal") this.#hear(outcome);
     else this.calls.deliver(outcome);
-    if (settle.kind === "cancelled") this.renewal.refuse(settle.error);
+    if (settle.kind === "cancelled" && this.renewal.refuse(settle.error)) this.messageHandlers.resume();
   }
 
   #hear(outcome: Outcome): void {

@@ -430,6 +430,31 @@ describe("what comes between", () => {
     expect(host.entries("step.completed").map(({ step }) => step)).toEqual(["w", "after cancelled"]);
   });
 
+  test.each([false, true])(
+    "guarantee 5: what a cancelled one listens to is on record, and it hears what came meanwhile (died before: %s)",
+    async (hasDied) => {
+      const heard: unknown[] = [];
+      const handler: Handler = async (_input: number, step) => {
+        await step.run("first", () => 1);
+        step.onSignal("word", (word) => void heard.push(word));
+        await step.continueAsNew(1).catch(() => step.run("clean", () => host.clock.after(5000)));
+      };
+      let host = new Host(define(handler), { input: 0 });
+      host.journal.onAppend = (entries) => {
+        if (entries.some(({ kind }) => kind === "step.completed")) void act(host.run, "pause");
+        if (hasDied && entries.some(({ kind }) => kind === "run.paused")) host.dead = true;
+      };
+      await host.drive();
+      if (hasDied) host = host.reopen();
+      signal(host.run, "word", "early");
+      await act(host.run, "cancel");
+      host.signalAt(host.clock.at + 1000, "word", "late");
+      await host.drive();
+      expect([host.status, host.entries("listener.added").map(({ name }) => name)]).toEqual(["cancelled", ["word"]]);
+      expect(heard).toEqual(["early", "late"]);
+    },
+  );
+
   test("a cancelled run lets everyone hear of it who had asked", async () => {
     const host: Host = new Host(async (_input, step) => {
       await step.run("w", () => host.clock.after(100));

@@ -87,10 +87,12 @@ export class MessageHandlers {
   listen(name: unknown, fn: unknown): void {
     const signal = checkName(name, "signal");
     this.#register({ kind: "listener", name: signal, fn: checkFunction(fn, `the listener to signal ${signal}`) });
-    // What a handler registers after it has left, in a catch or another branch, nobody is told.
-    if (!this.#course.live || this.#owner.silent) return;
-    this.#announce(signal);
-    for (let count = this.#course.state.inboxes.get(signal)?.count ?? 0; count > 0; count--) this.match(signal);
+    this.#hearOut(signal);
+  }
+
+  /** The handler has a say again: its listeners take what came while it had none. */
+  resume(): void {
+    for (const { kind, name } of this.#handlers.values()) if (kind === "listener") this.#hearOut(name);
   }
 
   /** Whether `onSignal` takes signals of this name. */
@@ -164,6 +166,14 @@ export class MessageHandlers {
       else this.#early.push(outcome);
     }
     this.#owner.registered();
+  }
+
+  /** From here on the name is listened to, and all that is buffered is taken. */
+  #hearOut(name: string): void {
+    // What a handler registers after it has left, in a catch or another branch, nobody is told.
+    if (!this.#course.live || this.#owner.silent) return;
+    this.#announce(name);
+    for (let count = this.#course.state.inboxes.get(name)?.count ?? 0; count > 0; count--) this.match(name);
   }
 
   #announce(name: string): void {

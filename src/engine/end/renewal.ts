@@ -89,14 +89,15 @@ export class Renewal {
     this.#end ??= end;
   }
 
-  /** The run is cancelled: the handler is to clean up instead. */
-  refuse(error: StoredError): void {
+  /** The run is cancelled: the handler is to clean up instead. False where it had not asked to go on as new. */
+  refuse(error: StoredError): boolean {
     this.#refusal = error;
-    if (!this.requested) return;
+    if (!this.requested) return false;
     this.#closing.finished = false;
     for (const { reject } of this.#requests) reject(reviveError(error));
     this.#requests.clear();
     if (this.#end !== null) this.#closing.handlerSettled(this.#end);
+    return true;
   }
 
   #renew(): void {
