@@ -58,13 +58,11 @@ class ContendingMaker extends ReceivingMaker {
   // Who waits for a slot asks after it all the while.
   override readonly spans = [0, 0, 1, 20, 250, 1000, 10_000, 60_000, 5 * 60_000];
 
-  /** Nobody makes requests for it. */
-  override fetch(): Node {
-    return this.run();
-  }
+  override readonly requestSpans = [0, 1, 250, 10_000, 60_000];
 
   /** They overlap where no lane keeps them apart. */
   override run(): Node {
+    if (this.below(4) === 0) return this.fetch();
     const run = super.run();
     return run.t === "run" && this.below(2) === 0 ? { ...run, ms: this.pick([1000, 10_000, 60_000]) } : run;
   }

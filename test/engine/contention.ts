@@ -1,5 +1,6 @@
 /** Runs that contend for slots of lanes, over one virtual time, with what comes upon each of them. */
 import { expect } from "vitest";
+import type { Order } from "../../src/core/courier/order.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import { limitsOf } from "../../src/core/lane/flow.ts";
 import { createRandom } from "../../src/core/random.ts";
@@ -16,8 +17,11 @@ import { define } from "./memory.ts";
 import type { MemoryJournal } from "./memory.ts";
 import { interpret } from "./program.ts";
 import type { Carried, Life, Surroundings } from "./program.ts";
+import { replyTo } from "./crash.ts";
 import { LaneSimulation } from "./simulation.ts";
 import type { SimulatedRun } from "./simulation.ts";
+import { SimulatedCouriers } from "./simulatedcouriers.ts";
+import type { ReplyTo } from "./simulatedcouriers.ts";
 import { Workload } from "./workload.ts";
 
 const hourMs = 3_600_000;
@@ -57,6 +61,8 @@ export class Contest {
     this.#strokes = [...strokes];
     const network = createRandom(`network ${seed}`);
     this.simulation.loses = () => network.next() < lost;
+    const couriers = new SimulatedCouriers(this.simulation, (id, order) => this.#request(id, order));
+    this.simulation.couriers = (id) => couriers.of(id);
   }
 
   /** Until all of them have ended, for good. */
@@ -137,6 +143,22 @@ export class Contest {
     }
     for (const { at, webhook } of program.calls) plan(at, (run) => call(run, webhook, at));
     if (program.cancelAt !== null) plan(program.cancelAt, (run) => unlessRefused(() => act(run, "cancel")));
+  }
+
+  /** Made for the process that it is in now, if that has not died meanwhile. */
+  #request(id: string, order: Order): ReturnType<ReplyTo> {
+    const { simulated, progress, lived } = this.#runOf(id);
+    const sent = simulated.entries("step.dispatched").find(({ seq }) => seq === order.id.seq);
+    const [attempt, { outcome, episode }] = [sent?.attempt ?? 0, progress];
+    const path = String(order.request.body);
+    lived.at(-1)?.life.effects.push({ path, key: order.key, attempt, outcome, episode });
+    return replyTo(order, attempt + episode);
+  }
+
+  #runOf(id: string): Contestant {
+    const contestant = this.runs.get(id);
+    if (contestant === undefined) throw new Error(`no run ${id}`);
+    return contestant;
   }
 
   /** Somebody has a failed run tried again. */

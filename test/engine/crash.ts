@@ -147,7 +147,7 @@ async function update(run: Run, argument: number): Promise<void> {
 }
 
 /** What a request comes to, as its address says: so long, and refused so often. */
-function replyTo({ request }: Order, attempt: number): ReturnType<Reply> {
+export function replyTo({ request }: Order, attempt: number): NonNullable<ReturnType<Reply>> {
   const [ms = 0, fails = 0] = new URL(request.url).pathname.slice(1).split("/").map(Number);
   const refused = { kind: "refused", status: 503, begins: "", waitMs: null } as const;
   return { end: attempt > fails ? answered("told") : refused, ms };

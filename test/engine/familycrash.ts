@@ -19,6 +19,7 @@ export async function checkFamilyProgram(program: FamilyProgram): Promise<number
   for (const { archive, processes } of [...present, ...gone]) {
     checkLives(archive.lives);
     checkNews(family, archive.entries, program.lost > 0);
+    checkTold(family, archive.entries);
     checkProcesses(archive.entries, processes);
   }
   for (const [id, times] of family.made) expect({ id, times }).toEqual({ id, times: 1 });
@@ -67,6 +68,20 @@ function checkNews(family: Family, entries: readonly Entry[], isLossy: boolean):
     if (isDeleted) own.push(JSON.stringify(goneError.message));
     else if (!isLossy) checkPrompt(entry, entries, history);
     expect({ id, own }).toEqual({ id, own: expect.arrayContaining([told]) });
+  }
+}
+
+/** A signal that was sent has got there. */
+function checkTold(family: Family, entries: readonly Entry[]): void {
+  for (const entry of entries) {
+    if (entry.kind !== "step.completed") continue;
+    const to = /^signal \w+ to ([^#]+)/.exec(entry.step)?.[1];
+    if (to === undefined) continue;
+    const keys = family.histories(to).flatMap(({ entries: all }) => {
+      return all.flatMap((each) => (each.kind === "signal.received" ? [decodeURIComponent(each.key ?? "")] : []));
+    });
+    const { step } = entry;
+    expect({ step, keys, isThere: keys.some((key) => key.endsWith(`:${step}`)) }).toMatchObject({ isThere: true });
   }
 }
 

@@ -54,7 +54,13 @@ class FamilyMaker extends RenewedMaker {
   #shared: ChildProgram | null = null;
 
   override node(depth: number, parallel: boolean): Node {
-    return this.#kin > 0 && this.below(5) === 0 ? this.kin() : super.node(depth, parallel);
+    if (this.#kin > 0 && this.below(5) === 0) return this.kin();
+    return this.below(8) === 0 ? this.tell() : super.node(depth, parallel);
+  }
+
+  tell(): Node {
+    const to = this.pick(["root", "root", "parent", "shared", "self"] as const);
+    return { t: "tell", to, name: this.pick(["go", "stop", "heard"]) };
   }
 
   /** Nobody makes requests for it. */

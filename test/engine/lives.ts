@@ -22,10 +22,11 @@ export function checkJournal(entries: readonly Entry[]): void {
   checkLives([entries]);
 }
 
-/** Places and times, no outcome twice but after a retry, each signal consumed once. */
+/** Places and times, no outcome twice but after a retry, each signal received once under its key and consumed once. */
 function checkRecord(entries: readonly Entry[]): void {
   const outcomes = new Set<string>();
   const consumed = new Set<number>();
+  const keys = new Set<string>();
   const before = (entries[0]?.seq ?? 1) - 1;
   let last = 0;
   for (const [i, entry] of entries.entries()) {
@@ -41,6 +42,11 @@ function checkRecord(entries: readonly Entry[]): void {
       const place = placeOf(entry);
       expect({ place, again: outcomes.has(place) }).toEqual({ place, again: false });
       outcomes.add(place);
+    }
+    if (entry.kind === "signal.received" && entry.key !== undefined) {
+      const { key } = entry;
+      expect({ key, again: keys.has(key) }).toEqual({ key, again: false });
+      keys.add(key);
     }
     if (entry.kind === "signal.consumed") {
       expect(consumed.has(entry.signal)).toBe(false);

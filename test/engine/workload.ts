@@ -1,6 +1,7 @@
 /** Who is at work under which limits: what no lane may let through. */
 import type { LaneNeed } from "../../src/core/lane/need.ts";
 import type { AttemptContext, Step } from "../../src/core/definition/step.ts";
+import { dispatchedCalls } from "../../src/core/state/state.ts";
 import type { Run } from "../../src/engine/run.ts";
 import type { SimulatedRun } from "./simulation.ts";
 
@@ -14,11 +15,13 @@ type Attempt = {
 
 export class Workload {
   readonly excess: { readonly lane: string; readonly limit: number | null; readonly used: number }[] = [];
+  readonly #watched = new Set<SimulatedRun>();
   #attempts: Attempt[] = [];
 
   /** The step, whose attempts are counted. */
   watch(simulated: SimulatedRun, step: Step): Step {
     const { run } = simulated;
+    this.#watched.add(simulated);
     const counted =
       <Args extends readonly unknown[]>(fn: (...args: Args) => unknown, contextOf: (args: Args) => AttemptContext) =>
       async (...args: Args): Promise<unknown> => {
@@ -50,10 +53,19 @@ export class Workload {
     return watched as unknown as Step;
   }
 
+  /** Those under way, which no process has to live for. */
+  #requests(): Pick<Attempt, "simulated" | "run" | "needs">[] {
+    return [...this.#watched].flatMap((simulated) => {
+      const { run } = simulated;
+      return dispatchedCalls(run.state).map(() => ({ simulated, run, needs: run.state.created?.lanes ?? [] }));
+    });
+  }
+
   /** Notes where more than the limit of a lane are at work, of those that wait for lanes at all. */
   #check(): void {
     this.#attempts = this.#attempts.filter(({ simulated, run, signal }) => simulated.run === run && !signal.aborted);
-    const atWork = this.#attempts.filter(({ run: { state } }) => state.cancelling === null && state.ending === null);
+    const busy = [...this.#attempts, ...this.#requests()];
+    const atWork = busy.filter(({ run: { state } }) => state.cancelling === null && state.ending === null);
     const users = new Map<LaneNeed, Set<unknown>>();
     const lanes = new Map<string, LaneNeed>();
     for (const attempt of atWork) {
