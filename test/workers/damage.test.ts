@@ -8,7 +8,9 @@ import type { Entry } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { SqlJournal } from "../../src/store/journal.ts";
+import { RunState } from "../../src/core/state/state.ts";
 import { shardCount, shardOf } from "../../src/objects/address.ts";
+import { Notifier } from "../../src/objects/outbox/notifier.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { evict, forget, inRun, rowsOf } from "./storage.ts";
 import type { Row } from "./storage.ts";
@@ -49,6 +51,15 @@ async function victim(): Promise<string> {
     expect(body["runs"]).toHaveLength(1);
   }, 10_000);
   return id;
+}
+
+/** Starts a run that waits for the signal, and is listed as one that does. */
+async function parkedOn(name: string, id: string): Promise<void> {
+  await start("listed-name", { id, input: { name } });
+  await vi.waitFor(async () => {
+    const { body } = await ask(`GET /v1/runs?idPrefix=${id}&status=waiting`);
+    expect(body["runs"]).toHaveLength(1);
+  }, 10_000);
 }
 
 /** What it does by its alarm, and how long it then rests, in ms. */
@@ -248,16 +259,46 @@ describe("a journal with", () => {
     }
   });
 
+  it.each([
+    ["a kind of the future", /"kind":"run\.started"/, '"kind":"run.teleported"', "journal_newer"],
+    ["a row whose key is gone", /^\[\{/, "enc1.gone.AAAA[{", "key_missing"],
+  ])(
+    "%s has a broadcast sent again: all others have it, and later this run too",
+    async (_what, before, after, code) => {
+      const name = newId("news");
+      const [id, well] = [newId("later"), newId("well")];
+      await Promise.all([id, well].map((each) => parkedOn(name, each)));
+      const { row, data } = (await rowsOf(id))[0] ?? { row: 0, data: "" };
+      expect(data).toMatch(before);
+      const write = (text: string) =>
+        damage(id, (sql) => void sql.exec("UPDATE journal SET data = ? WHERE row = ?", text, row));
+      await write(data.replace(before, after));
+      const send = () => ask(`POST /v1/signals/${name}`, { json: {}, headers: { "idempotency-key": name } });
+      const refused = await send();
+      expect([refused.status, refused.body["code"]]).toEqual([503, code]);
+      await runThatIs(well, { status: "completed" });
+      await write(data);
+      expect((await send()).body).toMatchObject({ delivered: 2, buffered: false });
+      await runThatIs(id, { status: "completed" });
+    },
+  );
+
+  it("a kind of the future, of a run that tells of an end, keeps the run that ended: it is read once a version knows it", async () => {
+    const id = await victim();
+    const state = Object.assign(new RunState(), { notices: [id] });
+    const notifier = new Notifier({ state: () => state, note: () => {}, changed: () => {} });
+    expect(await notifier.settled()).toBe(false);
+    await damage(id, replace(5, "step.completed", "step.teleported"));
+    await expect(notifier.settled()).rejects.toMatchObject({ code: "journal_newer" });
+    await damage(id, replace(5, "step.teleported", "step"));
+    expect(await notifier.settled()).toBe(true);
+    await ask(`DELETE /v1/runs/${id}`);
+  });
+
   it("harms nobody else: others get their broadcast, and are listed anew", async () => {
     const name = newId("news");
     const [id, well] = [newId("damaged"), newId("well")];
-    for (const each of [id, well]) {
-      await start("listed-name", { id: each, input: { name } });
-      await vi.waitFor(async () => {
-        const { body } = await ask(`GET /v1/runs?idPrefix=${each}&status=waiting`);
-        expect(body["runs"]).toHaveLength(1);
-      }, 10_000);
-    }
+    await Promise.all([id, well].map((each) => parkedOn(name, each)));
     await damage(id, drop(rowOf(1)));
     const broadcast = await ask(`POST /v1/signals/${name}`, { json: {} });
     expect([broadcast.status, broadcast.body["delivered"]]).toEqual([202, 1]);

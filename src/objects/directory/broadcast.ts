@@ -14,6 +14,7 @@ import type { BroadcastOutcome, SignalRequest } from "../../core/service/service
 import { directoryShard, directoryShards, runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import type { Answer } from "../answer.ts";
+import { needsDeployment } from "../run/damage.ts";
 
 const keptMs = 86_400_000;
 /** How many runs are called at once, and up to how many runs the sender calls without the shards. */
@@ -87,14 +88,14 @@ export async function waitersOf(name: string): Promise<readonly string[]> {
   return parts.flat();
 }
 
-/** Whether the run accepted it, now or before. @throws if the run cannot be reached, or its encryption key is missing */
+/** Whether the run accepted it, now or before. @throws if the run cannot be reached, or needs a key or a version to be opened */
 export async function deliver(runId: string, id: string, signal: SignalRequest): Promise<boolean> {
   const request = asBroadcast(id, signal);
   // Repeated once, because the object may just have been replaced or restarted; the key makes this safe.
   const send = () => runObject(runId).signal(request, true);
   const answer = await send().catch(send);
-  // A run without its encryption key may be waiting for the signal.
-  if (!answer.ok && answer.refusal.code === "key_missing") unwrap(answer);
+  // A run that cannot be opened for now may be waiting for the signal.
+  if (!answer.ok && needsDeployment.has(answer.refusal.code)) unwrap(answer);
   return answer.ok;
 }
 

@@ -23,8 +23,8 @@ import { turn } from "../run/turn.ts";
 const callLimitMs = 30_000;
 const longestPauseMs = 3_600_000;
 
-/** Codes of a notice's run that delivers nothing any more: it was removed, or cannot be read. */
-const endedCodes: ReadonlySet<ErrorCode> = new Set(["run_not_found", "journal_corrupt", "journal_newer"]);
+/** Codes of a notice's run that delivers nothing any more: it was removed, or is damaged. */
+const endedCodes: ReadonlySet<ErrorCode> = new Set(["run_not_found", "journal_corrupt"]);
 
 /** The host of the run. */
 type Owner = {

@@ -5,7 +5,7 @@
  */
 import type { ErrorCode } from "../../core/code.ts";
 import type { Entry } from "../../core/history/entry.ts";
-import { HoldfastError } from "../../core/error.ts";
+import { HoldfastError, hasCode } from "../../core/error.ts";
 import type { RunSummary } from "../../core/run/run.ts";
 import { noUsage } from "../../core/run/usage.ts";
 import { undefinedValue } from "../../core/value/value.ts";
@@ -25,26 +25,22 @@ const otherPause = { first: 1000, further: 60_000 } as const;
 const callLimitMs = 10_000;
 const pageRuns = 200;
 
-const unreadable: ReadonlySet<ErrorCode> = new Set([
-  "key_missing",
-  "config_invalid",
-  "journal_corrupt",
-  "journal_newer",
-]);
+/** Codes of runs that can be opened again once a key or a version is deployed. */
+export const needsDeployment: ReadonlySet<ErrorCode> = new Set(["key_missing", "config_invalid", "journal_newer"]);
 
 /** Whether the error means that the journal, or a value in it, cannot be read at present. */
 export function isUnreadable(error: unknown): error is HoldfastError {
-  return error instanceof HoldfastError && unreadable.has(error.code);
+  return isTransient(error) || hasCode(error, "journal_corrupt");
 }
 
 /** Whether deploying a key or a version would resolve the error: callers should retry, and nothing is refused for good. */
 export function isTransient(error: unknown): error is HoldfastError {
-  return isUnreadable(error) && error.code !== "journal_corrupt";
+  return error instanceof HoldfastError && needsDeployment.has(error.code);
 }
 
 /** Whether no key would help, so that an admin may remove the run. */
 export function isDamage(error: unknown): error is HoldfastError {
-  return isUnreadable(error) && (error.code === "journal_corrupt" || error.code === "journal_newer");
+  return hasCode(error, "journal_corrupt", "journal_newer");
 }
 
 /**
