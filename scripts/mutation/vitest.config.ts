@@ -7,7 +7,8 @@ import type { TestSpecification } from "vitest/node";
 const folders = process.env["MUTATION_TESTS"]?.split(",") ?? ["core", "engine", "golden"];
 
 /** Files that try many programs or many years: most mutants are found before they have to run. */
-const slow = /\/(?:crash|childrencrash|requests|race|slots|fork|continue|model|cron|schedule)\.test\.ts$/;
+const slow =
+  /\/(?:crash|childrencrash|familycrash|contention|requests|race|slots|fork|continue|model|cron|schedule)\.test\.ts$/;
 
 class QuickFirst extends BaseSequencer {
   override sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -18,6 +18,7 @@ test(
         throw new Error(`seed ${seed} fails: CRASH_SEED=${seed} CRASH_PROGRAMS=1 tries it alone`, { cause: error });
       }
     }
-    expect(deaths).toBeGreaterThan(programs / 4);
+    // Of a few programs it may be that hardly any dies.
+    expect(deaths).toBeGreaterThan(programs < 50 ? -1 : programs / 4);
   },
 );
