@@ -101,7 +101,7 @@ function signingSecret(): string {
 
 /**
  * Ends wrangler, which ends workerd, when this process gets a signal. A signal to npm reaches only the shell that npm started in
- * between, so the end of that shell counts as a signal too.
+ * between, and a SIGKILL not even that, so the end of either counts as a signal too.
  */
 function endTogether(child: ChildProcess): void {
   let ending = false;
@@ -113,9 +113,24 @@ function endTogether(child: ChildProcess): void {
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
   const parent = process.ppid;
+  const npm = process.env["npm_lifecycle_event"] === undefined ? null : parentOf(parent);
   setInterval(() => {
-    if (process.ppid !== parent) end();
+    if (process.ppid !== parent || (npm !== null && !isAlive(npm))) end();
   }, 500).unref();
+}
+
+/** @returns null where nothing says so */
+function parentOf(pid: number): number | null {
+  const { stdout } = spawnSync("ps", ["-o", "ppid=", "-p", String(pid)], { encoding: "utf8" });
+  return Number(stdout ?? "") || null;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** Kills wrangler with its workerd, which would otherwise keep running on the port. */

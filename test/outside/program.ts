@@ -65,10 +65,10 @@ export class Program {
     }
   }
 
-  /** Tells it to end, as a service manager does; resolves when nothing of it is left. */
-  async stop(withinMs: number): Promise<void> {
+  /** Tells it to end, as a service manager does; resolves when nothing of it is left. Only the first process gets the signal. */
+  async stop(withinMs: number, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     this.#look();
-    this.#child.kill("SIGTERM");
+    this.#child.kill(signal);
     await ended(this.#seen, withinMs);
     process.off("exit", this.#onExit);
   }

@@ -54,7 +54,8 @@ test("npm start says where it is, keeps runs over a restart, and ends when told 
   expect(hook).toMatch(new RegExp(`^${url}/hooks/`));
   await client.text({ method: "POST", path: `${hook.slice(url.length)}?decision=approve` });
   expect(await client.run("kept", "20s")).toMatchObject({ status: "completed", output: { outcome: "approved" } });
-  await second.stop(10_000);
+  // The shell between npm and the server outlives this.
+  await second.stop(10_000, "SIGKILL");
 });
 
 async function start(port: number): Promise<Program> {
