@@ -3,9 +3,22 @@ export { NonRetryableError, WorkflowEntrypoint } from "./cloudflare/entrypoint.t
 export { toWorkflow } from "./cloudflare/workflow.ts";
 export type { MovedWorkflow, MoveOptions } from "./cloudflare/workflow.ts";
 export type {
+  WorkflowBackoff,
+  WorkflowCronSchedule,
+  WorkflowDelayDuration,
+  WorkflowDelayFunction,
+  WorkflowDurationLabel,
+  WorkflowDynamicDelayContext,
   WorkflowEvent,
+  WorkflowRetentionDuration,
+  WorkflowRollbackContext,
+  WorkflowRollbackHandler,
+  WorkflowSleepDuration,
   WorkflowStep,
   WorkflowStepConfig,
   WorkflowStepContext,
   WorkflowStepEvent,
+  WorkflowStepRollbackConfig,
+  WorkflowStepRollbackOptions,
+  WorkflowTimeoutDuration,
 } from "cloudflare:workers";

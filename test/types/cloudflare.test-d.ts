@@ -4,7 +4,25 @@ import type { WorkflowEvent as HostedEvent, WorkflowStep as HostedStep } from "c
 import * as z from "zod";
 import { createClient } from "../../src/client.ts";
 import { NonRetryableError, toWorkflow, WorkflowEntrypoint } from "../../src/cloudflare.ts";
-import type { WorkflowEvent, WorkflowStep } from "../../src/cloudflare.ts";
+import type {
+  WorkflowBackoff,
+  WorkflowCronSchedule,
+  WorkflowDelayDuration,
+  WorkflowDelayFunction,
+  WorkflowDurationLabel,
+  WorkflowDynamicDelayContext,
+  WorkflowEvent,
+  WorkflowRetentionDuration,
+  WorkflowRollbackContext,
+  WorkflowRollbackHandler,
+  WorkflowSleepDuration,
+  WorkflowStep,
+  WorkflowStepConfig,
+  WorkflowStepContext,
+  WorkflowStepRollbackConfig,
+  WorkflowStepRollbackOptions,
+  WorkflowTimeoutDuration,
+} from "../../src/cloudflare.ts";
 import { createWorker } from "../../src/index.ts";
 
 type Env = { readonly BUCKET: string };
@@ -25,6 +43,23 @@ class Orders extends WorkflowEntrypoint<Env, Params> {
     return receipt;
   }
 }
+
+// Or it names those of the door, all that describe a step.
+export const config: WorkflowStepConfig = {
+  retries: { limit: 1, delay: delayOf },
+  timeout: "1 hour" satisfies WorkflowTimeoutDuration,
+};
+export const rolledBack: WorkflowStepRollbackOptions<string> = {
+  rollback: async ({ ctx, output }: WorkflowRollbackContext<string>) => void [ctx.step.count, output?.length],
+  rollbackConfig: { timeout: 1000 } satisfies WorkflowStepRollbackConfig,
+};
+function delayOf({ ctx, error }: Parameters<WorkflowDelayFunction>[0]): WorkflowDelayDuration {
+  return error.name === "Busy" ? "1 minute" : ctx.attempt;
+}
+export const others: [WorkflowBackoff, WorkflowCronSchedule, WorkflowDurationLabel, WorkflowRetentionDuration] = [
+  ...(["linear", { cron: "* * * * *", scheduledTime: 1 }, "week", "2 weeks"] as const),
+];
+export type Rest = WorkflowDynamicDelayContext | WorkflowRollbackHandler | WorkflowSleepDuration | WorkflowStepContext;
 
 // What types of Cloudflare's own a file names, it may go on naming.
 class Hosted extends WorkflowEntrypoint<Env, Params> {
