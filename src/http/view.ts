@@ -3,7 +3,8 @@
  */
 import type { Entry } from "../core/history/entry.ts";
 import type { Continuation } from "../core/run/origin.ts";
-import { toJson } from "../core/value/json.ts";
+import { createRoom, toJson } from "../core/value/json.ts";
+import type { Room } from "../core/value/json.ts";
 import { costOf } from "../core/run/price.ts";
 import { defined } from "../core/record.ts";
 import { sentenceOf } from "../core/sentence/sentence.ts";
@@ -18,9 +19,10 @@ type Json = Readonly<Record<string, unknown>>;
 
 export function viewRun(run: RunSnapshot): Json {
   const { id, workflow, version, status, input, output, error, labels, progress } = run;
+  const room = createRoom();
   return {
-    ...{ id, workflow, version, status, input: viewValue(input), output: viewValue(output), error, labels },
-    progress: viewValue(progress),
+    ...{ id, workflow, version, status, input: viewValue(input, room), output: viewValue(output, room), error, labels },
+    progress: viewValue(progress, room),
     ...viewTimes(run, {
       active: run.active.map(({ step, attempt, since }) => ({ step, attempt, since: viewInstant(since) })),
     }),
@@ -70,7 +72,8 @@ function viewWaiting({ since, until, ...waiting }: Waiting): Json {
 }
 
 export function viewHistory({ entries, next }: HistoryPage): Json {
-  return { entries: entries.map(viewEntry), next };
+  const room = createRoom();
+  return { entries: entries.map((entry) => viewEntry(entry, room)), next };
 }
 
 type FieldOf<Each> = Each extends Each ? keyof Each : never;
@@ -163,18 +166,19 @@ const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "f
   apart: "hidden",
 };
 
-export function viewEntry(entry: Entry): Json {
+/** @param room of the page that it stands on */
+export function viewEntry(entry: Entry, room = createRoom()): Json {
   const { seq, at, kind, ...rest } = entry;
   const view: Record<string, unknown> = { seq, at: viewInstant(at), kind, text: sentenceOf(entry) };
   for (const [name, value] of Object.entries(rest)) {
     if (name === "result" && "sensitive" in rest) continue;
-    const shown = viewField(name as FieldOf<Entry>, value);
+    const shown = viewField(name as FieldOf<Entry>, value, room);
     if (shown !== undefined) view[name] = shown;
   }
   return view;
 }
 
-function viewField(name: FieldOf<Entry>, value: unknown): unknown {
+function viewField(name: FieldOf<Entry>, value: unknown, room: Room): unknown {
   // An entry of a newer deployment may have fields that this one does not know.
   const form = Object.hasOwn(fields, name) ? fields[name] : "hidden";
   switch (form) {
@@ -183,7 +187,7 @@ function viewField(name: FieldOf<Entry>, value: unknown): unknown {
     case "instant":
       return viewInstant(value as number | null);
     case "value":
-      return viewValue(value as Stored);
+      return viewValue(value as Stored, room);
     case "firing": {
       const firing = value as { readonly id: string; readonly at: number } | null;
       return firing === null ? null : { id: firing.id, at: viewInstant(firing.at) };
@@ -236,8 +240,12 @@ export function viewSchedule(info: ScheduleInfo): Json {
   };
 }
 
-export function viewValue(stored: Stored | null): unknown {
-  return stored === null ? null : toJson(decode(stored));
+/** @param room of the answer that it is a part of */
+export function viewValue(stored: Stored | null, room = createRoom()): unknown {
+  if (stored === null) return null;
+  // A value that repeats nothing leaves as much as it found.
+  room.left += 4 * stored.length;
+  return toJson(decode(stored), room);
 }
 
 /** The last instant that RFC 3339 can write. */

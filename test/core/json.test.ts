@@ -2,6 +2,7 @@ import { inspect, isDeepStrictEqual } from "node:util";
 import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import { fromJson, parseJson, toJson } from "../../src/core/value/json.ts";
+import { decode, encode } from "../../src/core/value/value.ts";
 import { maxValueDepth } from "../../src/core/value/writer.ts";
 import { createPick, randomValue } from "./sample.ts";
 
@@ -189,5 +190,54 @@ describe("what is refused, and where", () => {
     const json = toJson(bytes) as { value: string };
     expect((fromJson(json) as Uint8Array).length).toBe(bytes.length);
     expect(refusal({ ...json, value: `${json.value}!!!!` }).issues?.[0]?.path).toBe("/value");
+  });
+});
+
+describe("what is short as it is stored, and endless as JSON, is cut", () => {
+  const doubled = (times: number): unknown => {
+    let value: unknown = {};
+    for (let time = 0; time < times; time += 1) value = [value, value];
+    return value;
+  };
+  const many = (item: unknown): unknown => Array(2000).fill(item);
+  const sparse: unknown[] = [];
+  sparse[4_000_000_000] = 1;
+  const long = "x".repeat(100_000);
+  const kinds: Readonly<Record<string, unknown>> = {
+    "a list that is all holes": sparse,
+    "pairs of pairs": doubled(60),
+    "a text again and again": many(long),
+    "a key again and again": many({ [long]: 1 }),
+    "bytes again and again": many(new Uint8Array(100_000)),
+    "an error again and again": many(Object.assign(new Error(long), { stack: long })),
+    "a map": new Map([[1, many(long)]]),
+    "a set": new Set([many(long), [many(long)]]),
+  };
+
+  test.each(Object.keys(kinds))("%s", (kind) => {
+    const room = { left: 1_000_000 };
+    const text = JSON.stringify(toJson(decode(encode(kinds[kind], kind)), room));
+    expect(room.left).toBeLessThan(0);
+    expect(text).toContain('{"$type":"Cut"}');
+    expect(text.length).toBeLessThan(3_000_000);
+    expect(() => fromJson({ $type: "Cut" })).toThrow(HoldfastError);
+  });
+
+  test.each<[string, (index: number) => unknown]>([
+    ["objects", () => ({})],
+    ["objects with a field", (index) => ({ a: index })],
+    ["numbers", (index) => index],
+    ["one and the same word", () => true],
+    ["dates", (index) => new Date(index)],
+    ["texts", (index) => String(index)],
+    ["big integers", (index) => BigInt(index)],
+  ])("and %s are not, however many: they need four times the length of what is stored", (_kind, make) => {
+    const stored = encode(
+      Array.from({ length: 100_000 }, (_, index) => make(index)),
+      "many",
+    );
+    const room = { left: 4 * stored.length + 65_536 };
+    toJson(decode(stored), room);
+    expect(room.left).toBeGreaterThan(0);
   });
 });

@@ -14,6 +14,7 @@
  * | `Object` | a plain object that has a `$type` of its own |
  * | `Ref` | JSON pointer to an ancestor, if a value contains itself; written, never read |
  * | `Shape` | outline of a value that must not be shown; written, never read |
+ * | `Cut` | none; in place of what there is no room for; written, never read |
  *
  * Long because it both writes and reads each type.
  */
@@ -21,32 +22,58 @@ import { bytesOf, createBytes, fromBase64, isByteType, toBase64 } from "../bytes
 import { toInstant } from "../duration.ts";
 import { createError, hide, HoldfastError } from "../error.ts";
 import { isRecord } from "../record.ts";
+import { maxValueBytes } from "../size.ts";
 import { Shape } from "./shape.ts";
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** The value as JSON. A function or a symbol is written like undefined. */
-export function toJson(value: unknown): unknown {
-  return write(value, "", new Map());
+/**
+ * How much may still be written, in characters. Stored text has a part that a value repeats, and the holes of a list, once;
+ * JSON has each of them, and could exceed any memory.
+ */
+export type Room = { left: number };
+
+/** Four times what the largest value has: one that repeats nothing needs no more. */
+export function createRoom(): Room {
+  return { left: 4 * maxValueBytes };
 }
 
-/** @param above the ancestors of the value, each with its JSON pointer */
-function write(value: unknown, at: string, above: Map<object, string>): Json {
+/**
+ * The value as JSON. A function or a symbol is written like undefined.
+ * @param room of the text that the value becomes a part of
+ */
+export function toJson(value: unknown, room = createRoom()): unknown {
+  return write(value, "", { above: new Map(), room });
+}
+
+/** `above`: the ancestors of the value, each with its JSON pointer. */
+type Walk = { readonly above: Map<object, string>; readonly room: Room };
+
+/** How much room a value takes besides its texts. */
+const small = 8;
+const large = 32;
+
+function write(value: unknown, at: string, walk: Walk): Json {
+  const { above, room } = walk;
+  if (room.left < 0) return { $type: "Cut" };
+  const isSmall = typeof value === "string" || typeof value === "boolean" || Number.isFinite(value);
+  room.left -= isSmall ? small : large;
   switch (typeof value) {
     case "string":
+      return charged(value, room);
     case "boolean":
       return value;
     case "number":
       if (Object.is(value, -0)) return { $type: "-0" };
       return Number.isFinite(value) ? value : { $type: String(value) };
     case "bigint":
-      return { $type: "BigInt", value: String(value) };
+      return { $type: "BigInt", value: charged(String(value), room) };
     case "object": {
       if (value === null) return null;
       const ancestor = above.get(value);
       if (ancestor !== undefined) return { $type: "Ref", value: ancestor };
       above.set(value, at);
-      const json = writeObject(value, at, above);
+      const json = writeObject(value, at, walk);
       above.delete(value);
       return json;
     }
@@ -55,69 +82,93 @@ function write(value: unknown, at: string, above: Map<object, string>): Json {
   }
 }
 
-function writeObject(value: object, at: string, above: Map<object, string>): Json {
-  if (Array.isArray(value)) return writeList(value, at, above);
+/** Takes room for the text. An error that was never stored may have a name that is none. */
+function charged<Text>(text: Text, room: Room): Text {
+  if (typeof text === "string") room.left -= text.length;
+  return text;
+}
+
+function writeObject(value: object, at: string, walk: Walk): Json {
+  if (Array.isArray(value)) return writeList(value, at, walk);
   if (value instanceof Shape) return { $type: "Shape", value: value.outline as Json };
-  if (value instanceof Error) return { $type: "Error", value: writeError(value, `${at}/value`, above) };
+  if (value instanceof Error) return { $type: "Error", value: writeError(value, `${at}/value`, walk) };
   const type = Object.prototype.toString.call(value).slice(8, -1);
   switch (type) {
     case "Date":
       return { $type: type, value: Number.isNaN(Number(value)) ? null : (value as Date).toISOString() };
     case "RegExp":
-      return { $type: type, value: { source: (value as RegExp).source, flags: (value as RegExp).flags } };
+      return {
+        $type: type,
+        value: { source: charged((value as RegExp).source, walk.room), flags: (value as RegExp).flags },
+      };
     case "Map":
-      return { $type: type, value: writePairs(value as Map<unknown, unknown>, `${at}/value`, above) };
+      return { $type: type, value: writePairs(value as Map<unknown, unknown>, `${at}/value`, walk) };
     case "Set":
-      return { $type: type, value: writeList(value as Set<unknown>, `${at}/value`, above) };
+      return { $type: type, value: writeList(value as Set<unknown>, `${at}/value`, walk) };
     case "Number":
     case "String":
     case "Boolean":
     case "BigInt":
-      return write(value.valueOf(), at, above);
+      return write(value.valueOf(), at, walk);
     default: {
       const bytes = bytesOf(value);
-      return bytes === null ? writePlain(value, at, above) : { $type: type, value: toBase64(bytes) };
+      return bytes === null ? writePlain(value, at, walk) : writeBytes(type, bytes, walk);
     }
   }
 }
 
-/** Here and below, loops are used instead of callbacks, which would need more stack for deep values. */
-function writeList(items: Iterable<unknown>, at: string, above: Map<object, string>): Json[] {
+function writeBytes(type: string, bytes: Uint8Array, { room }: Walk): Json {
+  return { $type: type, value: charged(toBase64(bytes), room) };
+}
+
+/**
+ * Ends with an item that is cut, if there is no room for more. Here and below, loops are used instead of callbacks, which would need more stack for
+ * deep values.
+ */
+function writeList(items: Iterable<unknown>, at: string, walk: Walk): Json[] {
   const json: Json[] = [];
-  for (const item of items) json.push(write(item, `${at}/${json.length}`, above));
+  for (const item of items) {
+    const isFull = walk.room.left < 0;
+    json.push(write(item, `${at}/${json.length}`, walk));
+    if (isFull) break;
+  }
   return json;
 }
 
-function writePairs(pairs: ReadonlyMap<unknown, unknown>, at: string, above: Map<object, string>): Json[] {
+function writePairs(pairs: ReadonlyMap<unknown, unknown>, at: string, walk: Walk): Json[] {
   const json: Json[] = [];
   for (const [key, value] of pairs) {
+    const isFull = walk.room.left < 0;
     const under = `${at}/${json.length}`;
-    json.push([write(key, `${under}/0`, above), write(value, `${under}/1`, above)]);
+    json.push([write(key, `${under}/0`, walk), write(value, `${under}/1`, walk)]);
+    if (isFull) break;
   }
   return json;
 }
 
-function writePlain(value: object, at: string, above: Map<object, string>): Json {
-  if (!Object.hasOwn(value, "$type")) return writeEntries(value, at, above);
-  return { $type: "Object", value: writeEntries(value, `${at}/value`, above) };
+function writePlain(value: object, at: string, walk: Walk): Json {
+  if (!Object.hasOwn(value, "$type")) return writeEntries(value, at, walk);
+  return { $type: "Object", value: writeEntries(value, `${at}/value`, walk) };
 }
 
-function writeEntries(value: object, at: string, above: Map<object, string>): { [key: string]: Json } {
+function writeEntries(value: object, at: string, walk: Walk): { [key: string]: Json } {
   const json: { [key: string]: Json } = {};
   for (const [key, item] of Object.entries(value)) {
+    const isFull = walk.room.left < 0;
     // Assigning this key would set the prototype. Stored values do not have it.
-    if (key !== "__proto__") json[key] = write(item, `${at}/${escape(key)}`, above);
+    if (key !== "__proto__") json[charged(key, walk.room)] = write(item, `${at}/${escape(key)}`, walk);
+    if (isFull) break;
   }
   return json;
 }
 
-function writeError(error: Error, at: string, above: Map<object, string>): Json {
+function writeError(error: Error, at: string, walk: Walk): Json {
   const { name, message, stack, code } = error as Error & { code?: unknown };
-  const json: { [key: string]: Json } = { name, message };
-  if (typeof stack === "string") json["stack"] = stack;
+  const json: { [key: string]: Json } = { name: charged(name, walk.room), message: charged(message, walk.room) };
+  if (typeof stack === "string") json["stack"] = charged(stack, walk.room);
   if (typeof code === "string" || typeof code === "number") json["code"] = code;
-  if (Object.hasOwn(error, "cause")) json["cause"] = write(error.cause, `${at}/cause`, above);
-  if (error instanceof AggregateError) json["errors"] = write(error.errors, `${at}/errors`, above);
+  if (Object.hasOwn(error, "cause")) json["cause"] = write(error.cause, `${at}/cause`, walk);
+  if (error instanceof AggregateError) json["errors"] = write(error.errors, `${at}/errors`, walk);
   return json;
 }
 
@@ -129,7 +180,7 @@ function escape(key: string): string {
 const maxDepth = 200;
 
 /** The limit of digits of a BigInt, because the time to parse them grows faster than their number. */
-const maxDigits = 100_000;
+export const maxDigits = 100_000;
 
 /**
  * The value of JSON in this form.

@@ -11,6 +11,7 @@ import { QueryDialogs, NameField } from "./queries.tsx";
 import { ActionButton, ActionDialog, ActionMenu } from "./dialog.tsx";
 import { FormField } from "./field.tsx";
 import { ValueForm } from "./form.tsx";
+import { readable } from "./value.tsx";
 
 type ActionsProps = { readonly run: RunSnapshot; readonly caller: Caller | null };
 
@@ -202,6 +203,9 @@ function SignalDialog({ path }: { readonly path: string }) {
   );
 }
 
+/** Longer values cannot be edited here, only over the API. */
+const maxEdited = 50_000;
+
 function ForkDialog({ run, path }: { readonly run: RunSnapshot; readonly path: string }) {
   return (
     <ActionDialog
@@ -218,20 +222,17 @@ function ForkDialog({ run, path }: { readonly run: RunSnapshot; readonly path: s
       <FormField id="fork-from" label="From step" hint="as charge or charge#2; from the start if left empty">
         <input id="fork-from" name="from" list="fork-steps" maxlength={600} autocomplete="off" spellcheck={false} />
       </FormField>
-      <ForkInput input={JSON.stringify(toJson(decode(run.input)), null, 2) ?? "null"} />
+      <ForkInput input={readable(toJson(decode(run.input)), maxEdited)} />
       <ForkPlan />
     </ActionDialog>
   );
 }
 
-/** Longer values cannot be edited here, only over the API. */
-const maxEdited = 50_000;
-
-function ForkInput({ input }: { readonly input: string }) {
+function ForkInput({ input }: { readonly input: string | null }) {
   return (
     <details class="fold" data-enables="fork-input">
       <summary>Change the input</summary>
-      {input.length > maxEdited ? (
+      {input === null ? (
         <p class="faint">The input is too long to be edited here: give another over the API.</p>
       ) : (
         <FormField id="fork-input" label="Input as JSON">

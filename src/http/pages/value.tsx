@@ -38,20 +38,25 @@ type ValueProps = {
 };
 
 export function Value({ json, id }: ValueProps) {
-  const text = JSON.stringify(json, null, 2) ?? "null";
-  const isCut = text.length > 2 * maxText;
+  const text = readable(json, 2 * maxText);
   return (
     <div class="value" id={id}>
       <div class="tree">
         <Node json={json} depth={0} budget={{ left: maxNodes }} />
       </div>
-      {isCut ? null : (
+      {text === null ? null : (
         <button type="button" class="quiet copy" data-copy={text} aria-label="Copy as JSON" title="Copy as JSON">
           <Icon sign="copy" />
         </button>
       )}
     </div>
   );
+}
+
+/** JSON over several lines; null if it is longer than that even on one, because its indents could exceed any memory. */
+export function readable(json: unknown, longest: number): string | null {
+  const text = JSON.stringify(json) ?? "null";
+  return text.length > longest ? null : (JSON.stringify(json, null, 2) ?? "null");
 }
 
 type NodeProps = { readonly json: unknown; readonly depth: number; readonly budget: Budget };

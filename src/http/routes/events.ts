@@ -8,6 +8,7 @@
  * 3. Every server-sent event of a run is an entry. Its end is told by a comment, and by 204 to an event source that
  *    reconnects.
  */
+import { createRoom } from "../../core/value/json.ts";
 import type { DirectoryChange } from "../../core/service/directory.ts";
 import type { RunNews, Service } from "../../core/service/service.ts";
 import { RequestError } from "../problem.ts";
@@ -66,8 +67,10 @@ async function isOver({ runs }: Service, id: string, last: number): Promise<bool
 
 function runEvents(id: string, news: RunNews): readonly Event[] {
   switch (news.kind) {
-    case "entries":
-      return news.entries.map((entry) => ({ id: entry.seq, data: viewEntry(entry) }));
+    case "entries": {
+      const room = createRoom();
+      return news.entries.map((entry) => ({ id: entry.seq, data: viewEntry(entry, room) }));
+    }
     case "ended":
       return [{ end: { id, status: news.status } }];
     default:

@@ -1,6 +1,7 @@
 /** Routes of a run's timeline: its bars, and all that is recorded of one of them. */
 import { defined } from "../../core/record.ts";
 import type { Service } from "../../core/service/service.ts";
+import { createRoom } from "../../core/value/json.ts";
 import { barKinds } from "../../core/timeline/timeline.ts";
 import type { Bar, BarAttempt, BarKind, Story, Timeline } from "../../core/timeline/timeline.ts";
 import { RequestError } from "../problem.ts";
@@ -49,7 +50,9 @@ function viewTimeline({ bars, from, total, startedAt, endedAt, ended, idle }: Ti
 }
 
 function viewStory({ bar, input, output, sensitive, idempotencyKey }: Story) {
-  return { ...viewBar(bar), input: viewValue(input), output: viewValue(output), sensitive, idempotencyKey };
+  const room = createRoom();
+  const values = { input: viewValue(input, room), output: viewValue(output, room) };
+  return { ...viewBar(bar), ...values, sensitive, idempotencyKey };
 }
 
 function viewBar({ startedAt, endedAt, until, attempts, rejected, ...bar }: Bar) {
