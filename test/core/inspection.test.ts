@@ -239,6 +239,48 @@ describe("no other is", () => {
       /^line \d+: its field omitted/,
       (lines) => set(lines, "step.completed", { omitted: true }),
     ],
+    [
+      "a time between two milliseconds, which no directory can keep",
+      /^line \d+: its at/,
+      (lines) => lines.map((line) => (typeof line["at"] === "number" ? { ...line, at: line["at"] + 0.5 } : line)),
+    ],
+    [
+      "entries after which none can be numbered",
+      /^line 2: its seq is none/,
+      ([first, ...rest]) => {
+        const from = Number.MAX_SAFE_INTEGER - rest.length;
+        return [
+          { ...first, seq: from + rest.length },
+          ...rest.map((line, index) => ({ ...line, seq: from + 1 + index })),
+        ];
+      },
+    ],
+    [
+      "a step with half a surrogate pair in its name",
+      /^line \d+: its field step is no name/,
+      (lines) => set(lines, "step.completed", { step: "first \ud800" }),
+    ],
+    ["a step without a name", /^line \d+: its field step/, (lines) => set(lines, "step.completed", { step: "" })],
+    [
+      "a signal of a name that is longer than names are",
+      /^line \d+: its field name is no name/,
+      (lines) => set(lines, "signal.received", { name: "n".repeat(5000) }),
+    ],
+    [
+      "a label with half a surrogate pair",
+      /^line 2: its field labels/,
+      (lines) => set(lines, "run.created", { labels: { team: "\udfff" } }),
+    ],
+    [
+      "a label under half a surrogate pair",
+      /^line 2: its field labels/,
+      (lines) => set(lines, "run.created", { labels: { "\udfff": "north" } }),
+    ],
+    [
+      "a number that takes too long to read",
+      /^line \d+: its field result has a number/,
+      (lines) => set(lines, "step.completed", { result: `[["BigInt","${"9".repeat(100_001)}"]]` }),
+    ],
     ["another id in its history", /^line 2: line 1 tells/, (lines) => set(lines, "run.created", { id: "other" })],
   ];
 

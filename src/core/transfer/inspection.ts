@@ -15,8 +15,10 @@ import { readObject, refuseLine } from "./manifest.ts";
 import type { Manifest, Trailer } from "./manifest.ts";
 import { checkName, checkRunId } from "../name.ts";
 import { isRecord } from "../record.ts";
+import { group } from "../size.ts";
 import { RunState } from "../state/state.ts";
 import { parseTrace } from "../trace/trace.ts";
+import { maxDigits } from "../value/json.ts";
 import { decode, encode, undefinedValue } from "../value/value.ts";
 import type { Stored } from "../value/value.ts";
 
@@ -24,6 +26,8 @@ import type { Stored } from "../value/value.ts";
 const skewMs = 60_000;
 /** Half of the last instant that the API can show, so that a duration can be added to it. */
 const lastAt = 4_320_000_000_000_000;
+/** Half of the largest whole number: entries are added after the last one. */
+const lastSeq = 2 ** 52;
 const maxText = 4096;
 const maxErrors = 16;
 
@@ -82,9 +86,10 @@ export class Inspection {
     if (isFirst !== (kind === "run.created")) {
       throw refuseLine(line, isFirst ? "the first entry must be run.created" : "there is a second run.created");
     }
-    const follows = isFirst ? Number.isSafeInteger(seq) && Number(seq) > 0 : seq === before + 1;
+    const follows = isFirst ? isWhole(seq) && seq > 0 && seq < lastSeq : seq === before + 1;
     if (!follows) throw refuseLine(line, isFirst ? "its seq is none" : `after entry ${before} comes ${String(seq)}`);
-    if (typeof at !== "number" || !Number.isFinite(at) || at < since) {
+    // Whole, because those of a run are stored as whole numbers in the directory.
+    if (!isWhole(at) || at < since) {
       throw refuseLine(line, "its at is no time, or before that of the entry before it");
     }
     if (at > this.#now + skewMs) throw refuseLine(line, "its at has not come yet");
@@ -146,11 +151,14 @@ function checkCreated({ id, workflow, version }: EntryOf<"run.created">, manifes
 const values = new Set(["input", "sent", "result", "payload", "request", "argument", "output", "data", "value"]);
 const instants = new Set(["at", "startAt", "notAfter", "retryAt", "startedAt", "until", "wakeAt", "shiftMs"]);
 
+const names = new Set(["step", "name", "call", "update", "patch", "lane", "label", "version"]);
+
 /** What is wrong with the field, beyond the check of its kind; null where nothing is. */
 function problemOf(name: string, value: unknown, entry: Entry): string | null {
   if (value === null) return null;
   if (values.has(name)) return problemOfValue(value);
   if (instants.has(name)) return isInstant(value) ? null : "is no time";
+  if (names.has(name)) return word(value) && value !== "" ? null : "is no name";
   if (name === "omitted")
     return entry.kind === "step.completed" && entry.result === undefinedValue ? null : "stands beside a result";
   if (name === "url" || name === "notify") return [value].flat().every(isWebUrl) ? null : "is no address of the web";
@@ -163,11 +171,25 @@ function problemOf(name: string, value: unknown, entry: Entry): string | null {
 /** A stored value has to be one that can be read and written. */
 function problemOfValue(value: unknown): string | null {
   try {
+    if (hasHugeNumber(value as Stored)) return `has a number of more than ${group(maxDigits)} digits`;
     encode(decode(value as Stored), "the value");
     return null;
   } catch (error) {
     return `is no stored value: ${error instanceof HoldfastError ? error.message : "it cannot be read"}`;
   }
+}
+
+/** Looked for before the value is read: such a number takes seconds to read, and at every look at the run to write. */
+function hasHugeNumber(value: Stored): boolean {
+  if (value.length <= maxDigits) return false;
+  const parts = JSON.parse(value) as unknown;
+  const isHuge = (part: unknown): boolean =>
+    Array.isArray(part) && part[0] === "BigInt" && String(part[1]).length > maxDigits;
+  return Array.isArray(parts) && parts.some(isHuge);
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value);
 }
 
 function isInstant(value: unknown): boolean {
@@ -178,7 +200,8 @@ function isWebUrl(value: unknown): boolean {
   return typeof value === "string" && URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
 }
 
-const word: Check = (value) => typeof value === "string" && value.length <= maxText;
+/** Half a surrogate pair would fail wherever the text becomes a part of an address. */
+const word: Check = (value) => typeof value === "string" && value.length <= maxText && value.isWellFormed();
 const count: Check = (value) => typeof value === "number" && Number.isFinite(value) && value >= 0;
 const stored: Check = (value) => typeof value === "string" && problemOfValue(value) === null;
 
@@ -241,7 +264,7 @@ const shapes: Readonly<Record<string, Check>> = {
 };
 
 function labels(value: unknown): boolean {
-  return isRecord(value) && !Object.hasOwn(value, "__proto__") && Object.values(value).every(word);
+  return isRecord(value) && !Object.hasOwn(value, "__proto__") && Object.entries(value).flat().every(word);
 }
 
 function passes(check: () => unknown): boolean {
