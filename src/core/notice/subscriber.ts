@@ -10,9 +10,12 @@ export type AllowedHost = { readonly host: string; readonly port: string | null 
 
 const maxSubscribers = 10;
 const maxLength = 2048;
-/** Names of the local machine or its network (RFC 6761, 6762, 8375, 9476; ICANN's `.internal`). */
+/**
+ * Names of the local machine or its network (RFC 6761, 6762 with its appendix G, 8375, 9476; ICANN's `.internal`, and what it
+ * never delegates because networks use it), and `.svc`, under which Kubernetes has its services.
+ */
 const ownNames =
-  /(?:^|\.)(?:localhost|local|internal|intranet|lan|home|corp|home\.arpa|test|invalid|example|onion|alt)$/;
+  /(?:^|\.)(?:localhost|localdomain|local|internal|intranet|private|lan|home|corp|mail|home\.arpa|svc|test|invalid|example|onion|alt)$/;
 
 /** Labels of letters, digits and hyphens (RFC 1123), and underscores, which private networks use. */
 const hostName = /^(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.|$))+$/;
