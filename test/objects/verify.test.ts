@@ -294,6 +294,17 @@ test("what identifies a delivery: the event's own id where one is signed, else w
   expect(verify.standardWebhooks(whsec).identify(delivery({ headers: standard(whsec) }))).toBe("msg_1");
 });
 
+test("a delivery is the same whatever its content type says, which nobody signs", () => {
+  for (const [verifier, id] of [
+    [verify.stripe("s"), "evt_1"],
+    [verify.slack("s"), "Ev1"],
+  ] as const) {
+    for (const read of [body, new TextEncoder().encode(body), { [body]: "" }, null]) {
+      expect(verifier.identify({ ...delivery({}), body: read })).toBe(id);
+    }
+  }
+});
+
 test("a secret that is missing is told at once, by its name", () => {
   const missing = undefined as unknown as string;
   const makers: Record<string, () => unknown> = {

@@ -10,6 +10,7 @@ import { isSameBytes, joinBytes, readUtf8 } from "../../core/bytes.ts";
 import { toMs } from "../../core/duration.ts";
 import type { Duration } from "../../core/duration.ts";
 import { HoldfastError } from "../../core/error.ts";
+import { isRecord } from "../../core/record.ts";
 import { readPairs, readSignature, readTimestamp, staleness } from "../../core/webhook/signature.ts";
 import type { Encoding } from "../../core/webhook/signature.ts";
 import type { Delivery, Verifier } from "../../core/webhook/webhook.ts";
@@ -273,9 +274,18 @@ async function digest(given: string): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", text.encode(given)));
 }
 
-/** An own text property of a JSON body. */
-function idIn({ body }: Delivery, name: string): string | null {
-  if (typeof body !== "object" || body === null || !Object.hasOwn(body, name)) return null;
-  const id = (body as Readonly<Record<string, unknown>>)[name];
+/** An own text property of the JSON that is sent, whatever its content type says: that is not signed, and could be changed. */
+function idIn({ raw }: Delivery, name: string): string | null {
+  const body = readJson(raw);
+  if (!isRecord(body) || !Object.hasOwn(body, name)) return null;
+  const id = body[name];
   return typeof id === "string" && id !== "" ? id : null;
+}
+
+function readJson(raw: Uint8Array): unknown {
+  try {
+    return JSON.parse(readUtf8(raw) ?? "");
+  } catch {
+    return null;
+  }
 }
