@@ -19,6 +19,7 @@ describe("the labels of a run", () => {
     ["a number", () => 7],
     ["an object with a number", () => ({ tenant: 7 })],
     ["nothing, for it threw", () => Object.keys(null as never)],
+    ["more than 64", () => Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`label ${index}`, ""]))],
     ["half a surrogate pair, which no address can hold", () => ({ tenant: "\ud800" })],
     ["a key with half a surrogate pair", () => ({ "\udfff": "acme" })],
     ["NUL", () => ({ tenant: "acme\0" })],

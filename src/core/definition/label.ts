@@ -7,6 +7,9 @@ import { isLonger } from "../size.ts";
 import { decode } from "../value/value.ts";
 import type { Stored } from "../value/value.ts";
 
+/** How many may be given at a start over HTTP, and how many a definition may make: a row of the directory has to hold them. */
+export const maxLabels = 64;
+
 export type Labels = Readonly<Record<string, string>>;
 type Labelled = Pick<Definition, "name" | "labels">;
 
@@ -20,6 +23,7 @@ export function labelsOf({ name, labels }: Labelled, input: Stored, given: Label
     // An array or a promise could be spread as well, and would silently give wrong labels or none.
     if (!isRecord(made) || made instanceof Promise)
       throw new TypeError("what the function returned is no object of texts");
+    if (Object.keys(made).length > maxLabels) throw new TypeError(`there may be at most ${maxLabels}`);
     return checkLabels({ ...(made as Labels), ...given });
   } catch (cause) {
     if (hasCode(cause, "label_invalid")) throw cause;

@@ -1,6 +1,7 @@
 /** Owns: reading the body of a start. */
 import { toInstant, toMs } from "../../core/duration.ts";
 import { HoldfastError } from "../../core/error.ts";
+import { maxLabels } from "../../core/definition/label.ts";
 import { checkName, checkRunId } from "../../core/name.ts";
 import { defined, isRecord } from "../../core/record.ts";
 import type { StartRequest } from "../../core/service/service.ts";
@@ -8,7 +9,6 @@ import type { Stored } from "../../core/value/value.ts";
 import { invalidField, readFields, readInside, readValueField } from "../body.ts";
 import type { Fields } from "../body.ts";
 
-const maxLabels = 64;
 const maxAddresses = 10;
 const maxLabelKey = 256;
 const maxLabelValue = 1024;
