@@ -5,7 +5,7 @@
  */
 import { refuseEnded } from "../core/lifecycle/action.ts";
 import type { RequestMetadata } from "../core/author.ts";
-import { lifeOf, restartOf } from "../core/lifecycle/continuation.ts";
+import { nextIncarnation, restartOf } from "../core/lifecycle/continuation.ts";
 import type { Definition } from "../core/definition/definition.ts";
 import type { EndEntry } from "../core/history/end.ts";
 import type { EntryOf, Fact } from "../core/history/entry.ts";
@@ -92,7 +92,7 @@ export class Drive {
     return `waiting for version ${created?.version} of workflow ${created?.workflow}, which is not in this deployment`;
   }
 
-  /** The run, or its next life, begins in this memory: no handler has begun before, so nothing can have been interrupted. */
+  /** The run, or its next incarnation, begins in this memory: no handler has begun before, so nothing can have been interrupted. */
   anew(): void {
     this.#fresh = true;
     this.#unbegun = true;
@@ -114,7 +114,7 @@ export class Drive {
    * @param from the step to begin from, keeping what was before it; null: from the start
    * @throws version_missing, label_invalid, input_invalid, fork_invalid
    */
-  anotherLife(version: string, request: RequestMetadata, from: StepRef | null): () => void {
+  prepareRestart(version: string, request: RequestMetadata, from: StepRef | null): () => void {
     const { created } = this.state;
     const definition = created === null ? undefined : this.#find(created.workflow, version);
     if (created === null || definition === undefined) {
@@ -123,10 +123,10 @@ export class Drive {
         `version ${version} of ${created?.workflow} is not in this deployment`,
       );
     }
-    const life = { ...lifeOf(definition, created, created.input), version };
+    const next = { ...nextIncarnation(definition, created, created.input), version };
     const kept = keptUpTo(from, this.#journal, this.ledger, this.execution?.calls.pending);
     return () => {
-      this.ledger.restart(restartOf(this.state, life, request, this.#world.deployment, kept(this.ledger)));
+      this.ledger.restart(restartOf(this.state, next, request, this.#world.deployment, kept(this.ledger)));
       this.reopen();
       this.anew();
       // It may be in line already, of which its new history says nothing.
@@ -142,7 +142,7 @@ export class Drive {
     const execution = current === null || current.renewal.done ? this.#start(definition) : current;
     await this.#live;
     if (execution.course.failure !== null) throw execution.course.failure;
-    // Meanwhile the run has begun another life.
+    // Meanwhile the run has begun another incarnation.
     if (execution.renewal.done || execution !== this.execution) return await this.awake();
     if (this.state.end === null && execution.course.over) {
       throw new HoldfastError("step_kind_changed", this.state.paused?.reason ?? "the run cannot go on with this code");

@@ -90,7 +90,7 @@ export class Ledger {
 
   /**
    * The run goes on as new: these facts, and only they, are the journal. `seq` goes on. Its creation is later
-   * than the one before, for keys, tokens and children of its lives are told apart by it.
+   * than the one before, because keys, tokens and children of its incarnations are told apart by it.
    */
   restart(facts: readonly Fact[]): void {
     if (this.#sealed) throw new Error("a sealed journal is not begun anew");

@@ -266,9 +266,9 @@ export class Run {
     }
   }
 
-  /** Prepares a restart: the function that it answers does it, and terminates a run that has not ended. @throws as Drive.anotherLife */
-  anotherLife(version: string, asked: Omit<Action, "kind">, from: StepRef | null = null): () => void {
-    const begin = this.#drive.anotherLife(version, asked, from);
+  /** Prepares a restart: the function that it answers does it, and terminates a run that has not ended. @throws as Drive.prepareRestart */
+  prepareRestart(version: string, asked: Omit<Action, "kind">, from: StepRef | null = null): () => void {
+    const begin = this.#drive.prepareRestart(version, asked, from);
     return () => {
       if (this.state.end === null) void this.act({ ...asked, kind: "terminate" });
       begin();
@@ -277,11 +277,11 @@ export class Run {
 
   /** Cancels through the handler, if one can be had: the cancellation reaches it in its turn. */
   async #cancel(request: Extract<Fact, { kind: "run.cancel_requested" }>, action: Action): Promise<void> {
-    const life = this.state.created?.seq;
+    const creation = this.state.created?.seq;
     const execution = this.#drive.definition === undefined ? null : await this.awake().catch(unlessStuck);
     if (execution !== null && (await execution.closing.cancel(request))) return;
     // The run went on as new, or began once more, before the handler could hear of it.
-    if (this.state.created?.seq !== life) return await this.act(action);
+    if (this.state.created?.seq !== creation) return await this.act(action);
     const fact = decide(this.state, action, this.now())?.fact;
     if (fact === undefined) return;
     if (fact.kind !== request.kind) return this.#drive.append(fact);

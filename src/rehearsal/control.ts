@@ -8,7 +8,7 @@ import { reviveError } from "../core/error.ts";
 import type { RunSnapshot, RunStatus, Waiting } from "../core/run/run.ts";
 import type { RunAction } from "../core/service/service.ts";
 import { decode, encode } from "../core/value/value.ts";
-import { checkLife, receiveHook } from "../engine/wait/hook.ts";
+import { checkIncarnation, receiveHook } from "../engine/wait/hook.ts";
 import { receiveUpdate } from "../engine/ask/update.ts";
 import { crashEverywhere } from "./crash.ts";
 import type { Interaction } from "./crash.ts";
@@ -93,13 +93,13 @@ export class RehearsalControl<Output> implements Rehearsal<Output> {
     const [type, bytes] = toBody(body);
     const typed = type === null ? {} : { "content-type": type };
     const sent = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
-    const address = readHookUrl(webhook) ?? { run: this.id, call: webhook, life: null, query: {} };
+    const address = readHookUrl(webhook) ?? { run: this.id, call: webhook, createdAt: null, query: {} };
     const request = { method, headers: { ...typed, ...sent }, query: { ...address.query, ...query }, body: bytes };
-    let { life } = address;
+    let { createdAt } = address;
     return await this.#act(async (stage) => {
       const run = runOf(stage, address.run);
-      // A name means the life that the run is in, also when the call is made once more after a death.
-      checkLife(run, (life ??= beginningOf(run)));
+      // A name means the present incarnation of the run, also when the call is made once more after a death.
+      checkIncarnation(run, (createdAt ??= beginningOf(run)));
       return await receiveHook(run, address.call, request);
     }, address.run);
   }

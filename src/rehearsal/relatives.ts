@@ -3,7 +3,7 @@
  * Does not own: their effect (engine).
  */
 import { backoffMs } from "../core/backoff.ts";
-import { goneError, lookAgainAt, straysOf } from "../core/lifecycle/child.ts";
+import { goneError, lookAgainAt, orphansToStop } from "../core/lifecycle/child.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
 import { labelsOf } from "../core/definition/label.ts";
 import type { ChildPolicy } from "../core/run/origin.ts";
@@ -55,15 +55,15 @@ export class Relatives {
 
   *#pending({ id, run, outbox }: Process): Iterable<[name: string, send: () => Promise<number | null>]> {
     const { created, end, retriedSeq } = run.state;
-    for (const stray of straysOf(run.state)) {
-      const { child, policy } = stray;
+    for (const orphan of orphansToStop(run.state)) {
+      const { child, policy } = orphan;
       const name = `stop ${child.id} ${retriedSeq}`;
       const stop = async (): Promise<number | null> => {
         const ids = await run.starts.madeOf(child.id);
-        const isPending = straysOf(run.state).some((other) => other.child.id === child.id);
+        const isPending = orphansToStop(run.state).some((other) => other.child.id === child.id);
         if (isPending) {
           const found = await Promise.all([...ids].map((each) => this.#stop(id, each, policy)));
-          const againAt = found.includes(true) ? null : lookAgainAt(stray, this.#relations.clock.at);
+          const againAt = found.includes(true) ? null : lookAgainAt(orphan, this.#relations.clock.at);
           if (againAt !== null) return againAt;
           run.noteStopped(child, policy);
         }

@@ -205,7 +205,7 @@ export class Stage implements Peers {
     return {
       clock: this.clock,
       deployment: onlyDeployment,
-      hookUrl: (call) => Promise.resolve(hookUrl({ run: id, call, life: beginningOf(runOf(this, id)) })),
+      hookUrl: (call) => Promise.resolve(hookUrl({ run: id, call, createdAt: beginningOf(runOf(this, id)) })),
       children: this.#relatives.children(id, this.life),
       couriers: couriers(this, this.life),
     };
@@ -233,7 +233,7 @@ class StageJournal extends MemoryJournal {
   }
 }
 
-/** Epoch ms; no two lives of a run have the same. */
+/** Epoch ms; no two incarnations of a run have the same. */
 export function beginningOf({ state }: Run): number {
   return state.created?.at ?? 0;
 }

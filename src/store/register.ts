@@ -4,7 +4,7 @@
  */
 import { migrate } from "./migration.ts";
 
-/** A run's place in the directory. `createdAt` is that of its first life, epoch ms. */
+/** A run's place in the directory. `createdAt` is that of its first incarnation, epoch ms. */
 export type Enrolled = { readonly id: string; readonly createdAt: number };
 
 /** Appended, never edited; see `migrate`. */

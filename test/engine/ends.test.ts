@@ -35,7 +35,7 @@ test.each([
       status,
       { wakeAt: startAt + days * dayMs, expired: false },
     ]);
-    host.run.anotherLife("1", { by: "test", reason: null })();
+    host.run.prepareRestart("1", { by: "test", reason: null })();
     await host.drive();
     expect([host.status, host.run.advance().wakeAt]).toEqual([status, startAt + 1 + days * dayMs]);
   },

@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import type { EntryOf } from "../../src/core/history/entry.ts";
 import { planFork } from "../../src/core/lifecycle/fork.ts";
 import { HoldfastError } from "../../src/core/error.ts";
-import { bornAt } from "../../src/core/run/origin.ts";
+import { firstCreatedAt } from "../../src/core/run/origin.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { encode } from "../../src/core/value/value.ts";
 import { receiveHook } from "../../src/engine/wait/hook.ts";
@@ -206,7 +206,7 @@ export class FaultyFamily {
   /** From its start, or from a child on. */
   #restart(id: string, isWhole: boolean): void {
     const from = isWhole ? null : ({ id: "flow", kinds: ["child"] } as const);
-    this.family.run(id).anotherLife("1", { by: "test", reason: null }, from)();
+    this.family.run(id).prepareRestart("1", { by: "test", reason: null }, from)();
     this.family.wake(id);
   }
 
@@ -281,5 +281,5 @@ export class FaultyFamily {
 }
 
 function bornOf({ state: { created } }: Run): number | undefined {
-  return created === null ? undefined : bornAt(created);
+  return created === null ? undefined : firstCreatedAt(created);
 }

@@ -130,7 +130,7 @@ test("so is one whose run a person has begin once more meanwhile", async () => {
   const family = new Family(define(child, { name: "child" }), define(parent, { name: "parent" })).begin("parent");
   family.lag = (what) => (what === "start" ? 3000 : 0);
   family.plan(startAt + 1000, () => {
-    family.run("parent").anotherLife("1", { by: "test", reason: null })();
+    family.run("parent").prepareRestart("1", { by: "test", reason: null })();
     family.wake("parent");
   });
   await family.drive(startAt + 30 * minuteMs);

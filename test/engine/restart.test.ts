@@ -36,7 +36,7 @@ describe("a run that begins once more", () => {
     const { handler, done } = counted();
     const host = await new Host(handler, { input: 7 }).signalAt(startAt, "go", 1).signalAt(startAt, "go", 2).drive();
     expect([host.status, host.output, done]).toEqual(["completed", 1, [7]]);
-    host.run.anotherLife("1", { by: "somebody", reason: "once more" })();
+    host.run.prepareRestart("1", { by: "somebody", reason: "once more" })();
     await host.drive();
     expect([host.status, done]).toEqual(["waiting", [7, 7]]);
     expect(host.journal.kinds).toEqual(["run.created", "run.started", "step.completed", "wait.started"]);
@@ -52,7 +52,7 @@ describe("a run that begins once more", () => {
     const host = await play(handler, { input: 7 });
     if (status === "paused") void act(host.run, "pause");
     expect((await host.drive()).status).toBe(status);
-    host.run.anotherLife("1", author)();
+    host.run.prepareRestart("1", author)();
     expect([(await host.drive()).status, done]).toEqual(["waiting", [7, 7]]);
   });
 
@@ -73,7 +73,7 @@ describe("a run that begins once more", () => {
       const parked = await play(handler);
       const host = isNew ? parked.reopen() : parked;
       const cancelled = host.run.act({ ...author, kind: "cancel" });
-      host.run.anotherLife("1", author)();
+      host.run.prepareRestart("1", author)();
       host.run.advance();
       await cancelled;
       await host.drive();
@@ -85,7 +85,7 @@ describe("a run that begins once more", () => {
   test("is not taken for one that cannot go on by whoever called it before", async () => {
     const host = (await play(counted().handler, { input: 7 })).reopen();
     const awake = host.run.awake();
-    host.run.anotherLife("1", author)();
+    host.run.prepareRestart("1", author)();
     expect(await awake).toBe(host.run.execution);
     expect((await host.drive()).status).toBe("waiting");
   });
@@ -93,10 +93,10 @@ describe("a run that begins once more", () => {
   test("has the code of the version that it is to begin with; where that is not there it is left as it was", async () => {
     const host = await play(async (_, step) => await step.waitFor("go"));
     const before = host.journal.commits.length;
-    expect(() => host.run.anotherLife("2", author)).toThrow(expect.objectContaining({ code: "version_missing" }));
+    expect(() => host.run.prepareRestart("2", author)).toThrow(expect.objectContaining({ code: "version_missing" }));
     expect([host.status, host.journal.commits.length]).toEqual(["waiting", before]);
     host.definition = define(() => "new", { version: "2" });
-    host.run.anotherLife("2", author)();
+    host.run.prepareRestart("2", author)();
     expect([(await host.drive()).output, host.snapshot.version]).toEqual(["new", "2"]);
   });
 
@@ -106,10 +106,10 @@ describe("a run that begins once more", () => {
     host.journal.beforeAppend = () => {
       throw new Error("the disk is gone");
     };
-    expect(() => host.run.anotherLife("1", author)()).toThrow("the disk is gone");
+    expect(() => host.run.prepareRestart("1", author)()).toThrow("the disk is gone");
     const again = host.reopen();
     expect([again.status, again.output]).toEqual(["completed", 1]);
-    again.run.anotherLife("1", author)();
+    again.run.prepareRestart("1", author)();
     const last = again.reopen();
     expect([(await last.drive()).status, last.journal.kinds.slice(0, 2)]).toEqual([
       "waiting",
@@ -120,7 +120,7 @@ describe("a run that begins once more", () => {
   test("asks its lanes again for the slots that it gave back", async () => {
     const host = await play(define(() => "done"));
     host.definition = define(() => "done", { flow: { concurrency: 1 } });
-    host.run.anotherLife("1", author)();
+    host.run.prepareRestart("1", author)();
     expect([host.status, host.journal.kinds]).toEqual(["queued", ["run.created"]]);
   });
 
@@ -128,7 +128,7 @@ describe("a run that begins once more", () => {
     const child = define((_, step) => step.waitFor("never"), { name: "child" });
     const parent = define((_, step) => step.invoke("child", 1), { name: "parent" });
     const family = await new Family(child, parent).begin("parent").drive(startAt + minuteMs);
-    family.run("parent").anotherLife("1", author)();
+    family.run("parent").prepareRestart("1", author)();
     await family.drive(startAt + 2 * minuteMs);
     expect([...family.made.keys()].map((id) => family.snapshot(id).status)).toEqual(["cancelled", "waiting"]);
     expect([family.snapshot("parent").status, family.run("parent").state.orphans.size]).toEqual(["waiting", 0]);
@@ -146,7 +146,7 @@ test("a run that begins once more while it is at work gives back the slots of it
   const a = simulation.add("a", handler, needs);
   await simulation.drive(minuteMs);
   expect([simulation.lane("mail").used, simulation.lane("steps").used]).toEqual([1, 1]);
-  a.run.anotherLife("1", author)();
+  a.run.prepareRestart("1", author)();
   simulation.add("b", (_, step) => step.run("work", () => 1), needs);
   await simulation.drive(10 * minuteMs);
   expect([...simulation.runs.values()].map(({ status }) => status)).toEqual(["waiting", "completed"]);
@@ -163,7 +163,7 @@ test("a run that begins once more in line for its lane says so, and is let in", 
   await simulation.drive(minuteMs);
   const second = add("second", (_, step) => step.run("work", () => 1));
   await simulation.drive(minuteMs);
-  second.act((run) => run.anotherLife("1", author)());
+  second.act((run) => run.prepareRestart("1", author)());
   await simulation.drive(1000);
   expect(second.run.snapshot()).toMatchObject({ status: "queued", waitingFor: [{ kind: "lane" }] });
   first.act((run) => act(run, "terminate"));
@@ -178,7 +178,7 @@ const ref = (id: string, ...[kind, ...others]: readonly CallKind[]): StepRef => 
 /** Begins once more from there, an hour later. */
 function restartFrom(host: Host, from: StepRef): Host {
   host.clock.set(host.clock.at + 60 * minuteMs);
-  host.run.anotherLife("1", author, from)();
+  host.run.prepareRestart("1", author, from)();
   return host;
 }
 
@@ -232,7 +232,7 @@ describe("a run that begins once more from a step", () => {
       b: { completed: 2 },
       c: { completed: 2 },
     });
-    host.run.anotherLife("1", author)();
+    host.run.prepareRestart("1", author)();
     const [anew] = host.entries("run.created");
     expect(anew && sentenceOf(anew)).toBe("test had the run begin once more from its start: flow (version 1)");
   });
@@ -254,7 +254,7 @@ describe("a run that begins once more from a step", () => {
     signal(restartFrom(host, ref("the go", "wait")).run, "go", "second");
     expect((await host.drive()).output).toMatchObject({ go: "second" });
     // Its label is what the code calls it, and its signal what it is on record as.
-    expect(() => host.run.anotherLife("1", author, ref("go", "wait"))).toThrow("not in the history");
+    expect(() => host.run.prepareRestart("1", author, ref("go", "wait"))).toThrow("not in the history");
     const at = restartFrom(host, ref("nap", "sleep")).clock.at;
     await host.drive(at + minuteMs);
     expect(host.snapshot.waitingFor).toMatchObject([{ kind: "timer", name: "nap", until: at + 24 * 60 * minuteMs }]);
@@ -311,7 +311,9 @@ describe("a run that begins once more from a step", () => {
     const host = await new Host(chain).drive(startAt);
     const before = host.journal.commits.length;
     for (const from of [ref("none"), ref("a#2"), ref("a", "sleep"), ref("b")]) {
-      expect(() => host.run.anotherLife("1", author, from)).toThrow(expect.objectContaining({ code: "fork_invalid" }));
+      expect(() => host.run.prepareRestart("1", author, from)).toThrow(
+        expect.objectContaining({ code: "fork_invalid" }),
+      );
     }
     expect([host.status, host.journal.commits.length]).toEqual(["waiting", before]);
   });
@@ -377,7 +379,7 @@ describe("a run that begins once more from a step", () => {
     });
     const host = await new Host(handler).drive(startAt + minuteMs);
     expect(host.journal.kinds.at(-1)).toBe("undo.attempt_failed");
-    host.run.anotherLife("1", author, ref("ship"))();
+    host.run.prepareRestart("1", author, ref("ship"))();
     expect([(await host.drive()).output, paid]).toEqual(["shipped", [1]]);
   });
 
@@ -391,7 +393,7 @@ describe("a run that begins once more from a step", () => {
     host.definition = define(beside);
     await host.drive(host.clock.at + minuteMs);
     expect(host.journal.kinds.at(-1)).toBe("wait.started");
-    expect(() => host.run.anotherLife("1", author, ref("c"))).toThrow("not in the history");
+    expect(() => host.run.prepareRestart("1", author, ref("c"))).toThrow("not in the history");
     for (let times = 0; times < 2; times++) restartFrom(host, ref("b"));
     host.definition = define(chain);
     expect(await ranSince(async () => await host.drive())).toEqual(["b", "c"]);
@@ -405,7 +407,7 @@ describe("a run that begins once more from a step", () => {
     const simulated = simulation.add("a", define(handler, { flow: { concurrency: 1 } }), []);
     await simulation.drive();
     expect(simulated.status).toBe("completed");
-    simulated.act((run) => run.anotherLife("1", author, ref("b"))());
+    simulated.act((run) => run.prepareRestart("1", author, ref("b"))());
     expect(simulated.status).toBe("queued");
     expect(await ranSince(async () => await simulation.drive())).toEqual(["b"]);
     expect(simulated.status).toBe("completed");
@@ -423,7 +425,7 @@ describe("a run that begins once more from a step", () => {
       { name: "parent" },
     );
     const family = await new Family(child, parent).begin("parent").drive(startAt + minuteMs);
-    family.run("parent").anotherLife("1", author, ref("last"))();
+    family.run("parent").prepareRestart("1", author, ref("last"))();
     await family.drive(startAt + 2 * minuteMs);
     expect([...family.made.keys()].map((id) => family.snapshot(id).status)).toEqual([
       "completed",
@@ -456,7 +458,7 @@ async function checkRestarts(seed: number): Promise<number> {
     const begun = new MemoryJournal(journal.commits);
     const run = new Run(begun, memoryWorld(new ManualClock(at)), () => reference.host.definition);
     const { copied } = planFork(journal.entries, { from, given: [] });
-    run.anotherLife("1", author, { id: from, kinds: ["run", "sleep", "wait", "webhook", "child"] })();
+    run.prepareRestart("1", author, { id: from, kinds: ["run", "sleep", "wait", "webhook", "child"] })();
     const restarted = hostProgram(program, begun.commits, at, false);
     await finish(restarted);
     checkJournal(fromOne(restarted.host.journal.entries));

@@ -1,4 +1,4 @@
-/** Copies entries from the history of another run, or from the run's own life before. */
+/** Copies entries from the history of another run, or from the run's own previous incarnation. */
 import type { Entry, EntryOf, Fact } from "./entry.ts";
 import type { ForkPlan } from "../lifecycle/fork.ts";
 import type { Stored } from "../value/value.ts";
@@ -33,7 +33,7 @@ export function forkedFacts(
   return facts;
 }
 
-/** The `seq` of the last entry that was copied, from another run or from the run's life before; 0 if none was. */
+/** The `seq` of the last entry that was copied, from another run or from the run's previous incarnation; 0 if none was. */
 export function copiedUpTo({ fork, continuation }: Pick<EntryOf<"run.created">, "fork" | "continuation">): number {
   return Math.max(fork?.upTo ?? 0, continuation?.restarted?.upTo ?? 0);
 }

@@ -74,17 +74,17 @@ export function nextAskAt(since: number, after: number, foreign: boolean): numbe
  * The children that are to be stopped by now. One that was given up before a retry, which may have it go on, is none
  * until that is decided, or the run has ended.
  */
-export function straysOf({ orphans, formerChildren, end }: RunState): Orphan[] {
+export function orphansToStop({ orphans, formerChildren, end }: RunState): Orphan[] {
   const former = new Set(end === null ? [...formerChildren.values()].map(({ id }) => id) : []);
   return [...orphans.values()].filter(({ child }) => !former.has(child.id));
 }
 
 /** For so long after its run gave it up, a child may be made by a start that was under way, also one of a process that died. */
-const strayMs = 60_000;
+const lateStartMs = 60_000;
 
 /** When a child to be stopped that is not there is looked for once more; null where it will not come. */
 export function lookAgainAt({ since }: Orphan, now: number): number | null {
-  return since + strayMs > now ? since + strayMs : null;
+  return since + lateStartMs > now ? since + lateStartMs : null;
 }
 
 /** When the wait of this open call ends, or its next attempt begins, epoch ms; Infinity for never. */

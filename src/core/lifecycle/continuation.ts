@@ -8,7 +8,7 @@ import { HoldfastError, storeError } from "../error.ts";
 import { needsOf } from "../lane/flow.ts";
 import { givenLabels, labelsOf } from "../definition/label.ts";
 import type { Continuation, KeptAction, KeptUpdate, UpdateEnd } from "../run/origin.ts";
-import { bornAt } from "../run/origin.ts";
+import { firstCreatedAt } from "../run/origin.ts";
 import type { RunState } from "../state/state.ts";
 import { foremostTallies, shownTallies } from "../state/tally.ts";
 import { kindOf } from "../lane/ticket.ts";
@@ -19,15 +19,15 @@ import type { Stored } from "../value/value.ts";
 const maxKeys = 1000;
 const maxKeyText = 1_000_000;
 
-/** What differs from the life before. */
-export type Life = Pick<EntryOf<"run.created">, "input" | "labels" | "lanes">;
+/** How one incarnation of a run differs from the one before. */
+export type Incarnation = Pick<EntryOf<"run.created">, "input" | "labels" | "lanes">;
 
 /**
- * The next life of a run, as today's code makes it from this input. Labels given at the start stay, and so does the key of
+ * The next incarnation of a run, as today's code makes it from this input. Labels given at the start stay, and so does the key of
  * its singleton, since the run has not ended.
  * @throws HoldfastError label_invalid, input_invalid: a label, a key or the priority cannot be made from the input
  */
-export function lifeOf(definition: Definition, created: EntryOf<"run.created">, input: Stored): Life {
+export function nextIncarnation(definition: Definition, created: EntryOf<"run.created">, input: Stored): Incarnation {
   const { singleton: _own, ...flow } = definition.flow;
   const kept = created.lanes?.filter(({ lane }) => kindOf(lane) === "singleton") ?? [];
   // No throttle: this is not a new start.
@@ -44,29 +44,29 @@ export function lifeOf(definition: Definition, created: EntryOf<"run.created">, 
  * The whole new journal of a run that goes on as new: the same run with another input. Signals that were not consumed stay
  * buffered, in the order in which they came.
  */
-export function continuationOf(state: RunState, life: Life, deployment: string): Fact[] {
+export function continuationOf(state: RunState, next: Incarnation, deployment: string): Fact[] {
   const created = creationIn(state);
   const signals = unconsumed(state);
   const received = signals.map(({ seq: _was, at: _came, used: _taken, ...signal }): Fact => signal);
-  const started: Fact[] = isSettled(created, life) ? [{ kind: "run.started", deployment }] : [];
-  return [renewedOf(state, life, signals), ...started, ...orphanStarts(state), ...received];
+  const started: Fact[] = isSettled(created, next) ? [{ kind: "run.started", deployment }] : [];
+  return [renewedOf(state, next, signals), ...started, ...orphanStarts(state), ...received];
 }
 
 /**
- * The whole new journal of an ended run that is restarted: signals and updates of the life that ended are dropped, except
+ * The whole new journal of an ended run that is restarted: signals and updates of the incarnation that ended are dropped, except
  * for the kept `facts`. Whoever asked for the restart is recorded as its author. It asks for its slots again.
  */
 export function restartOf(
   state: RunState,
-  life: Life & { readonly version: string },
+  next: Incarnation & { readonly version: string },
   { reason, ...author }: RequestMetadata,
   deployment: string,
   { step, facts }: Kept,
 ): Fact[] {
-  const waits = life.lanes?.some(({ scope }) => scope === "run") === true;
+  const waits = next.lanes?.some(({ scope }) => scope === "run") === true;
   const started: Fact[] = waits ? [] : [{ kind: "run.started", deployment }];
   const { id, at, seed = `${id}:${at}` } = creationIn(state);
-  const { role: _role, reason: _reason, continuation, ...renewed } = renewedOf(state, life, facts.filter(isSignal));
+  const { role: _role, reason: _reason, continuation, ...renewed } = renewedOf(state, next, facts.filter(isSignal));
   const created: Renewed = {
     ...renewed,
     ...authorOf(author),
@@ -100,32 +100,32 @@ type Created = Extract<Fact, { readonly kind: "run.created" }>;
 type Renewed = Created & { readonly continuation: Continuation };
 
 /** @param signals that are carried over */
-function renewedOf(state: RunState, life: Life, signals: readonly SignalFact[]): Renewed {
+function renewedOf(state: RunState, next: Incarnation, signals: readonly SignalFact[]): Renewed {
   const created = creationIn(state);
-  // Without a seed: random numbers of this life differ from those of the last.
+  // Without a seed: random numbers of this incarnation differ from those of the last.
   const { seq: _seq, at: _at, used: _used, seed: _seed, ...before } = created;
   return {
     ...before,
-    ...life,
-    // A repeated start is compared with what started the first life.
+    ...next,
+    // A repeated start is compared with what started the first incarnation.
     sent: state.sent ?? created.input,
     startAt: null,
     notAfter: null,
     continuation: {
       count: (created.continuation?.count ?? 0) + 1,
-      createdAt: bornAt(created),
+      createdAt: firstCreatedAt(created),
       keys: newestKeys(state, new Set(signals.map(({ key }) => key))),
       ...newestUpdates(state),
       ...newestActions(state),
       ...newestStarts(state),
       ...foremostSteps(state),
-      ...firstLabels(created, life),
+      ...firstLabels(created, next),
     },
   };
 }
 
 /** Whether the run already holds the slots that it needs. If not, it begins once it has them, as any run does. */
-function isSettled(before: Pick<Life, "lanes">, after: Pick<Life, "lanes">): boolean {
+function isSettled(before: Pick<Incarnation, "lanes">, after: Pick<Incarnation, "lanes">): boolean {
   const [held, needed] = [before, after].map(({ lanes = [] }) =>
     lanes.flatMap(({ lane, scope, periodMs }) => (scope === "run" && periodMs === null ? [lane] : [])),
   );
@@ -186,10 +186,13 @@ function newestStarts({ debounceKeys }: RunState): Pick<Continuation, "debounced
   return debounceKeys.size === 0 ? {} : { debounced: [...debounceKeys].slice(-maxKeys) };
 }
 
-/** The labels of the first life, with which a repeated start is compared. */
-function firstLabels({ labels, continuation }: EntryOf<"run.created">, life: Life): Pick<Continuation, "labels"> {
+/** The labels of the first incarnation, with which a repeated start is compared. */
+function firstLabels(
+  { labels, continuation }: EntryOf<"run.created">,
+  next: Incarnation,
+): Pick<Continuation, "labels"> {
   const first = continuation?.labels ?? labels;
-  return dequal(first, life.labels) ? {} : { labels: first };
+  return dequal(first, next.labels) ? {} : { labels: first };
 }
 
 function foremostSteps({ tallies }: RunState): Pick<Continuation, "tallies"> {
@@ -208,7 +211,7 @@ function newestUpdates({ updates, updateKeys }: RunState): Pick<Continuation, "u
   return kept.length === 0 ? {} : { updates: kept };
 }
 
-/** An update that is under way ends with the life that it was asked of: what it did is done, and is not done again. */
+/** An update that is under way ends with the incarnation that it was asked of: what it did is done, and is not done again. */
 function endedByContinuation(): UpdateEnd {
   const error = new HoldfastError("run_ended", "the run went on as new before the update ended");
   return { kind: "failed", error: storeError(error) };

@@ -4,7 +4,7 @@ import type { EndEntry } from "../history/end.ts";
 import type { EntryOf } from "../history/entry.ts";
 import type { StoredError } from "../error.ts";
 import { toJson } from "../value/json.ts";
-import { bornAt } from "../run/origin.ts";
+import { firstCreatedAt } from "../run/origin.ts";
 import { defined } from "../record.ts";
 import { utf8Length } from "../size.ts";
 import { decode } from "../value/value.ts";
@@ -45,7 +45,7 @@ export function noticeOf(created: EntryOf<"run.created">, end: EndEntry): string
       ...{ id, workflow, version, status: endStatus(end), ...output },
       error: error === null ? null : errorOf(error),
       labels,
-      createdAt: instant(bornAt(created)),
+      createdAt: instant(firstCreatedAt(created)),
       finishedAt: instant(end.at),
     },
   });

@@ -1,4 +1,4 @@
-/** Where a run comes from: its parent, schedule, fork, import or life before. */
+/** Where a run comes from: its parent, schedule, fork, import or previous incarnation. */
 import type { StoredError } from "../error.ts";
 import type { StepTally } from "../state/tally.ts";
 import type { Stored } from "../value/value.ts";
@@ -36,9 +36,9 @@ export type Retention = { readonly completedMs?: number; readonly failedMs?: num
 /** What becomes of a child when its parent stops waiting for it, or ends before it. */
 export type ChildPolicy = "cancel" | "terminate" | "abandon";
 
-/** What a run that goes on as new carries over from the lives before. */
+/** What a run that goes on as new carries over from the incarnations before. */
 export type Continuation = {
-  /** How many lives went before. */
+  /** How many incarnations went before. */
   readonly count: number;
   /** When the first of them was created, epoch ms. */
   readonly createdAt: number;
@@ -52,13 +52,13 @@ export type Continuation = {
   readonly debounced?: readonly string[];
   /** How its steps went, by name; absent where there were none. */
   readonly tallies?: readonly (readonly [name: string, tally: StepTally])[];
-  /** The labels of the first life; absent where they have not changed. */
+  /** The labels of the first incarnation; absent where they have not changed. */
   readonly labels?: Readonly<Record<string, string>>;
   /** Set if somebody restarted the run, in contrast to `step.continueAsNew`. */
   readonly restarted?: RestartOrigin;
 };
 
-/** What a restarted run has kept of the life before. */
+/** What a restarted run has kept of the incarnation before. */
 export type RestartOrigin = {
   /** The step that it was restarted from; null: the start. */
   readonly step: string | null;
@@ -89,9 +89,15 @@ export type UpdateEnd =
   | { readonly kind: "failed"; readonly error: StoredError };
 
 /**
- * When the first life of the run was created, epoch ms. The same in all lives of a run that went on as new; another in
- * the next run of the same id.
+ * When the first incarnation of the run was created, epoch ms. The same in all incarnations of a run that went on as new;
+ * another in the next run of the same id.
  */
-export function bornAt({ at, continuation }: { readonly at: number; readonly continuation?: Continuation }): number {
+export function firstCreatedAt({
+  at,
+  continuation,
+}: {
+  readonly at: number;
+  readonly continuation?: Continuation;
+}): number {
   return continuation?.createdAt ?? at;
 }

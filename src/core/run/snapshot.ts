@@ -1,7 +1,7 @@
 /** Makes a run's snapshot, as it looks from outside, from its state. */
 import { endError, endStatus } from "../history/end.ts";
 import type { EntryOf } from "../history/entry.ts";
-import { bornAt } from "./origin.ts";
+import { firstCreatedAt } from "./origin.ts";
 import { inLine, maxWords } from "../sentence/phrase.ts";
 import { reasonAt, standingOf } from "./reason.ts";
 import type { ActiveAttempt, NextAttempt, QueuePosition, RunSnapshot, RunStatus, Waiting } from "./run.ts";
@@ -91,7 +91,7 @@ function outline(
     waitingFor,
     schedule: created.schedule,
     fork: created.fork === undefined ? null : { id: created.fork.id, step: created.fork.step },
-    createdAt: bornAt(created),
+    createdAt: firstCreatedAt(created),
     // Entries after the end, as of a late call of a webhook, do not count.
     updatedAt: end?.at ?? state.at,
     finishedAt: end?.at ?? null,

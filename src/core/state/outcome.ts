@@ -33,7 +33,7 @@ export function finish(state: RunState, call: Call, failed = false): void {
 /** How many names of one run are counted apart; a run may make names from its data. */
 const maxNames = 200;
 
-/** Copied entries do not count: they were counted in the run, or the life, that they come from. */
+/** Copied entries do not count: they were counted in the run, or the incarnation, that they come from. */
 export function count(state: RunState, seq: number, name: string, part: Partial<StepTally>): void {
   if (state.created !== null && seq <= copiedUpTo(state.created)) return;
   addTally(state.tallies, name, part, maxNames);

@@ -205,7 +205,7 @@ export class RunState {
   /** Log lines and progress values since the newest outcome, as {@link publicationOf} writes them. */
   published: string[] = [];
   progress: Stored | null = null;
-  /** The counts of its steps, by name, over all its lives. */
+  /** The counts of its steps, by name, over all its incarnations. */
   tallies: Tallies = new Map();
   steps: { completed: number; failed: number } = { completed: 0, failed: 0 };
   /** Calls that are marked as added or removed, so that each is marked once. */

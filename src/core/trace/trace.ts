@@ -3,7 +3,7 @@
  * replay and every reader of it gets the same ones.
  */
 import type { CallKind, EntryOf } from "../history/entry.ts";
-import { bornAt } from "../run/origin.ts";
+import { firstCreatedAt } from "../run/origin.ts";
 import { createRandom } from "../random.ts";
 
 /** A reference to a span: 32 and 16 lower-case hex digits, neither all zeros. */
@@ -38,7 +38,7 @@ export function formatTrace({ traceId, spanId, sampled }: Trace): string {
 const known = new WeakMap<Origin, Trace>();
 
 /**
- * The run's own span, the same in every life: within the trace that it was started with, else in a new trace, which is
+ * The run's own span, the same in every incarnation: within the trace that it was started with, else in a new trace, which is
  * sampled.
  */
 export function runTrace(origin: Origin): Trace {
@@ -48,7 +48,7 @@ export function runTrace(origin: Origin): Trace {
 }
 
 function traceOf(origin: Origin): Trace {
-  const seed = `${origin.id}:${bornAt(origin)}`;
+  const seed = `${origin.id}:${firstCreatedAt(origin)}`;
   const given = parentTrace(origin);
   return {
     traceId: given?.traceId ?? digits(`trace ${seed}`),

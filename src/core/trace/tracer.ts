@@ -5,7 +5,7 @@
 import { endStatus } from "../history/end.ts";
 import type { EndEntry } from "../history/end.ts";
 import type { Entry, EntryOf } from "../history/entry.ts";
-import { bornAt } from "../run/origin.ts";
+import { firstCreatedAt } from "../run/origin.ts";
 import { parseTrace, parentTrace, runTrace, spotTrace } from "./trace.ts";
 import type { Spot, Trace } from "./trace.ts";
 import { copiedUpTo } from "../history/transcript.ts";
@@ -63,7 +63,7 @@ class Tracer {
     this.#stretch = stretch;
     this.#run = runTrace(created);
     this.#root = episode === 0 ? this.#run : this.#trace("retry", "", 0);
-    this.#startAt = bornAt(created);
+    this.#startAt = firstCreatedAt(created);
   }
 
   /** The spans of the stretch that this entry ends. */

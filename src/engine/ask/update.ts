@@ -59,7 +59,7 @@ function refuseIdle({ paused, startedAt, created }: RunState, name: string): voi
   if (paused !== null) throw new HoldfastError("run_paused", `run ${created?.id} is paused and takes no updates`);
 }
 
-/** The update's id; null where the run goes on as new, and its next life is to be asked. */
+/** The update's id; null where the run goes on as new, and its next incarnation is to be asked. */
 async function accept(execution: Execution, request: UpdateRequest, isWanted: () => boolean): Promise<string | null> {
   const { name, argument: sent } = request;
   const handler = execution.messageHandlers.findUpdate(name);
@@ -100,7 +100,7 @@ function tryTake(execution: Execution, request: UpdateRequest, argument: Stored)
 
 /**
  * Puts the update on record, which calls its function; answers its id, or that of the one with the same key;
- * null where the handler has no more to say in this life of the run.
+ * null where the run goes on as new.
  */
 function take(execution: Execution, request: UpdateRequest, argument: Stored): string | null {
   const { state } = execution.course;
@@ -122,7 +122,7 @@ function take(execution: Execution, request: UpdateRequest, argument: Stored): s
   return update;
 }
 
-/** Ids that updates of earlier lives have, or of the run that this one was forked from, are taken. */
+/** Ids that updates of earlier incarnations have, or of the run that this one was forked from, are taken. */
 function nextId({ updates }: RunState): string {
   for (let count = updates.size + 1; ; count++) if (!updates.has(`update-${count}`)) return `update-${count}`;
 }

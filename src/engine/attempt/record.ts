@@ -77,9 +77,9 @@ export function idempotencyKeyOf(
   const before = ending !== null && ending.apart !== true;
   return () => {
     const plain = step.replace(/[^\x21-\x24\x26-\x7e]/gu, (char) => encodeURIComponent(char));
-    const life = `${created?.id}:${created?.at.toString(36)}${times === undefined ? "" : `.${times}`}`;
-    if (kind === "run") return `${life}:${plain}`;
-    return before ? `${life}:${plain}:undo` : `${life}.undo:${plain}`;
+    const incarnation = `${created?.id}:${created?.at.toString(36)}${times === undefined ? "" : `.${times}`}`;
+    if (kind === "run") return `${incarnation}:${plain}`;
+    return before ? `${incarnation}:${plain}:undo` : `${incarnation}.undo:${plain}`;
   };
 }
 

@@ -13,7 +13,7 @@ import type { Definition } from "../../core/definition/definition.ts";
 import type { LogLevel } from "../../core/history/entry.ts";
 import { HoldfastError, storeError } from "../../core/error.ts";
 import { checkName, maxLabelLength } from "../../core/name.ts";
-import { bornAt } from "../../core/run/origin.ts";
+import { firstCreatedAt } from "../../core/run/origin.ts";
 import { createRandom } from "../../core/random.ts";
 import { messageFrom } from "../../core/definition/message.ts";
 import { defined } from "../../core/record.ts";
@@ -287,7 +287,7 @@ function createInfo(caller: Caller): RunInfo {
   const [parent, schedule] = [frozen(created.parent), frozen(created.schedule)];
   const [labels, author] = [Object.freeze({ ...created.labels }), Object.freeze(authorOf(created))];
   return Object.freeze({
-    ...{ id, workflow, version, createdAt: bornAt(created), startedAt: startedAt ?? created.at },
+    ...{ id, workflow, version, createdAt: firstCreatedAt(created), startedAt: startedAt ?? created.at },
     ...{ parent, schedule, labels, author, continued: continuation?.count ?? 0 },
   });
 }

@@ -11,7 +11,7 @@ import type { Run } from "../run.ts";
 import { wake } from "../wake.ts";
 import type { ChildEnd } from "../world.ts";
 
-/** A child has ended that this call of this life of the parent's id waits for. */
+/** A child has ended that this call waits for. `createdAt` tells incarnations of the parent, and runs of its id, apart. */
 export type ChildNews = {
   readonly createdAt: number;
   readonly step: string;

@@ -5,8 +5,8 @@
  * Invariant 2: a run that was cancelled is not renewed; a paused one is once it is resumed.
  * Invariant 3: once it is asked for, nothing of the old journal begins any more.
  */
-import { continuationOf, lifeOf } from "../../core/lifecycle/continuation.ts";
-import type { Life } from "../../core/lifecycle/continuation.ts";
+import { continuationOf, nextIncarnation } from "../../core/lifecycle/continuation.ts";
+import type { Incarnation } from "../../core/lifecycle/continuation.ts";
 import { reviveError } from "../../core/error.ts";
 import type { StoredError } from "../../core/error.ts";
 import type { Definition } from "../../core/definition/definition.ts";
@@ -16,11 +16,11 @@ import type { Closing } from "./closing.ts";
 import type { Course } from "../turn/course.ts";
 import type { End } from "./ending.ts";
 
-/** `life` is null while its input is looked at. */
-type Request = { life: Life | null; reject: (error: unknown) => void };
+/** `next` is null while the schema looks at its input. */
+type Request = { next: Incarnation | null; reject: (error: unknown) => void };
 
 export class Renewal {
-  /** The journal is that of the run's next life. */
+  /** The journal is that of the run's next incarnation. */
   done = false;
   readonly #definition: Definition;
   readonly #course: Course;
@@ -41,25 +41,25 @@ export class Renewal {
 
   /** It was asked for, and the run is not on its way to its end. */
   get requested(): boolean {
-    return this.#life !== null && !this.#calls.frozen;
+    return this.#next !== null && !this.#calls.frozen;
   }
 
   /** Of several, the first counts. */
-  get #life(): Life | null {
-    for (const { life } of this.#requests) if (life !== null) return life;
+  get #next(): Incarnation | null {
+    for (const { next } of this.#requests) if (next !== null) return next;
     return null;
   }
 
   /** Rejects with input_invalid, label_invalid, value_uncloneable, value_too_large; else as {@link Renewal.#ask}. */
   async request(input: unknown): Promise<never> {
-    const request: Request = { life: null, reject: () => {} };
+    const request: Request = { next: null, reject: () => {} };
     this.#requests.add(request);
     try {
       const fitted = this.#course.validations.fit(this.#definition.input, input, "input_invalid", "the input");
       const stored = encode(fitted instanceof Promise ? await fitted : fitted, "the input");
       const { created } = this.#course.state;
       if (created === null) throw new Error("a run that was never created cannot go on");
-      return await this.#ask(request, lifeOf(this.#definition, created, stored));
+      return await this.#ask(request, nextIncarnation(this.#definition, created, stored));
     } catch (error) {
       this.#requests.delete(request);
       throw error;
@@ -67,12 +67,12 @@ export class Renewal {
   }
 
   /** Rejects where the run is cancelled; else it stays pending, for the handler is over. */
-  #ask(request: Request, life: Life): Promise<never> {
+  #ask(request: Request, next: Incarnation): Promise<never> {
     return new Promise((_resolve, reject) => {
       if (this.#refusal !== null) throw reviveError(this.#refusal);
       // A handler that has no more say asks in vain.
       if (this.#calls.frozen) return;
-      [request.life, request.reject] = [life, reject];
+      [request.next, request.reject] = [next, reject];
       this.#closing.finished = true;
       this.#course.stirred.ring();
       this.proceed();
@@ -102,9 +102,9 @@ export class Renewal {
 
   #renew(): void {
     const { ledger, world, suspended, over, careful } = this.#course;
-    const life = this.#life;
-    if (life === null || !this.requested || suspended || over) return;
-    ledger.restart(continuationOf(ledger.state, life, world.deployment));
+    const next = this.#next;
+    if (next === null || !this.requested || suspended || over) return;
+    ledger.restart(continuationOf(ledger.state, next, world.deployment));
     // What the process died of lately may come in the new journal: that is durable before its first step.
     ledger.openedRecovered = careful;
     this.done = true;

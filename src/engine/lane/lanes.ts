@@ -8,7 +8,7 @@
  */
 import { deadlineOf } from "../../core/lifecycle/child.ts";
 import type { EntryOf, Fact } from "../../core/history/entry.ts";
-import { bornAt } from "../../core/run/origin.ts";
+import { firstCreatedAt } from "../../core/run/origin.ts";
 import { openCalls } from "../../core/state/state.ts";
 import type { RunState } from "../../core/state/state.ts";
 import type { Place, Ticket } from "../../core/lane/ticket.ts";
@@ -148,10 +148,10 @@ export class RunLanes {
     return (created?.notAfter ?? Infinity) + 1;
   }
 
-  /** The ticket is of this life of the run, and the run has not ended. */
+  /** The ticket is of this run, whichever incarnation, and the run has not ended. */
   #isMine({ createdAt }: Ticket): boolean {
     const { created, end } = this.#run.state;
-    return created !== null && end === null && bornAt(created) === createdAt;
+    return created !== null && end === null && firstCreatedAt(created) === createdAt;
   }
 
   /** It has something to do, and nothing but its lanes holds it. */

@@ -8,7 +8,7 @@
 import { dequal } from "dequal";
 import type { Fact } from "../../core/history/entry.ts";
 import type { LaneNeed } from "../../core/lane/need.ts";
-import { bornAt } from "../../core/run/origin.ts";
+import { firstCreatedAt } from "../../core/run/origin.ts";
 import type { QueuePosition } from "../../core/run/run.ts";
 import { callKey, dispatchedCalls } from "../../core/state/state.ts";
 import type { RunState } from "../../core/state/state.ts";
@@ -251,11 +251,11 @@ export class Slots implements Limiter {
     return this.#acquisition().slots.filter(({ need }) => need.periodMs === null || this.#state().startedAt === null);
   }
 
-  /** By the creation of its first life: a run that goes on as new keeps its slots. */
+  /** By the creation of its first incarnation: a run that goes on as new keeps its slots. */
   #ticket(step: string | null): Ticket {
     const { created } = this.#state();
     if (created === null) throw new Error("a run that was never created needs no slots");
-    return { runId: created.id, createdAt: bornAt(created), step };
+    return { runId: created.id, createdAt: firstCreatedAt(created), step };
   }
 
   /** The run's, and those that are asked for its steps. */

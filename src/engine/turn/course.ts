@@ -28,7 +28,7 @@ export interface CourseOwner {
   readonly concurrent: boolean;
   /** Something of it is at work that will post another event. */
   readonly working: boolean;
-  /** Once it is to go on as new, nothing of this life begins any more. */
+  /** Once it is to go on as new, nothing of this incarnation begins any more. */
   readonly renewal: { readonly requested: boolean };
   /** The outcome is on record, and its turn has come. */
   deliver(outcome: Outcome): void;

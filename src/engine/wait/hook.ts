@@ -51,10 +51,10 @@ export async function receiveHook(
   generation = 0,
   limit: Limit = unlimited,
 ): Promise<HookAnswer> {
-  const life = run.state.created?.at;
+  const createdAt = run.state.created?.at;
   const refuse = (code: ErrorCode, reason: string): void => {
     // A run that went on as new meanwhile has no such webhook, or another.
-    if (run.state.created?.at === life) reject(run, id, code, reason);
+    if (run.state.created?.at === createdAt) reject(run, id, code, reason);
   };
   try {
     const answer = await deliver(run, id, { request, generation, limit });
@@ -62,8 +62,8 @@ export async function receiveHook(
     return answer;
   } catch (error) {
     if (error instanceof HoldfastError && recorded.has(error.code)) refuse(error.code, error.message);
-    // The life that waited for it is over, and not the run.
-    if (hasCode(error, "run_ended") && life !== undefined) checkLife(run, life);
+    // Only the incarnation that waited for it is over, not the run.
+    if (hasCode(error, "run_ended") && createdAt !== undefined) checkIncarnation(run, createdAt);
     throw error;
   }
 }
@@ -77,10 +77,10 @@ export function lookAtHook(run: Run, id: string, generation = 0): void {
 }
 
 /**
- * That the run is in the life which an address is of: nothing of an earlier one waits any more.
+ * Checks that an address is of the present incarnation of the run: nothing of an earlier one waits any more.
  * @throws webhook_expired, where the run has gone on as new since; webhook_not_found, where it is gone
  */
-export function checkLife({ state: { created } }: Run, createdAt: number): void {
+export function checkIncarnation({ state: { created } }: Run, createdAt: number): void {
   if (created === null) return nobody();
   if (created.at === createdAt) return;
   const { at, continuation } = created;
@@ -109,7 +109,7 @@ async function deliver(run: Run, id: string, call: HookCall): Promise<HookAnswer
 
 async function admit(run: Run, known: Call, { request, generation, limit }: HookCall): Promise<HookAnswer> {
   const { id } = known;
-  const life = run.state.created?.at;
+  const createdAt = run.state.created?.at;
   const execution = await run.awake().catch(postpone);
   const pending = execution.calls.pending.get(callKey("received", id));
   if (pending === undefined || pending.plan.kind !== "received") return closed(run, id, generation);
@@ -117,7 +117,7 @@ async function admit(run: Run, known: Call, { request, generation, limit }: Hook
   const { call, stored } = await examine(options, { request, limit }, id, run.now());
   // It failed meanwhile, and was retried.
   const { created, end } = run.state;
-  if (execution.course.over && end === null && created?.at === life) return closed(run, id, generation);
+  if (execution.course.over && end === null && created?.at === createdAt) return closed(run, id, generation);
   const taken = await take(execution, known, stored, generation);
   // Another call was faster, or the time was up, or the address revoked, while this one was looked at.
   if (!taken) return closed(run, id, generation);
@@ -227,10 +227,10 @@ export async function revokeHook(
     const known = knownRevocation(run, id, request);
     if (known !== null) return { url: known };
     const { generation, name } = revocable(run, id);
-    const life = run.state.created?.at;
+    const createdAt = run.state.created?.at;
     const url = await sign(generation + 1);
     // Whatever became of the wait while the address was made is looked at once more.
-    if (run.state.created?.at !== life || revocable(run, id).generation !== generation) continue;
+    if (run.state.created?.at !== createdAt || revocable(run, id).generation !== generation) continue;
     const { reason, key } = request;
     const asked = { ...authorOf(request), reason, ...defined({ key }) };
     run.append({ kind: "webhook.revoked", name, call: id, url, generation: generation + 1, ...asked });

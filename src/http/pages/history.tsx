@@ -32,7 +32,7 @@ export function isOfGroup(group: Group, { kind }: Pick<Entry, "kind">): boolean 
 
 type HistoryProps = {
   readonly run: string;
-  /** `seq` of the first entry of this life of the run, and of the newest. */
+  /** `seq` of the first entry of this incarnation of the run, and of the newest. */
   readonly first: number;
   readonly last: number;
   readonly only: Group | null;

@@ -23,7 +23,7 @@ import { digestOf } from "../deployment/digest.ts";
 import { patiently, within } from "../patience.ts";
 import { allowedHosts, post } from "./subscribers.ts";
 
-/** The run and its life, the `seq` of its end, and the address. */
+/** The run and its incarnation, the `seq` of its end, and the address. */
 type Order = { readonly run: string; readonly createdAt: number; readonly end: number; readonly url: string };
 
 type NoticeStart = Pick<StartRequest, "id" | "input" | "labels" | "trace" | "by"> & { readonly parent: ParentRun };

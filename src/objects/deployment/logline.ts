@@ -8,7 +8,7 @@ import type { Author } from "../../core/author.ts";
 import type { Entry, EntryOf } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
 import type { StoredError } from "../../core/error.ts";
-import { bornAt } from "../../core/run/origin.ts";
+import { firstCreatedAt } from "../../core/run/origin.ts";
 import { formatTrace, runTrace } from "../../core/trace/trace.ts";
 import { copiedUpTo } from "../../core/history/transcript.ts";
 import { variable } from "../address.ts";
@@ -50,7 +50,7 @@ export class Log {
     const begins = kinds.has("run.created") && kinds.has("run.started");
     for (const entry of entries) {
       if (entry.kind === "run.created") run = entry;
-      // Copied entries are of another run, or of the life before.
+      // Copied entries are of another run, or of the incarnation before.
       if (run === null || (entry.seq > run.seq && entry.seq <= copiedUpTo(run))) continue;
       // A run that starts immediately has one line for both entries, because each line costs money.
       if (entry.kind === "run.started" && begins) continue;
@@ -152,9 +152,9 @@ function whyOf(entry: Author & { readonly reason: string | null }): object {
   return { ...authorOf(entry), reason: entry.reason ?? undefined };
 }
 
-/** The time from the creation of the run's first life, ms. */
+/** The time from the creation of the run's first incarnation, ms. */
 function ageOf(run: EntryOf<"run.created">, end: Entry): number {
-  return end.at - bornAt(run);
+  return end.at - firstCreatedAt(run);
 }
 
 function errorOf(error: StoredError | undefined): object | undefined {

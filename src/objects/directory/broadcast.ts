@@ -70,7 +70,7 @@ async function claimName(runId: string, name: string, waits: number, receive: Re
     const answer = await receive(asBroadcast(held.id, held.signal));
     if (answer.ok) {
       await settle(held.id, name, 1);
-      // A duplicate was consumed in an earlier life of the run, so this wait is still open.
+      // A duplicate was consumed in an earlier incarnation of the run, so this wait is still open.
       if (!answer.value.duplicate) open--;
       if (answer.value.more === true) open = Math.max(open, 1);
       continue;

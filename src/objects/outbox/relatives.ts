@@ -5,7 +5,7 @@
  * the journal. A message that an earlier life sent is sent once more, which has no effect.
  */
 import { backoffMs } from "../../core/backoff.ts";
-import { lookAgainAt, straysOf } from "../../core/lifecycle/child.ts";
+import { lookAgainAt, orphansToStop } from "../../core/lifecycle/child.ts";
 import type { Orphan } from "../../core/state/state.ts";
 import { childEnd } from "../../engine/child/news.ts";
 import type { ChildPolicy, ChildRun } from "../../core/run/origin.ts";
@@ -65,7 +65,7 @@ export class Relatives {
   /** Stops the children that still have to be stopped, because the run is about to be removed. @throws if one was not reached */
   async settle(): Promise<void> {
     const pending = this.#stops().filter(({ key }) => this.#deliveries.get(key)?.state !== "sent");
-    await Promise.all(pending.map(({ stray: { child, policy } }) => this.#children.stop(child.id, policy))).catch(
+    await Promise.all(pending.map(({ orphan: { child, policy } }) => this.#children.stop(child.id, policy))).catch(
       (error: unknown) => {
         const why = `a child of the run could not be stopped: ${describe(error)}`;
         throw Object.assign(new Error(why, { cause: error }), { retryable: true });
@@ -93,7 +93,7 @@ export class Relatives {
 
   *#messages(): Iterable<Message> {
     const { state } = this.#run;
-    for (const { key, stray } of this.#stops()) yield { key, send: () => this.#stop(key, stray) };
+    for (const { key, orphan } of this.#stops()) yield { key, send: () => this.#stop(key, orphan) };
     const { created, end } = state;
     if (created?.reply === undefined || created.parent === null || end === null) return;
     const { parent, reply } = created;
@@ -102,22 +102,22 @@ export class Relatives {
   }
 
   /** A child that has to be stopped again, after a retry of the run, needs another message. */
-  #stops(): { readonly key: string; readonly stray: Orphan }[] {
+  #stops(): { readonly key: string; readonly orphan: Orphan }[] {
     const { state } = this.#run;
-    return straysOf(state).map((stray) => ({
-      key: `the end of child ${stray.child.id} (${state.retriedSeq})`,
-      stray,
+    return orphansToStop(state).map((orphan) => ({
+      key: `the end of child ${orphan.child.id} (${state.retriedSeq})`,
+      orphan,
     }));
   }
 
-  async #stop(key: string, stray: Orphan): Promise<number | null> {
-    const { child, policy } = stray;
+  async #stop(key: string, orphan: Orphan): Promise<number | null> {
+    const { child, policy } = orphan;
     const ids = await this.#run.starts.madeOf(child.id);
     // The run may have been retried meanwhile, and wait for the child again.
-    const isPending = straysOf(this.#run.state).some((other) => other.child.id === child.id);
+    const isPending = orphansToStop(this.#run.state).some((other) => other.child.id === child.id);
     if (isPending) {
       const found = await Promise.all([...ids].map((id) => this.#children.stop(id, policy)));
-      const againAt = found.includes(true) ? null : lookAgainAt(stray, Date.now());
+      const againAt = found.includes(true) ? null : lookAgainAt(orphan, Date.now());
       if (againAt !== null) return againAt;
       this.#listener.stopped(child, policy);
     }

@@ -29,7 +29,7 @@ import type { Resealing } from "../../store/reseal.ts";
 import type { Answer } from "../answer.ts";
 import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartClue } from "./start.ts";
 
-/** Identifies a webhook wait within one life of a run. */
+/** Identifies a webhook wait within one incarnation of a run. */
 export type HookAddress = {
   readonly call: string;
   readonly createdAt: number;
@@ -76,15 +76,15 @@ export interface RunRpc {
   act(action: RunAction, to?: Callee): Promise<Answer<Parcel>>;
   fork(request: ForkRequest): Promise<Answer<Made<Parcel>>>;
   previewFork(cut: ForkCut): Promise<Answer<ForkPreview>>;
-  /** A page of the history of this life for a fork, as of `history`. Refused with run_not_found after it was removed. */
+  /** A page of the history of this incarnation for a fork, as of `history`. Refused with run_not_found after it was removed. */
   copy(createdAt: number, after: number): Promise<Answer<readonly Entry[]>>;
   /** Begins an export: the first line, and how to fetch the rest. Refused with not_exportable. */
   depart(): Promise<Answer<ExportPlan>>;
-  /** The next lines of an export. Refused with run_not_found after this life was removed. */
+  /** The next lines of an export. Refused with run_not_found after this incarnation was removed. */
   carry(page: PageRequest): Promise<Answer<{ readonly text: string; readonly last: number; readonly entries: number }>>;
   /** Imports a run in one transaction, or finds it if it was imported from the same text before. Refused with import_invalid, run_exists. */
   arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<Parcel>>>;
-  /** The body of the notice of an end of this life. Refused with run_not_found after it was removed. */
+  /** The body of the notice of an end of this incarnation. Refused with run_not_found after it was removed. */
   notice(createdAt: number, end: number): Promise<Answer<string>>;
   /**
    * With `onlyIfWaiting`, refused with "not_waiting" unless a wait for the name is open now. A known key is answered as a duplicate
@@ -123,7 +123,7 @@ export interface RunRpc {
 /** `isSealed`: results of sensitive steps are included, encrypted; otherwise they are left out. */
 export type ExportPlan = { readonly manifest: Manifest; readonly createdAt: number; readonly isSealed: boolean };
 
-/** The next page: entries of this life with a `seq` above `after`, up to `upTo`. */
+/** The next page: entries of this incarnation with a `seq` above `after`, up to `upTo`. */
 export type PageRequest = Omit<ExportPlan, "manifest"> & { readonly after: number; readonly upTo: number };
 
 /** The id under which a run is imported, its placement here, and the author of the request. */

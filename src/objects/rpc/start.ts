@@ -48,7 +48,7 @@ export type RepeatedStart = ComparedStart & {
 /** The history of a fork: the original run, and the changes. */
 export type Branch = Pick<ForkPlan, "copied" | "given"> &
   Omit<ForkOrigin, "upTo"> & {
-    /** Identifies the life of the original run. */
+    /** Identifies the incarnation of the original run. */
     readonly createdAt: number;
     readonly results: ReadonlyMap<string, Stored>;
     readonly seed: string;

@@ -6,7 +6,7 @@
 import { decide } from "../../core/lifecycle/action.ts";
 import type { Action } from "../../core/lifecycle/action.ts";
 import { HoldfastError } from "../../core/error.ts";
-import { bornAt } from "../../core/run/origin.ts";
+import { firstCreatedAt } from "../../core/run/origin.ts";
 import type { StepRef } from "../../core/lifecycle/restart.ts";
 import type { RunAction } from "../../core/service/service.ts";
 import type { Run } from "../../engine/run.ts";
@@ -67,9 +67,9 @@ export class Control {
       throw new HoldfastError("run_not_found", `no run of ${workflow} has this id`);
     }
     // Before the run claims its singleton key again, which one that cannot be restarted must not hold.
-    const begin = run.anotherLife(version, request, from);
+    const begin = run.prepareRestart(version, request, from);
     if (run.state.end === null) begin();
-    else await this.#revive((ended) => ended.anotherLife(version, request, from)());
+    else await this.#revive((ended) => ended.prepareRestart(version, request, from)());
     this.#host.proceed();
   }
 
@@ -81,12 +81,12 @@ export class Control {
 
   /** Reopens an ended run: it needs its singleton key again, and its schedule has to know that it goes on. */
   async #revive(move: (run: Run) => void | Promise<void>): Promise<void> {
-    const { bornAt } = this.#memory;
-    const revived = reclaim(this.#memory.life())
+    const { firstCreatedAt } = this.#memory;
+    const revived = reclaim(this.#memory.creation())
       .then(() => this.#host.revive())
       .then(() => {
         const run = this.#present();
-        if (this.#memory.bornAt !== bornAt) throw gone();
+        if (this.#memory.firstCreatedAt !== firstCreatedAt) throw gone();
         return move(run);
       });
     this.#retrying = Promise.allSettled([this.#retrying, revived]);
@@ -103,7 +103,7 @@ export class Control {
   #target({ createdBefore = Infinity }: Pick<RunAction, "createdBefore">): Run {
     const run = this.#present();
     const { created } = run.state;
-    if (created === null || bornAt(created) < createdBefore) return run;
+    if (created === null || firstCreatedAt(created) < createdBefore) return run;
     throw new HoldfastError("run_not_found", `the run that was called ${created?.id} is gone, and another has its id`);
   }
 

@@ -36,7 +36,7 @@ export async function forkRun(
 ): Promise<Made> {
   const { input, id, key, origin } = request;
   const branch = await branchOf(created, history, request);
-  // The input of the start, unless the run was continued as new: then the input of this life.
+  // The input of the start, unless the run was continued as new: then the input of this incarnation.
   const own = created.continuation === undefined ? (created.sent ?? created.input) : created.input;
   return await startRun(created.workflow, {
     input: input ?? own,

@@ -102,11 +102,11 @@ export class Host {
 
   /** @throws HoldfastError signal_invalid, not_waiting, run_ended, idempotency_conflict */
   async signal(signal: SignalRequest, onlyIfWaiting: boolean): Promise<{ duplicate: boolean }> {
-    const { bornAt } = this.#memory;
+    const { firstCreatedAt } = this.#memory;
     const fitted = this.#run.fitSignal(signal);
     // Awaited only if necessary, so that signals keep their order of arrival.
     const ready = fitted instanceof Promise ? await fitted : fitted;
-    if (this.#memory.bornAt !== bornAt) throw gone();
+    if (this.#memory.firstCreatedAt !== firstCreatedAt) throw gone();
     const received = this.#run.signal(ready, onlyIfWaiting);
     this.proceed();
     return received;

@@ -24,7 +24,7 @@ import { Log } from "../deployment/logline.ts";
 import { Meter } from "../meter.ts";
 import { ObservedJournal } from "./journal.ts";
 import { createWorld } from "./world.ts";
-import { bornAt } from "../../core/run/origin.ts";
+import { firstCreatedAt } from "../../core/run/origin.ts";
 
 type Opened = {
   readonly run: Run;
@@ -60,12 +60,12 @@ export class Memory {
 
   /** The run. @throws HoldfastError run_not_found */
   existing(): Run {
-    this.life();
+    this.creation();
     return this.run;
   }
 
-  /** The creation of the run's newest life. @throws HoldfastError run_not_found */
-  life(): EntryOf<"run.created"> {
+  /** The creation of the run's newest incarnation. @throws HoldfastError run_not_found */
+  creation(): EntryOf<"run.created"> {
     const { created } = this.run.state;
     if (created === null) throw noRun();
     return created;
@@ -88,9 +88,9 @@ export class Memory {
     return this.#open().children;
   }
 
-  /** When the first life of the run began; undefined if there is no run. */
-  get bornAt(): number | undefined {
-    return bornOf(this.run);
+  /** When the first incarnation of the run was created; undefined if there is no run. */
+  get firstCreatedAt(): number | undefined {
+    return firstCreatedAtOf(this.run);
   }
 
   /** Whether the run was not opened from its journal yet, or not advanced since. */
@@ -177,7 +177,7 @@ export class Memory {
   }
 
   #make(journal: SqlJournal): Opened {
-    const world = createWorld(() => this.life(), this.#startRun);
+    const world = createWorld(() => this.creation(), this.#startRun);
     const observed = new ObservedJournal(journal, {
       admit: () => this.#refuseFormer(run),
       measure: (entries) => this.meter.record(entries),
@@ -191,7 +191,7 @@ export class Memory {
   /** Refuses writes of a run that was given up. @throws HoldfastError run_not_found if it was removed, else another error */
   #refuseFormer(run: Run): void {
     if (this.isCurrent(run)) return;
-    throw this.bornAt === bornOf(run) ? new Error("this memory of the run was given up") : gone();
+    throw this.firstCreatedAt === firstCreatedAtOf(run) ? new Error("this memory of the run was given up") : gone();
   }
 
   /** Called after every commit of the run. */
@@ -205,8 +205,8 @@ export class Memory {
   }
 }
 
-function bornOf({ state: { created } }: Run): number | undefined {
-  return created === null ? undefined : bornAt(created);
+function firstCreatedAtOf({ state: { created } }: Run): number | undefined {
+  return created === null ? undefined : firstCreatedAt(created);
 }
 
 /** The error of a call during which the run was removed. */

@@ -8,7 +8,7 @@
 import type { EntryOf } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
 import { objectName } from "../../core/run/key.ts";
-import { bornAt } from "../../core/run/origin.ts";
+import { firstCreatedAt } from "../../core/run/origin.ts";
 import type { RunAction } from "../../core/service/service.ts";
 import { directoryOf, laneObject, runObject } from "../address.ts";
 import type { Alarm } from "../alarm.ts";
@@ -114,8 +114,8 @@ export class Removal {
 /** Removes the run's data in other objects. @throws if one of them was not reached */
 async function removeElsewhere(created: EntryOf<"run.created">): Promise<void> {
   const { id, shards, claims, key } = created;
-  // It is listed under the creation of its first life.
-  await within(directoryOf(id, shards).remove(id, bornAt(created)), callLimitMs);
+  // It is listed under the creation of its first incarnation.
+  await within(directoryOf(id, shards).remove(id, firstCreatedAt(created)), callLimitMs);
   // Released explicitly, because a lane assumes that a run that it cannot find is about to be created.
   const own = objectName(id);
   for (const lane of claims ?? []) await within(laneObject(lane).release(own), callLimitMs);

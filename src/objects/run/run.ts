@@ -31,7 +31,7 @@ import type { Story, Timeline, Window } from "../../core/timeline/timeline.ts";
 import type { Stored } from "../../core/value/value.ts";
 import { receiveAnswer, repeatOrder } from "../../engine/courier/dispatch.ts";
 import type { OrderNews } from "../../engine/courier/dispatch.ts";
-import { checkLife, lookAtHook, receiveHook, revokeHook } from "../../engine/wait/hook.ts";
+import { checkIncarnation, lookAtHook, receiveHook, revokeHook } from "../../engine/wait/hook.ts";
 import { receiveNews } from "../../engine/child/news.ts";
 import type { ChildNews } from "../../engine/child/news.ts";
 import type { Find } from "../../engine/drive.ts";
@@ -224,7 +224,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
 
   fork(request: ForkRequest): Promise<Answer<Made<Parcel>>> {
     return answer(async () => {
-      const original = this.#memory.life();
+      const original = this.#memory.creation();
       const made = this.#find(original.workflow, original.version)?.labels;
       const { run, created } = await forkRun(this.#startRun, original, made, this.#memory.journal.read(), request);
       return { run: pack(run), created };
@@ -241,7 +241,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
 
   copy(createdAt: number, after: number): Promise<Answer<readonly Entry[]>> {
     return answer(() => {
-      if (this.#memory.life().at === createdAt) return this.#memory.journal.page(after, Infinity);
+      if (this.#memory.creation().at === createdAt) return this.#memory.journal.page(after, Infinity);
       throw new HoldfastError("run_not_found", "the run that is being forked has gone on as new, or is gone");
     });
   }
@@ -251,7 +251,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   }
 
   carry(page: PageRequest): Promise<Answer<{ text: string; last: number; entries: number }>> {
-    return answer(() => linesOf(this.#memory.life(), this.#memory.journal, page));
+    return answer(() => linesOf(this.#memory.creation(), this.#memory.journal, page));
   }
 
   arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<Parcel>>> {
@@ -266,7 +266,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   notice(createdAt: number, end: number): Promise<Answer<string>> {
     return answer(() => {
       const [entry] = this.#memory.journal.page(end - 1, 1);
-      const created = this.#memory.life();
+      const created = this.#memory.creation();
       if (created.at === createdAt && entry !== undefined && isEnd(entry)) return noticeOf(created, entry);
       throw new HoldfastError("run_not_found", "the run that has ended is gone, or has gone on as new");
     });
@@ -282,30 +282,30 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
 
   hook({ call, createdAt, generation }: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>> {
     return answer(async () => {
-      const run = this.#lifeOf(createdAt);
+      const run = this.#incarnationOf(createdAt);
       return await this.#host.during(receiveHook(run, call, request, generation, callLimit));
     });
   }
 
-  /** The life of the run that a webhook's address belongs to. */
-  #lifeOf(createdAt: number): Run {
+  /** The run, if a webhook's address belongs to its present incarnation. */
+  #incarnationOf(createdAt: number): Run {
     const { run } = this.#memory;
     // An entry would be deleted with the run.
     if (this.#host.removal.underWay) throw new HoldfastError("webhook_not_found", "the run of this webhook is gone");
-    checkLife(run, createdAt);
+    checkIncarnation(run, createdAt);
     return run;
   }
 
   lookAtHook({ call, createdAt, generation }: HookAddress): Promise<Answer<null>> {
     return answer(() => {
-      lookAtHook(this.#lifeOf(createdAt), call, generation);
+      lookAtHook(this.#incarnationOf(createdAt), call, generation);
       return null;
     });
   }
 
   revokeHook(call: string, request: RequestMetadata): Promise<Answer<{ url: string }>> {
     return answer(async () => {
-      const addressOf = (generation: number): Promise<string> => hookUrl(this.#memory.life(), call, generation);
+      const addressOf = (generation: number): Promise<string> => hookUrl(this.#memory.creation(), call, generation);
       const revoked = await revokeHook(this.#memory.existing(), call, request, addressOf);
       this.#host.proceed();
       return revoked;

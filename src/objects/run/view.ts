@@ -3,7 +3,7 @@
  * Does not own: snapshots (core/run/snapshot), the sockets of followers (followers), driving the run (host).
  * Invariant 1: reading does not change the run, but may advance it if it is due.
  */
-import { bornAt } from "../../core/run/origin.ts";
+import { firstCreatedAt } from "../../core/run/origin.ts";
 import type { RunSnapshot } from "../../core/run/run.ts";
 import { Bell } from "../../engine/turn/bell.ts";
 import { watchdogMs } from "../alarm.ts";
@@ -84,7 +84,7 @@ export class View {
     const { created } = this.#memory.run.state;
     if (created === null) return new Response(null, { status: 404 });
     this.#host.wake();
-    return this.#memory.followers.admit(request, { ...this.#standing(), createdAt: bornAt(created) });
+    return this.#memory.followers.admit(request, { ...this.#standing(), createdAt: firstCreatedAt(created) });
   }
 
   /** Sends the state of the run to its followers. */

@@ -1,5 +1,5 @@
 /**
- * Owns: webhook addresses, which are signed, and bound to one life of one run.
+ * Owns: webhook addresses, which are signed, and bound to one incarnation of one run.
  * Does not own: whether the wait of an address is still open, or the address revoked.
  *
  * A token is `<payload>.<mac>`, both base64url. The payload is the JSON of run id, creation instant, call and, if not 0, the
@@ -15,7 +15,7 @@ export type HookTarget = HookAddress & { readonly runId: string };
 
 const minSecret = 16;
 
-/** One life of a run with webhooks; `origin` is used in addresses if PUBLIC_URL is not set. */
+/** One incarnation of a run with webhooks; `origin` is used in addresses if PUBLIC_URL is not set. */
 export type HookedRun = { readonly id: string; readonly at: number; readonly origin: string | null };
 
 /**
