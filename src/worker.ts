@@ -9,7 +9,7 @@ import { checkLog } from "./objects/deployment/logline.ts";
 import { checkNotify } from "./objects/builtin/subscribers.ts";
 import { checkPlatform } from "./objects/deployment/platform.ts";
 import { createService } from "./objects/service.ts";
-import { collectTriggers } from "./objects/webhook/webhook.ts";
+import { collectWebhooks } from "./objects/webhook/webhook.ts";
 import type { Definition } from "./core/definition/definition.ts";
 import type { InboundWebhook } from "./objects/webhook/webhook.ts";
 
@@ -29,7 +29,7 @@ export type WorkerOptions = {
 export function createWorker(options: WorkerOptions) {
   checkPlatform();
   const catalog = new Catalog(definitionsOf(options));
-  const service = createService(catalog, collectTriggers(options.webhooks ?? [], catalog));
+  const service = createService(catalog, collectWebhooks(options.webhooks ?? [], catalog));
   const app = createApp(service, () => {
     checkLog();
     findCollector();

@@ -49,9 +49,9 @@ import { createStatistics } from "./directory/statistics.ts";
 import { readStory, readTimeline } from "./run/timeline.ts";
 import { createHooks } from "./webhook/hooks.ts";
 import { exportRun, importRun } from "./transfer/transfer.ts";
-import type { Triggers } from "./webhook/webhook.ts";
+import type { InboundWebhooks } from "./webhook/webhook.ts";
 
-export function createService(catalog: Catalog, triggers: Triggers = new Map()): Service {
+export function createService(catalog: Catalog, webhooks: InboundWebhooks = new Map()): Service {
   const lanes = createLanes(catalog.limits);
   const start = startByName(catalog);
   return {
@@ -78,7 +78,7 @@ export function createService(catalog: Catalog, triggers: Triggers = new Map()):
       rekey: async (request) => (await startRun(rekey, rekeyStart(request))).run,
     },
     stats: createStatistics(catalog, lanes),
-    hooks: createHooks(triggers, start),
+    hooks: createHooks(webhooks, start),
   };
 }
 

@@ -34,7 +34,7 @@ export function failingService(error: unknown): Service {
       backfill: fail,
       tick: fail,
     },
-    hooks: { receive: fail, look: fail, revoke: fail, list: fail, find: fail, trigger: fail },
+    hooks: { receive: fail, look: fail, revoke: fail, list: fail, find: fail, receiveInbound: fail },
     asks: { query: fail, update: fail },
     lanes: { list: fail, find: fail, override: fail },
     directory: { count: fail, causes: fail, follow: fail, rebuild: fail, rekey: fail },

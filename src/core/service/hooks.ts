@@ -16,15 +16,15 @@ export interface Hooks {
    */
   revoke(id: string, call: string, request: RequestMetadata): Promise<{ readonly url: string }>;
   /** The deployment's webhooks that start runs, in the order in which they were listed. */
-  list(): Promise<readonly TriggerInfo[]>;
+  list(): Promise<readonly InboundWebhookInfo[]>;
   /** @throws webhook_not_found */
-  find(name: string): Promise<TriggerInfo>;
+  find(name: string): Promise<InboundWebhookInfo>;
   /** @throws webhook_not_found, webhook_rejected, webhook_unavailable, body_invalid, and what a start throws */
-  trigger(name: string, call: TriggerRequest): Promise<TriggerAnswer>;
+  receiveInbound(name: string, call: InboundRequest): Promise<InboundAnswer>;
 }
 
 /** A webhook that starts runs. */
-export type TriggerInfo = {
+export type InboundWebhookInfo = {
   readonly name: string;
   readonly workflow: string;
   readonly methods: readonly string[];
@@ -33,7 +33,7 @@ export type TriggerInfo = {
   readonly maxBytes: number;
 };
 
-export type TriggerRequest = HookRequest & {
+export type InboundRequest = HookRequest & {
   /** Scheme and host under which webhooks are reached, when PUBLIC_URL is not set. */
   readonly origin: string;
   /** W3C traceparent of the request. */
@@ -41,7 +41,7 @@ export type TriggerRequest = HookRequest & {
 };
 
 /** `ignored`: the call is valid, and starts no run. */
-export type TriggerAnswer = {
+export type InboundAnswer = {
   readonly kind: "accepted" | "duplicate" | "ignored";
   readonly response?: NonNullable<HookAnswer["response"]>;
 };

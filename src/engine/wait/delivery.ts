@@ -1,6 +1,6 @@
 /**
  * Owns: making of what came in a call that can be judged, and having it judged.
- * Does not own: what a refusal or a yes leads to (hook, objects/trigger), the known senders (objects/verify).
+ * Does not own: what a refusal or a yes leads to (hook, objects/webhook/inbound), the known senders (objects/webhook/verify).
  */
 import { readBody } from "../../core/courier/body.ts";
 import { HoldfastError, messageOf } from "../../core/error.ts";

@@ -4,7 +4,7 @@
  * about it. Also the routes of operators about webhooks.
  */
 import { HoldfastError, hasCode } from "../../core/error.ts";
-import type { HookAnswer, HookRequest, TriggerAnswer } from "../../core/service/hooks.ts";
+import type { HookAnswer, HookRequest, InboundAnswer } from "../../core/service/hooks.ts";
 import { defined } from "../../core/record.ts";
 import type { Service } from "../../core/service/service.ts";
 import { readReason } from "../auth/author.ts";
@@ -29,7 +29,12 @@ export function hookRoutes(service: Service): Route[] {
     { method: "GET", path: "/v1/webhooks", role: "read", handle: (call) => list(service, call) },
     { method: "POST", path: revokePath, role: "operate", handle: (call) => revoke(service, call) },
     { method: "ALL", path: "/hooks/:token", role: "open", handle: (call) => answer(service, call) },
-    { method: "ALL", path: "/webhooks/:name", role: "open", handle: (call) => trigger(service, call).catch(conceal) },
+    {
+      method: "ALL",
+      path: "/webhooks/:name",
+      role: "open",
+      handle: (call) => receiveInbound(service, call).catch(conceal),
+    },
   ];
 }
 
@@ -80,7 +85,7 @@ async function receive(service: Service, { request, param }: Call): Promise<Resp
   }
 }
 
-async function trigger(service: Service, { request, param }: Call): Promise<Response> {
+async function receiveInbound(service: Service, { request, param }: Call): Promise<Response> {
   const name = param("name");
   const { methods, maxBytes } = await service.hooks.find(name);
   const look = looked(request, methods);
@@ -91,7 +96,7 @@ async function trigger(service: Service, { request, param }: Call): Promise<Resp
   }
   const hook = await readHook(request, maxBytes);
   const { origin } = urlOf(request);
-  return respond(await service.hooks.trigger(name, { ...hook, origin, ...readTrace(request) }));
+  return respond(await service.hooks.receiveInbound(name, { ...hook, origin, ...readTrace(request) }));
 }
 
 /** Problems of the deployment are logged and not shown: callers of webhooks have no token. */
@@ -133,7 +138,7 @@ function headersOf(request: Request): Record<string, string> {
   return Object.fromEntries(headers);
 }
 
-function respond({ kind, response }: TriggerAnswer): Response {
+function respond({ kind, response }: InboundAnswer): Response {
   if (response !== undefined) return own(response, kind);
   switch (kind) {
     case "accepted":
@@ -151,7 +156,7 @@ function respond({ kind, response }: TriggerAnswer): Response {
  * The workflow's own response. The call is recorded by now, so one that cannot be sent is replaced: an error would make the
  * caller send it again.
  */
-function own({ status, headers, body }: NonNullable<HookAnswer["response"]>, kind: TriggerAnswer["kind"]): Response {
+function own({ status, headers, body }: NonNullable<HookAnswer["response"]>, kind: InboundAnswer["kind"]): Response {
   try {
     const isEmpty = body === "" || status === 204 || status === 205 || status === 304;
     const response = new Response(isEmpty ? null : body, { status, headers });

@@ -1,6 +1,6 @@
 /**
  * Owns: webhooks for the web layer: those of runs, by their addresses, and those that start runs.
- * Does not own: the effect of a call on a run (engine/wait/hook), starting runs (trigger), the addresses (token).
+ * Does not own: the effect of a call on a run (engine/wait/hook), starting runs (inbound), the addresses (token).
  */
 import { HoldfastError } from "../../core/error.ts";
 import { checkRunId } from "../../core/name.ts";
@@ -9,14 +9,14 @@ import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import type { StartRun } from "../start/preparation.ts";
 import { verifyToken } from "./token.ts";
-import { receiveTrigger } from "./trigger.ts";
+import { receiveInbound } from "./inbound.ts";
 import { infoOf } from "./webhook.ts";
-import type { Trigger, Triggers } from "./webhook.ts";
+import type { InboundDefinition, InboundWebhooks } from "./webhook.ts";
 
-export function createHooks(triggers: Triggers, start: StartRun): Hooks {
-  const find = (name: string): Trigger => {
-    const trigger = triggers.get(name);
-    if (trigger !== undefined) return trigger;
+export function createHooks(webhooks: InboundWebhooks, start: StartRun): Hooks {
+  const find = (name: string): InboundDefinition => {
+    const webhook = webhooks.get(name);
+    if (webhook !== undefined) return webhook;
     throw new HoldfastError("webhook_not_found", "no webhook has this address");
   };
   return {
@@ -30,9 +30,9 @@ export function createHooks(triggers: Triggers, start: StartRun): Hooks {
       if (answered !== null) unwrap(answered);
     },
     revoke: async (id, call, request) => unwrap(await runObject(checkRunId(id)).revokeHook(call, request)),
-    list: async () => [...triggers.values()].map(infoOf),
+    list: async () => [...webhooks.values()].map(infoOf),
     find: async (name) => infoOf(find(name)),
-    trigger: async (name, request) => await receiveTrigger(find(name), request, start),
+    receiveInbound: async (name, request) => await receiveInbound(find(name), request, start),
   };
 }
 

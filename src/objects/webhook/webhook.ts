@@ -1,11 +1,11 @@
 /**
  * Owns: `defineWebhook`, which defines an address of the deployment that starts runs; and the list of these.
- * Does not own: handling a call (trigger), verification (verify).
+ * Does not own: handling a call (inbound), verification (verify).
  */
 import type { Definition } from "../../core/definition/definition.ts";
 import { HoldfastError } from "../../core/error.ts";
 import { checkRunId } from "../../core/name.ts";
-import type { TriggerInfo } from "../../core/service/hooks.ts";
+import type { InboundWebhookInfo } from "../../core/service/hooks.ts";
 import { isVerifier } from "../../core/webhook/webhook.ts";
 import type { Delivery, Verify, WebhookReply } from "../../core/webhook/webhook.ts";
 import type { Catalog } from "../deployment/catalog.ts";
@@ -44,7 +44,7 @@ export type InboundWebhookOptions<Input = unknown> = {
 };
 
 /** The validated options. */
-export type Trigger = Omit<TriggerInfo, "verify"> & {
+export type InboundDefinition = Omit<InboundWebhookInfo, "verify"> & {
   readonly verify: Verify | "none";
   readonly input: (call: Delivery) => unknown;
   readonly id: ((call: Delivery) => unknown) | undefined;
@@ -52,7 +52,7 @@ export type Trigger = Omit<TriggerInfo, "verify"> & {
 };
 
 /** Given to `createWorker`. */
-export type InboundWebhook = { readonly name: string; readonly trigger: Trigger };
+export type InboundWebhook = { readonly name: string; readonly definition: InboundDefinition };
 
 const mebibyte = 1024 * 1024;
 const known = ["verify", "workflow", "input", "id", "respond", "methods", "maxBytes"];
@@ -63,10 +63,10 @@ const methodsKnown = ["GET", "POST", "PUT", "PATCH", "DELETE"];
  * @throws HoldfastError options_invalid, id_invalid, naming the option
  */
 export function defineWebhook<Input>(name: string, options: InboundWebhookOptions<Input>): InboundWebhook {
-  return { name, trigger: toTrigger(name, options) };
+  return { name, definition: toDefinition(name, options) };
 }
 
-function toTrigger<Input>(name: string, options: InboundWebhookOptions<Input>): Trigger {
+function toDefinition<Input>(name: string, options: InboundWebhookOptions<Input>): InboundDefinition {
   const refuse = (option: string, why: string): never => {
     throw new HoldfastError("options_invalid", `webhook ${name}: ${option} ${why}`);
   };
@@ -104,24 +104,24 @@ function checkWebhookName(name: unknown): void {
   }
 }
 
-export function infoOf({ name, workflow, methods, verify, maxBytes }: Trigger): TriggerInfo {
+export function infoOf({ name, workflow, methods, verify, maxBytes }: InboundDefinition): InboundWebhookInfo {
   const preset = verify === "none" ? verify : isVerifier(verify) ? verify.preset : "custom";
   return { name, workflow, methods, verify: preset, maxBytes };
 }
 
-export type Triggers = ReadonlyMap<string, Trigger>;
+export type InboundWebhooks = ReadonlyMap<string, InboundDefinition>;
 
 /** By name. @throws HoldfastError options_invalid for a duplicate name, or a workflow that is not in the deployment */
-export function collectTriggers(webhooks: readonly InboundWebhook[], catalog: Catalog): Triggers {
-  const triggers = new Map<string, Trigger>();
+export function collectWebhooks(webhooks: readonly InboundWebhook[], catalog: Catalog): InboundWebhooks {
+  const collected = new Map<string, InboundDefinition>();
   const workflows = new Set(catalog.names());
-  for (const { name, trigger } of webhooks) {
-    if (triggers.has(name)) throw new HoldfastError("options_invalid", `webhook ${name} is listed twice`);
-    if (!workflows.has(trigger.workflow)) {
-      const why = `starts ${trigger.workflow}, which is not among the workflows`;
+  for (const { name, definition } of webhooks) {
+    if (collected.has(name)) throw new HoldfastError("options_invalid", `webhook ${name} is listed twice`);
+    if (!workflows.has(definition.workflow)) {
+      const why = `starts ${definition.workflow}, which is not among the workflows`;
       throw new HoldfastError("options_invalid", `webhook ${name} ${why}`);
     }
-    triggers.set(name, trigger);
+    collected.set(name, definition);
   }
-  return triggers;
+  return collected;
 }

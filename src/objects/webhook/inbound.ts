@@ -6,7 +6,7 @@
  * start.
  */
 import { HoldfastError } from "../../core/error.ts";
-import type { TriggerAnswer, TriggerRequest } from "../../core/service/hooks.ts";
+import type { InboundAnswer, InboundRequest } from "../../core/service/hooks.ts";
 import { objectName } from "../../core/run/key.ts";
 import { defined } from "../../core/record.ts";
 import type { StartRun } from "../start/preparation.ts";
@@ -21,64 +21,64 @@ import { unwrap } from "../answer.ts";
 import { digestOf, nameOfKey } from "../deployment/digest.ts";
 import { logDelivery } from "../deployment/logline.ts";
 import { callLimit } from "../patience.ts";
-import type { Delivered, Trigger } from "./webhook.ts";
+import type { Delivered, InboundDefinition } from "./webhook.ts";
 
 /**
  * @param limit the time limit for each of the author's functions
  * @throws HoldfastError webhook_rejected, webhook_unavailable, body_invalid, input_invalid, and errors of a start
  */
-export async function receiveTrigger(
-  trigger: Trigger,
-  request: TriggerRequest,
+export async function receiveInbound(
+  webhook: InboundDefinition,
+  request: InboundRequest,
   start: StartRun,
   limit: Limit = callLimit,
-): Promise<TriggerAnswer> {
+): Promise<InboundAnswer> {
   const at = Date.now();
   try {
-    return await receive({ ...trigger, limit }, request, start, at);
+    return await receive({ ...webhook, limit }, request, start, at);
   } catch (error) {
-    if (error instanceof HoldfastError) logDelivery(trigger, error, at);
+    if (error instanceof HoldfastError) logDelivery(webhook, error, at);
     throw error;
   }
 }
 
-/** A trigger that is called. */
-type Called = Trigger & { readonly limit: Limit };
+/** A webhook that is called. */
+type Called = InboundDefinition & { readonly limit: Limit };
 
-async function receive(trigger: Called, request: TriggerRequest, start: StartRun, at: number): Promise<TriggerAnswer> {
-  const { name, limit } = trigger;
-  const verify = trigger.verify === "none" ? undefined : trigger.verify;
+async function receive(webhook: Called, request: InboundRequest, start: StartRun, at: number): Promise<InboundAnswer> {
+  const { name, limit } = webhook;
+  const verify = webhook.verify === "none" ? undefined : webhook.verify;
   const sent = await readDelivery(request, at);
   await verifyDelivery(verify, sent, `webhook ${name}`, limit);
   const delivery = judged(sent, verify);
-  const input = await inputOf(trigger, delivery);
-  const run = input === null ? null : await startDelivery(trigger, delivery, input, request, start);
+  const input = await inputOf(webhook, delivery);
+  const run = input === null ? null : await startDelivery(webhook, delivery, input, request, start);
   const kind = run === null ? "ignored" : run.duplicate ? "duplicate" : "accepted";
-  const { respond } = trigger;
+  const { respond } = webhook;
   return respond === undefined ? { kind } : { kind, response: await answerOf(() => respond(delivery, run), limit) };
 }
 
 /** Null if the call is to be ignored. @throws HoldfastError input_invalid, body_invalid, value_too_large */
-async function inputOf(trigger: Called, delivery: Delivery): Promise<Stored | null> {
-  const made = await ask(trigger, "input", () => trigger.input(delivery));
+async function inputOf(webhook: Called, delivery: Delivery): Promise<Stored | null> {
+  const made = await ask(webhook, "input", () => webhook.input(delivery));
   try {
-    return made === null ? null : encode(made, `the input that webhook ${trigger.name} makes`);
+    return made === null ? null : encode(made, `the input that webhook ${webhook.name} makes`);
   } catch (error) {
     throw refusalOf(error);
   }
 }
 
 async function startDelivery(
-  trigger: Called,
+  webhook: Called,
   delivery: Delivery,
   input: Stored,
-  { origin, trace }: TriggerRequest,
+  { origin, trace }: InboundRequest,
   start: StartRun,
 ): Promise<NonNullable<Delivered>> {
-  const key = await keyOf(trigger, delivery);
+  const key = await keyOf(webhook, delivery);
   const more = { ...(key === null ? {} : { key }), ...defined({ trace }) };
   try {
-    const { run, created } = await start(trigger.workflow, { input, origin, by: `webhook:${trigger.name}`, ...more });
+    const { run, created } = await start(webhook.workflow, { input, origin, by: `webhook:${webhook.name}`, ...more });
     // If a limit of the workflow made another run answer, this is not a repetition.
     const isKnown = !created && key !== null && objectName(run.id) === (await nameOfKey(key));
     return { id: run.id, duplicate: isKnown };
@@ -102,30 +102,30 @@ async function runOf(key: string): Promise<string> {
 const conflicts: ReadonlySet<string> = new Set(["idempotency_conflict", "run_exists"]);
 
 /** The identity of the delivery within this webhook; null for none. */
-async function keyOf(trigger: Called, delivery: Delivery): Promise<string | null> {
-  const { verify, id } = trigger;
-  const own = id === undefined ? null : await ask(trigger, "id", () => id(delivery));
-  if (own !== null && typeof own !== "string") throw unusable(trigger, "id", `gave ${typeof own} instead of text`);
-  if (own === "") throw unusable(trigger, "id", "gave text that is empty");
+async function keyOf(webhook: Called, delivery: Delivery): Promise<string | null> {
+  const { verify, id } = webhook;
+  const own = id === undefined ? null : await ask(webhook, "id", () => id(delivery));
+  if (own !== null && typeof own !== "string") throw unusable(webhook, "id", `gave ${typeof own} instead of text`);
+  if (own === "") throw unusable(webhook, "id", "gave text that is empty");
   const isKnown = id === undefined && verify !== "none" && isVerifier(verify);
   const identity = isKnown ? verify.identify(delivery) : own;
-  return identity === null ? null : `webhook:${trigger.name}:${await digestOf(identity)}`;
+  return identity === null ? null : `webhook:${webhook.name}:${await digestOf(identity)}`;
 }
 
 /** Calls a function of the author. @throws HoldfastError input_invalid, webhook_unavailable */
-async function ask(trigger: Called, option: string, fn: () => unknown): Promise<unknown> {
+async function ask(webhook: Called, option: string, fn: () => unknown): Promise<unknown> {
   const made = async (): Promise<{ readonly value: unknown }> => ({ value: await fn() });
   try {
-    const answered = await trigger.limit(made());
-    if (answered === null) throw undecided(`webhook ${trigger.name}`, option);
+    const answered = await webhook.limit(made());
+    if (answered === null) throw undecided(`webhook ${webhook.name}`, option);
     return answered.value;
   } catch (cause) {
     if (cause instanceof HoldfastError) throw cause;
-    throw unusable(trigger, option, "failed", cause);
+    throw unusable(webhook, option, "failed", cause);
   }
 }
 
 /** The error of the function is only logged, because it may contain what the sender must not see. */
-function unusable({ name }: Trigger, option: string, what: string, cause?: unknown): HoldfastError {
+function unusable({ name }: InboundDefinition, option: string, what: string, cause?: unknown): HoldfastError {
   return new HoldfastError("input_invalid", `${option} of webhook ${name} ${what} on this call`, { cause });
 }
