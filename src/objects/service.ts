@@ -38,9 +38,9 @@ import { signalOf, keyOf, prepare, wishOf } from "./start/preparation.ts";
 import type { Prepared, Start, StartRun } from "./start/preparation.ts";
 import { followRun } from "./follow/follow.ts";
 import { countGroups, countMatching, countRuns, listCauses, listRuns } from "./directory/listing.ts";
-import { unpack } from "./parcel.ts";
+import { unpack } from "./packing.ts";
 import { withPresentState } from "./directory/place.ts";
-import type { Parcel } from "./rpc/run.ts";
+import type { PackedRun } from "./rpc/run.ts";
 import type { CheckedStart } from "./rpc/start.ts";
 import { rebuild, rebuildStart } from "./builtin/rebuild.ts";
 import { rekey, rekeyStart } from "./builtin/rekey.ts";
@@ -140,7 +140,7 @@ async function makeRun(
   { version }: Definition,
   start: RequestedStart,
   { fitted, gates }: Prepared,
-): Promise<Made<Parcel>> {
+): Promise<Made<PackedRun>> {
   const { signal: _sent, ...rest } = start;
   const checked: CheckedStart = {
     ...rest,
@@ -166,7 +166,7 @@ async function makeRun(
  * The run that this start created before, or that answered it: an accepted start stays accepted, even if the code or the time
  * would refuse it now. @throws the refusal, if there is no such run
  */
-async function findRun(start: RequestedStart, refusal: unknown): Promise<Made<Parcel>> {
+async function findRun(start: RequestedStart, refusal: unknown): Promise<Made<PackedRun>> {
   const { id = start.key === undefined ? undefined : await nameOfKey(start.key) } = start;
   if (!(refusal instanceof HoldfastError) || id === undefined) throw refusal;
   const { signal: _sent, ...rest } = start;

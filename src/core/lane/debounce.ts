@@ -58,9 +58,9 @@ export function decideMerge(state: RunState, start: DebouncedStart, now: number)
   return { kind: "merged", fact };
 }
 
-type Wish = Pick<DebouncedStart, "startAt" | "periodMs" | "maxMs">;
+type DebounceTerms = Pick<DebouncedStart, "startAt" | "periodMs" | "maxMs">;
 
 /** A period from now, but at most `maxMs` after the first start, and not before the `startAt` that was asked for. */
-export function beginAt({ startAt = 0, periodMs, maxMs }: Wish, firstAt: number, now: number): number {
+export function beginAt({ startAt = 0, periodMs, maxMs }: DebounceTerms, firstAt: number, now: number): number {
   return Math.max(startAt, Math.min(now + periodMs, maxMs === null ? Infinity : firstAt + maxMs));
 }

@@ -26,7 +26,7 @@ import type { Stored } from "../../core/value/value.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import { checkListed } from "./catalog.ts";
-import { unpack } from "../parcel.ts";
+import { unpack } from "../packing.ts";
 import { askQuery, broadcastSignal, forkRun, makeUpdate, sendSignal, startRun } from "../service.ts";
 
 const by = "worker";

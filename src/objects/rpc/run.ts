@@ -40,7 +40,7 @@ export type HookAddress = {
 export type ValueField = "input" | "output" | "progress";
 
 /** A run in an RPC answer: values that are too large for it are null, named in `apart`, and fetched one by one. */
-export type Parcel = Omit<RunSnapshot, "input"> & {
+export type PackedRun = Omit<RunSnapshot, "input"> & {
   readonly input: Stored | null;
   readonly apart: readonly ValueField[];
 };
@@ -52,9 +52,9 @@ export type Callee = { readonly callee: string };
 export interface RunRpc {
   /** Reports that the object died during a call. */
   died(): Promise<void>;
-  start(request: CheckedStart): Promise<Answer<Made<Parcel>>>;
+  start(request: CheckedStart): Promise<Answer<Made<PackedRun>>>;
   /** The run that this start created before, or null; creates nothing. Refused with idempotency_conflict, or as a signal is. */
-  repeat(start: RepeatedStart): Promise<Answer<Parcel | null>>;
+  repeat(start: RepeatedStart): Promise<Answer<PackedRun | null>>;
   /** In the object of an Idempotency-Key: binds the key to this run id. Older code answers null. */
   bind(id: string): Promise<Answer<{ readonly isNew: boolean } | null>>;
   /** Frees the key after the run of this id was removed. */
@@ -64,17 +64,17 @@ export interface RunRpc {
   /** In an object without a run: records that another run answers the start. */
   remember(answering: Answering): Promise<Answer<null>>;
   /** Merges another start within the period of a debounce; null if it came too late. */
-  debounce(start: DebouncedStart, waitMs: number): Promise<Answer<Parcel | null>>;
+  debounce(start: DebouncedStart, waitMs: number): Promise<Answer<PackedRun | null>>;
   /** The run, if the start with this token was merged into it before; else null. */
-  debounced(token: string, waitMs: number): Promise<Answer<Parcel | null>>;
-  read(waitMs: number): Promise<Answer<Parcel>>;
+  debounced(token: string, waitMs: number): Promise<Answer<PackedRun | null>>;
+  read(waitMs: number): Promise<Answer<PackedRun>>;
   value(field: ValueField): Promise<Answer<Stored | null>>;
   history(after: number, limit: number): Promise<Answer<HistoryPage>>;
   timeline(window: Window): Promise<Answer<Timeline>>;
   /** Without the input of a child, which is in the child's journal. */
   story(key: string): Promise<Answer<Story>>;
-  act(action: RunAction, to?: Callee): Promise<Answer<Parcel>>;
-  fork(request: ForkRequest): Promise<Answer<Made<Parcel>>>;
+  act(action: RunAction, to?: Callee): Promise<Answer<PackedRun>>;
+  fork(request: ForkRequest): Promise<Answer<Made<PackedRun>>>;
   previewFork(cut: ForkCut): Promise<Answer<ForkPreview>>;
   /** A page of the history of this incarnation for a fork, as of `history`. Refused with run_not_found after it was removed. */
   copy(createdAt: number, after: number): Promise<Answer<readonly Entry[]>>;
@@ -83,7 +83,7 @@ export interface RunRpc {
   /** The next lines of an export. Refused with run_not_found after this incarnation was removed. */
   carry(page: PageRequest): Promise<Answer<{ readonly text: string; readonly last: number; readonly entries: number }>>;
   /** Imports a run in one transaction, or finds it if it was imported from the same text before. Refused with import_invalid, run_exists. */
-  arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<Parcel>>>;
+  arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<PackedRun>>>;
   /** The body of the notice of an end of this incarnation. Refused with run_not_found after it was removed. */
   notice(createdAt: number, end: number): Promise<Answer<string>>;
   /**

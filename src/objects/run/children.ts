@@ -11,9 +11,9 @@ import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import { isTransient } from "./damage.ts";
 import type { StartRun } from "../start/preparation.ts";
-import { unpack } from "../parcel.ts";
+import { unpack } from "../packing.ts";
 import { describe, patiently, within } from "../patience.ts";
-import type { Parcel } from "../rpc/run.ts";
+import type { PackedRun } from "../rpc/run.ts";
 import { Semaphore } from "../semaphore.ts";
 import { sendSignal } from "../service.ts";
 import type { HookedRun } from "../webhook/token.ts";
@@ -84,7 +84,7 @@ async function goesOn(self: Self, { child, key, kept }: FormerChild): Promise<Pi
     reason: "its parent is tried again",
     key,
   });
-  const own = ({ parent }: Parcel): { own: boolean } => ({ own: parent?.id === self.id });
+  const own = ({ parent }: PackedRun): { own: boolean } => ({ own: parent?.id === self.id });
   if (retried.ok) return own(retried.value);
   if (retried.refusal.code === "run_not_found") return null;
   // If another run has the key of its singleton, a new start finds or replaces that run.

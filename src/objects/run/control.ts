@@ -17,9 +17,9 @@ import { remainsOf } from "./damage.ts";
 import type { Host } from "./host.ts";
 import { gone } from "./memory.ts";
 import type { Memory } from "./memory.ts";
-import { pack } from "../parcel.ts";
+import { pack } from "../packing.ts";
 import { reclaim } from "../start/reclaim.ts";
-import type { Parcel } from "../rpc/run.ts";
+import type { PackedRun } from "../rpc/run.ts";
 import type { Restart } from "../rpc/start.ts";
 
 /** How long the answer to a cancellation waits for the end of the run. */
@@ -48,7 +48,7 @@ export class Control {
   }
 
   /** @param callee the addressed run, if given @throws HoldfastError run_not_found, and errors of the action */
-  async act(action: RunAction, callee?: string): Promise<Parcel> {
+  async act(action: RunAction, callee?: string): Promise<PackedRun> {
     const { kind } = action;
     if (kind === "delete") return await this.#delete(action, callee);
     if (callee !== undefined && isOther(callee, this.#memory.id)) throw noRun();
@@ -107,14 +107,14 @@ export class Control {
     throw new HoldfastError("run_not_found", `the run that was called ${created?.id} is gone, and another has its id`);
   }
 
-  async #delete(action: RunAction, callee?: string): Promise<Parcel> {
+  async #delete(action: RunAction, callee?: string): Promise<PackedRun> {
     const removal = await removalOf(action, callee);
     const removed = this.#removing.then(() => this.#removeOnce(action, removal, callee));
     this.#removing = Promise.allSettled([removed]);
     return await removed;
   }
 
-  async #removeOnce(action: RunAction, removal: RemovalMark | null, callee = this.#id): Promise<Parcel> {
+  async #removeOnce(action: RunAction, removal: RemovalMark | null, callee = this.#id): Promise<PackedRun> {
     if (this.#alias.hasRemoved(removal)) return remainsOf(callee, null, "the run was deleted");
     // A run that cannot be read can still be removed.
     const damage = this.#memory.damage();
@@ -127,7 +127,7 @@ export class Control {
     return remains;
   }
 
-  async #remove(run: Run, action: RunAction): Promise<Parcel> {
+  async #remove(run: Run, action: RunAction): Promise<PackedRun> {
     // Values that are too large for one answer are deleted with the run.
     const snapshot = { ...pack(run.snapshot()), apart: [] };
     if (run.state.end === null) throw new HoldfastError("run_not_ended", "only a run that has ended can be deleted");

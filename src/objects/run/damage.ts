@@ -12,7 +12,7 @@ import { undefinedValue } from "../../core/value/value.ts";
 import { directoryShards } from "../address.ts";
 import { besideHousekeeping, housekeepingAt } from "../alarm.ts";
 import { within } from "../patience.ts";
-import type { Parcel } from "../rpc/run.ts";
+import type { PackedRun } from "../rpc/run.ts";
 
 /** A restored encryption key is found within a minute, spread over time so that not all runs wake at once. */
 const keyRestMs = 45_000;
@@ -107,7 +107,7 @@ export async function unlist(id: string): Promise<RunSummary | null> {
 }
 
 /** The answer for a run that was removed without being readable: what is known of it. */
-export function remainsOf(id: string, listed: RunSummary | null, reason: string): Parcel {
+export function remainsOf(id: string, listed: RunSummary | null, reason: string): PackedRun {
   const nothing = {
     ...{ id, workflow: "", version: "", status: "failed", labels: {}, parent: null, schedule: null, fork: null },
     ...{ createdAt: 0, startedAt: null, updatedAt: 0, finishedAt: null, waitingFor: [], reason },

@@ -13,8 +13,8 @@ import { creationOf, fittedSignal, forkOf } from "./creation.ts";
 import { fetchHistory } from "./fork.ts";
 import type { Host } from "./host.ts";
 import type { Memory } from "./memory.ts";
-import { pack } from "../parcel.ts";
-import type { Parcel } from "../rpc/run.ts";
+import { pack } from "../packing.ts";
+import type { PackedRun } from "../rpc/run.ts";
 import type { Branch, CheckedStart, RepeatedStart } from "../rpc/start.ts";
 
 export class Intake {
@@ -31,13 +31,13 @@ export class Intake {
   }
 
   /** @throws HoldfastError run_exists, idempotency_conflict, and errors of a signal */
-  async take(request: CheckedStart): Promise<Made<Parcel>> {
+  async take(request: CheckedStart): Promise<Made<PackedRun>> {
     const created = this.#begin(request) || (await this.#startOver(request));
     return { run: await this.#started(request), created };
   }
 
   /** The run that this start created before; null for none. */
-  async repeat(request: RepeatedStart): Promise<Parcel | null> {
+  async repeat(request: RepeatedStart): Promise<PackedRun | null> {
     const created = this.#firstStart();
     const { id = created?.id } = request;
     if (created === null || id !== created.id || !isSameStart(created, request)) return null;
@@ -46,12 +46,12 @@ export class Intake {
   }
 
   /** The run, if the start with this token was merged into it before; else null. */
-  async debounced(token: string, waitMs: number): Promise<Parcel | null> {
+  async debounced(token: string, waitMs: number): Promise<PackedRun | null> {
     return this.#memory.run.state.debounceKeys.has(token) ? await this.#started({ waitMs }) : null;
   }
 
   /** The run that a start created or found, at its end if that is waited for. */
-  async #started({ waitMs = 0 }: { readonly waitMs?: number }): Promise<Parcel> {
+  async #started({ waitMs = 0 }: { readonly waitMs?: number }): Promise<PackedRun> {
     this.#host.proceed();
     return pack(waitMs > 0 ? await this.#host.view.settled(waitMs) : this.#memory.run.snapshot());
   }

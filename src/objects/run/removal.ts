@@ -19,7 +19,7 @@ import { Expiry } from "./expiry.ts";
 import { logRemoval } from "../deployment/logline.ts";
 import type { Memory } from "./memory.ts";
 import { within } from "../patience.ts";
-import type { Parcel } from "../rpc/run.ts";
+import type { PackedRun } from "../rpc/run.ts";
 
 const callLimitMs = 10_000;
 
@@ -66,7 +66,7 @@ export class Removal {
   }
 
   /** Removes a run that cannot be read, on request; its id is free again. */
-  async discard(id: string, damage: HoldfastError): Promise<Parcel> {
+  async discard(id: string, damage: HoldfastError): Promise<PackedRun> {
     if (this.underWay) throw new HoldfastError("run_not_found", "the run is being removed");
     return remainsOf(id, await this.#clear(() => unlist(id)), damage.message);
   }

@@ -54,13 +54,22 @@ import { digestOf } from "../deployment/digest.ts";
 import { newestKey } from "../deployment/keys.ts";
 import { Memory } from "./memory.ts";
 import { meterCalls } from "../meter.ts";
-import { pack } from "../parcel.ts";
+import { pack } from "../packing.ts";
 import { callLimit } from "../patience.ts";
 import { drawTimeline, tellStory } from "./timeline.ts";
 import { hookUrl } from "../webhook/token.ts";
 import type { Answer } from "../answer.ts";
 import type { HolderRpc } from "../rpc/lane.ts";
-import type { Arrival, Callee, ExportPlan, PageRequest, HookAddress, Parcel, RunRpc, ValueField } from "../rpc/run.ts";
+import type {
+  Arrival,
+  Callee,
+  ExportPlan,
+  PageRequest,
+  HookAddress,
+  PackedRun,
+  RunRpc,
+  ValueField,
+} from "../rpc/run.ts";
 import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartClue } from "../rpc/start.ts";
 import type { Resealing } from "../../store/reseal.ts";
 
@@ -99,11 +108,11 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     this.#startRun = startRun;
   }
 
-  start(request: CheckedStart): Promise<Answer<Made<Parcel>>> {
+  start(request: CheckedStart): Promise<Answer<Made<PackedRun>>> {
     return answer(() => this.#intake.take(request));
   }
 
-  repeat(request: RepeatedStart): Promise<Answer<Parcel | null>> {
+  repeat(request: RepeatedStart): Promise<Answer<PackedRun | null>> {
     return answer(() => this.#intake.repeat(request));
   }
 
@@ -141,7 +150,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     });
   }
 
-  debounce(start: DebouncedStart, waitMs: number): Promise<Answer<Parcel | null>> {
+  debounce(start: DebouncedStart, waitMs: number): Promise<Answer<PackedRun | null>> {
     return answer(async () => {
       const run = this.#memory.existing();
       if (!run.debounce(start)) return null;
@@ -150,11 +159,11 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     });
   }
 
-  debounced(token: string, waitMs: number): Promise<Answer<Parcel | null>> {
+  debounced(token: string, waitMs: number): Promise<Answer<PackedRun | null>> {
     return answer(() => this.#intake.debounced(token, waitMs));
   }
 
-  read(waitMs: number): Promise<Answer<Parcel>> {
+  read(waitMs: number): Promise<Answer<PackedRun>> {
     return answer(async () => {
       // A lane that checks whether the run still has its key must see the result of a retry in progress.
       await this.#control.decided;
@@ -204,7 +213,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     });
   }
 
-  act(action: RunAction, to?: Callee): Promise<Answer<Parcel>> {
+  act(action: RunAction, to?: Callee): Promise<Answer<PackedRun>> {
     return answer(() => this.#control.act(action, to?.callee));
   }
 
@@ -222,7 +231,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     });
   }
 
-  fork(request: ForkRequest): Promise<Answer<Made<Parcel>>> {
+  fork(request: ForkRequest): Promise<Answer<Made<PackedRun>>> {
     return answer(async () => {
       const original = this.#memory.creation();
       const made = this.#find(original.workflow, original.version)?.labels;
@@ -254,7 +263,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     return answer(() => linesOf(this.#memory.creation(), this.#memory.journal, page));
   }
 
-  arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<Parcel>>> {
+  arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<PackedRun>>> {
     return answer(async () => {
       const target = { memory: this.#memory, alias: this.#alias, find: this.#find };
       const created = await importText(target, text, asked);

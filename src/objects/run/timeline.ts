@@ -14,7 +14,7 @@ import { idempotencyKeyOf } from "../../engine/attempt/record.ts";
 import type { Run } from "../../engine/run.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
-import { unpack } from "../parcel.ts";
+import { unpack } from "../packing.ts";
 
 /** @throws HoldfastError run_not_found */
 export async function readTimeline(id: string, window: Window): Promise<Timeline> {

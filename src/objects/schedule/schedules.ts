@@ -13,7 +13,7 @@ import { unwrap } from "../answer.ts";
 import { digestOf } from "../deployment/digest.ts";
 import type { FiringStart } from "./firing.ts";
 import type { StartRun } from "../start/preparation.ts";
-import { unpack } from "../parcel.ts";
+import { unpack } from "../packing.ts";
 
 export function createSchedules(start: StartRun): Schedules {
   return {

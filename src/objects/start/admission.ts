@@ -28,7 +28,7 @@ import { unwrap } from "../answer.ts";
 import { digestOf } from "../deployment/digest.ts";
 import { describe } from "../patience.ts";
 import type { Answer } from "../answer.ts";
-import type { Parcel } from "../rpc/run.ts";
+import type { PackedRun } from "../rpc/run.ts";
 import type { Answering, CheckedStart, StartToken } from "../rpc/start.ts";
 import { isOverloaded } from "../run/witness.ts";
 
@@ -37,7 +37,7 @@ import { isOverloaded } from "../run/witness.ts";
  * @param isNew the id was generated for this start, so it cannot be a repetition
  * @throws HoldfastError rate_limited, run_exists, idempotency_conflict
  */
-export async function admit(start: CheckedStart, gates: Gates, isNew: boolean): Promise<Made<Parcel>> {
+export async function admit(start: CheckedStart, gates: Gates, isNew: boolean): Promise<Made<PackedRun>> {
   if (gates.rateLimit === null && gates.debounce === null && gates.singleton === null) return await create(start);
   const token = await tokenOf(start);
   const admission = new Admission(start, gates, token);
@@ -47,7 +47,7 @@ export async function admit(start: CheckedStart, gates: Gates, isNew: boolean): 
 type Repeated = Parameters<typeof tokenOf>[0] & Pick<CheckedStart, "waitMs">;
 
 /** The run that answered this start before, even if the code would treat it differently now; null for none. */
-export async function findAnswering(start: Repeated): Promise<Parcel | null> {
+export async function findAnswering(start: Repeated): Promise<PackedRun | null> {
   const { id, waitMs = 0 } = start;
   const token = await tokenOf(start);
   const known = token === null ? null : unwrap(await runObject(id).recall(token));
@@ -58,7 +58,7 @@ export async function findAnswering(start: Repeated): Promise<Parcel | null> {
 }
 
 /** Starts the run. If the object dies meanwhile, the run may not be recorded, so the call is repeated. */
-async function create(start: CheckedStart): Promise<Made<Parcel>> {
+async function create(start: CheckedStart): Promise<Made<PackedRun>> {
   try {
     return unwrap(await runObject(start.id).start(start));
   } catch (error) {
@@ -84,7 +84,7 @@ class Admission {
   }
 
   /** The result of this start, if it is a repetition; else null. */
-  async recall(): Promise<Made<Parcel> | null> {
+  async recall(): Promise<Made<PackedRun> | null> {
     const known = unwrap(await runObject(this.#start.id).recall(this.#token));
     switch (known.kind) {
       case "new":
@@ -101,7 +101,7 @@ class Admission {
     }
   }
 
-  async pass(): Promise<Made<Parcel>> {
+  async pass(): Promise<Made<PackedRun>> {
     const { rateLimit, debounce, singleton } = this.#gates;
     if (rateLimit !== null) await this.#count(rateLimit);
     try {
@@ -129,7 +129,7 @@ class Admission {
   }
 
   /** The run that this start is merged into by the debounce; null if it is the first of a period. */
-  async #join(debounce: NonNullable<Gates["debounce"]>): Promise<Made<Parcel> | null> {
+  async #join(debounce: NonNullable<Gates["debounce"]>): Promise<Made<PackedRun> | null> {
     const claim = { runId: this.#name, until: "begun", force: false } as const;
     for (const patience = new Patience(); ; await patience.next()) {
       const { claimed, holder } = await laneObject(debounce.lane).claim(claim);
@@ -141,7 +141,7 @@ class Admission {
   }
 
   /** Null if the run has begun already, or does not exist. */
-  async #merge(holder: string, { periodMs, maxMs }: NonNullable<Gates["debounce"]>): Promise<Made<Parcel> | null> {
+  async #merge(holder: string, { periodMs, maxMs }: NonNullable<Gates["debounce"]>): Promise<Made<PackedRun> | null> {
     const { workflow, version, input, sent, labels, lanes, notify } = this.#start;
     const { retention, startAt, notAfter, reason, waitMs = 0 } = this.#start;
     const start: DebouncedStart = {
@@ -168,11 +168,11 @@ class Admission {
   }
 
   /** The run that answers this start because of the singleton; null if the start may go on. */
-  async #single({ lane, mode }: NonNullable<Gates["singleton"]>): Promise<Made<Parcel> | null> {
+  async #single({ lane, mode }: NonNullable<Gates["singleton"]>): Promise<Made<PackedRun> | null> {
     return mode === "skip" ? await this.#skip(lane) : await this.#replace(lane);
   }
 
-  async #skip(lane: string): Promise<Made<Parcel> | null> {
+  async #skip(lane: string): Promise<Made<PackedRun> | null> {
     for (const patience = new Patience(); ; await patience.next()) {
       const { claimed, holder } = await this.#claim(lane, null);
       if (claimed || holder === null) return null;
@@ -215,7 +215,7 @@ class Admission {
     return false;
   }
 
-  async #read(runId: string, waitMs = this.#start.waitMs ?? 0): Promise<Made<Parcel> | null> {
+  async #read(runId: string, waitMs = this.#start.waitMs ?? 0): Promise<Made<PackedRun> | null> {
     const run = found(await runObject(runId).read(waitMs));
     return run === null ? null : { run, created: false };
   }

@@ -14,7 +14,7 @@ import type { ImportRequest } from "../../core/service/service.ts";
 import { runObject, shardCount } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import { nameOfKey } from "../deployment/digest.ts";
-import { unpack } from "../parcel.ts";
+import { unpack } from "../packing.ts";
 import { within } from "../patience.ts";
 import type { Arrival, ExportPlan } from "../rpc/run.ts";
 
