@@ -43,7 +43,7 @@ export class Adoption {
 
   /**
    * Compares the calls that the code made with the record, once the replay is over, and puts the differences on record.
-   * Answers the keys of calls that the code added; null where the run cannot go on with this code, and is paused.
+   * Returns the keys of calls that the code added; null where the run cannot go on with this code, and is paused.
    */
   reconcile(): ReadonlySet<string> | null {
     const unmade = this.#unmade();
@@ -74,7 +74,7 @@ export class Adoption {
     return new HoldfastError("step_kind_changed", message);
   }
 
-  /** Puts on record which calls were added and removed, as far as that can be told now; answers the keys of those added. */
+  /** Puts on record which calls were added and removed, as far as that is certain now; returns the keys of those added. */
   #mark(): ReadonlySet<string> {
     // A call that is not on record was added, or was made just before the process died. It was added
     // if the record went on without it, or has open calls that the code does not make.

@@ -110,7 +110,7 @@ export class Drive {
   }
 
   /**
-   * Prepares to begin the run once more with this version: the function that it answers does so, once the run has ended.
+   * Prepares to begin the run once more with this version. The returned function does so, and is called once the run has ended.
    * @param from the step to begin from, keeping what was before it; null: from the start
    * @throws version_missing, label_invalid, input_invalid, fork_invalid
    */

@@ -73,7 +73,7 @@ export class Execution {
     return this.atWork || (!this.course.over && this.work.children.asking > 0);
   }
 
-  /** The run itself goes on; not so one that waits, and merely asks what became of a child. */
+  /** The run itself goes on: not if it waits, and merely asks whether a child has ended. */
   get atWork(): boolean {
     if (this.course.over) return false;
     return this.course.busy || this.working || !this.course.live;
@@ -107,7 +107,7 @@ export class Execution {
     return this.finished || this.course.over || this.calls.frozen;
   }
 
-  /** Something could begin or fire if it were not held. */
+  /** Something could begin or fire if the run were not held. */
   isDue(now: number): boolean {
     if (!this.course.live || this.course.over) return false;
     return this.renewal.requested || this.work.isDue(now);
@@ -156,7 +156,7 @@ export class Execution {
     const added = state.ending === null ? await this.#adopt() : new Set<string>();
     if (added === null || course.over) return;
     this.closing.replayed();
-    // What was at work begins again: not what is given its outcome in a moment, and nothing just to be left behind.
+    // What was at work begins again, except for calls whose outcome is about to be delivered, and unless the run goes on as new.
     const open = [...this.calls.pending.values()].filter(({ key, begun }) => !begun && !added.has(key));
     if (resumed && !this.renewal.requested) await this.work.attempts.mark(open);
     if (course.over) return;
@@ -192,7 +192,7 @@ export class Execution {
     if (this.course.failure !== null) throw this.course.failure;
   }
 
-  /** Settles what new code makes of the record; answers the keys of calls it added, null when the run cannot go on with it. */
+  /** Compares new code with the record. Returns the keys of calls it added; null if the run cannot go on with it. */
   async #adopt(): Promise<ReadonlySet<string> | null> {
     const { course, work } = this;
     work.withdrawals.record();

@@ -106,12 +106,12 @@ export class Ledger {
     this.openedRecovered = false;
   }
 
-  /** Appends the facts as one commit; answers the outcome of the last. */
+  /** Appends the facts as one commit; returns the outcome of the last. */
   append(...facts: readonly Fact[]): Outcome | null {
     return this.appendAll(facts).at(-1) ?? null;
   }
 
-  /** Appends the facts as one commit; answers what each delivers to the handler, if it does. */
+  /** Appends the facts as one commit; returns for each the outcome that it delivers to the handler, or null. */
   appendAll(facts: readonly Fact[]): (Outcome | null)[] {
     if (this.#sealed) throw new Error("a sealed journal takes no entries");
     const at = this.now();

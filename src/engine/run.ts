@@ -73,7 +73,7 @@ export class Run {
 
   /**
    * @param signal one that comes with the start, checked; both are on record, or neither
-   * @param died the process died of an earlier start, of which nothing is left: the run begins with care
+   * @param died an earlier start of the run killed its process and left nothing behind: the run begins with care
    */
   create(created: Omit<EntryOf<"run.created">, "kind" | "seq" | "at">, signal?: FittedSignal, died = false): void {
     this.#drive.anew();
@@ -104,9 +104,9 @@ export class Run {
   }
 
   /**
-   * Does what is due and answers what must happen next.
-   * @param cold the last life of the run was cut off: this is the first call of this memory, and no deadline of the run
-   * explains why it was called
+   * Does what is due and returns what must happen next.
+   * @param cold the last life of the run was cut off: this is the first call in this memory, and no deadline of the run
+   * explains it
    * @throws whatever made the journal fail; this memory must then be given up.
    */
   advance(cold = false): Next {
@@ -129,7 +129,7 @@ export class Run {
     else await this.lanes.heard();
   }
 
-  /** Resolves when the handler does something of its own accord. */
+  /** Resolves when the handler makes a call, or ends. */
   async stirred(): Promise<void> {
     await (this.execution?.course.stirred.rung() ?? new Promise(() => {}));
   }
@@ -190,7 +190,7 @@ export class Run {
     return { duplicate: false };
   }
 
-  /** How many more signals of the name the run would take now: its open waits, less what is buffered for them. */
+  /** How many more signals of this name the run would consume now: as many as it has open waits without a buffered one. */
   openWaits(name: string): number {
     if (this.state.end !== null || this.state.ending !== null) return 0;
     if (this.state.listeners.has(name)) return Infinity;
@@ -222,7 +222,7 @@ export class Run {
     return new Replica(definition, new Ledger(this.#journal, this.#world.clock, true), this.#world);
   }
 
-  /** Whether the run has something to do by itself now, so that whoever looks at it may set it going. */
+  /** Whether the run has something to do by itself now, so that whoever only reads it may set it going as well. */
   isDue(): boolean {
     return isDue(this.state, this.now());
   }
@@ -266,7 +266,7 @@ export class Run {
     }
   }
 
-  /** Prepares a restart: the function that it answers does it, and terminates a run that has not ended. @throws as Drive.prepareRestart */
+  /** Prepares a restart. The returned function carries it out; it first terminates a run that has not ended. @throws as Drive.prepareRestart */
   prepareRestart(version: string, asked: Omit<Action, "kind">, from: StepRef | null = null): () => void {
     const begin = this.#drive.prepareRestart(version, asked, from);
     return () => {
@@ -287,13 +287,13 @@ export class Run {
     if (fact.kind !== request.kind) return this.#drive.append(fact);
     // The handler has ended, and the end of the run is about to go on record.
     if (execution?.course.over === false) return this.#drive.append(...noted(this.state, action, "cancel"));
-    // No handler can clean up. Where steps are to be undone, the next handler is told of the cancellation as it begins.
+    // No handler can clean up. If steps are to be undone, the next handler learns of the cancellation in its replay.
     this.#drive.append(this.state.undoable.size > 0 ? request : { ...request, kind: "run.cancelled" });
     if (this.execution === null || this.execution.course.over) this.#drive.reopen();
   }
 }
 
-/** Null where the run cannot go on with this code, so that no handler can clean up. */
+/** Returns null if the run cannot go on with this code, so that no handler can clean up; throws any other error. */
 function unlessStuck(error: unknown): null {
   if (error instanceof HoldfastError && error.code === "step_kind_changed") return null;
   throw error;

@@ -7,7 +7,7 @@ import type { Execution } from "./execution.ts";
 import type { Run } from "./run.ts";
 
 /**
- * What `act` answers about the run's execution, which is replayed before if need be; null where the run has ended.
+ * Returns what `act` makes of the run's execution, which is replayed before if need be; null if the run has ended.
  * @throws as `Run.awake` and `act`, and whatever made the journal fail meanwhile
  */
 export async function wake<Value>(

@@ -41,7 +41,7 @@ export type Webhook = {
   received(): Promise<WebhookCall | null>;
 };
 
-/** A `verify` function for a known sender (objects/verify), which also gives reasons and recognizes repeated calls. */
+/** A `verify` function for a known sender (objects/webhook/verify), which also gives reasons and recognizes repeated calls. */
 export interface Verifier {
   (call: Delivery): Promise<boolean>;
   /** Its name in lists of webhooks. */

@@ -34,7 +34,7 @@ export interface MessageHandlersOwner {
   failed(error: unknown): void;
 }
 
-/** A function that answers `step.update`; without a schema it takes any argument. */
+/** A function that was registered with `step.update`; without a schema it takes any argument. */
 export type UpdateHandler = {
   readonly kind: "update";
   readonly name: string;

@@ -1,5 +1,5 @@
 /**
- * Owns: what a request for an update does to a run: it is refused, accepted and answered, or found to be known.
+ * Owns: what a request for an update does to a run: it is refused, accepted and answered, or recognized as a repetition.
  * Does not own: calling the function (handlers); how long a caller waits (objects).
  *
  * Invariant 1: an update is on record before its function is called, and its end before it is answered
@@ -99,7 +99,7 @@ function tryTake(execution: Execution, request: UpdateRequest, argument: Stored)
 }
 
 /**
- * Puts the update on record, which calls its function; answers its id, or that of the one with the same key;
+ * Puts the update on record, which calls its function. Returns its id, or that of the update with the same key;
  * null where the run goes on as new.
  */
 function take(execution: Execution, request: UpdateRequest, argument: Stored): string | null {

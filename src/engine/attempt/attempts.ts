@@ -24,9 +24,9 @@ import type { Verdict } from "./verdict.ts";
 
 /** Deaths in a row under a step after which the step is held to be their cause. */
 const crashLimit = 5;
-/** The same where every death came with a deploy: generous, but not without end. */
+/** The same limit if the deaths came with deployments: generous, but finite. */
 const interruptionLimit = 20;
-/** How long a step that was told to stop may take to do so, where what it did must be known. */
+/** How long a step that can be undone may take to stop: its end must be known. */
 const graceMs = 30_000;
 
 export class Attempts {
@@ -98,7 +98,7 @@ export class Attempts {
     return this.orders.dueAt(key);
   }
 
-  /** Its attempt is under way, or waits for nothing but its slot, or other suspects. */
+  /** Its attempt is under way, or waits only for its slot, or for other suspects to end. */
   isRunning(key: string): boolean {
     const hasBegun = this.#inFlight.has(key) || this.#starting.has(key) || this.#failing.has(key);
     return hasBegun || this.#waiting.has(key) || this.#suspects.isWaiting(key);
@@ -161,8 +161,8 @@ export class Attempts {
   }
 
   /**
-   * Tells every attempt to stop. Those whose steps can be undone are waited for, because how they end
-   * tells whether they must be; answers their steps.
+   * Tells every attempt to stop. Those whose steps can be undone are waited for, because their end decides whether the step
+   * must be undone. Returns the steps that are waited for.
    */
   stop(reason: Error): string[] {
     const awaited: string[] = [];
@@ -227,7 +227,7 @@ export class Attempts {
       (end) => this.#ended(pending, plan, attempt, end),
     );
     this.#inFlight.set(pending.key, { attempt, plan, id: pending.id });
-    // Only now: who asks for the next deadline before this would not be told of the attempt's.
+    // Only now: before, whoever computes the next deadline would miss the attempt's.
     this.#course.wakeBy(attempt.timeoutAt);
     if (isOrder) this.orders.begin(pending, plan, attempt);
     else attempt.start();

@@ -41,7 +41,7 @@ export function captureAsyncContext(): AsyncContext {
   return AsyncVariable.snapshot();
 }
 
-/** The scope of the code that asks; undefined outside of every handler. */
+/** The scope of the caller; undefined outside of every handler. */
 export function currentScope(): Scope | undefined {
   return nested ? carried.getStore() : undefined;
 }

@@ -7,8 +7,8 @@
 export declare class AsyncVariable<Value> {
   /** Calls the function with the value, and whatever it leads to. */
   run<Result>(value: Value, act: () => Result): Result;
-  /** The value of the code that asks. */
+  /** The value that the caller has. */
   getStore(): Value | undefined;
-  /** Answers what calls functions with the values, of all variables, that the code that asks has now. */
+  /** Returns a function that calls others with the values that all variables have for the caller now. */
   static snapshot(): <Result>(act: () => Result) => Result;
 }

@@ -1,5 +1,5 @@
 /**
- * Owns: reading what a run keeps of its history when it is restarted from one of its steps.
+ * Owns: which part of its history a run keeps when it is restarted from one of its steps.
  * Does not own: which entries these are (core/lifecycle/restart), the new journal (core/lifecycle/continuation), the new start (drive).
  * Invariant 1: a step that is not in the history is refused before anything is written.
  */
@@ -13,7 +13,7 @@ import type { Pending } from "../call/call.ts";
 import type { Ledger } from "../ledger.ts";
 
 /**
- * Answers a function to be called once the run has ended.
+ * Returns a function that reads it, to be called once the run has ended.
  * @param from null: the start, with nothing kept
  * @param calls the open calls of its handler
  * @throws HoldfastError fork_invalid
@@ -38,8 +38,8 @@ export function keptUpTo(
 }
 
 /**
- * The history, and an entry for each step in flight: its first attempt is not recorded before it has ended. A step of
- * which nobody knows whether it is undone counts as undone: done again it may be done twice, kept it may not be done at all.
+ * The history, and an entry for each step in flight, whose first attempt is only recorded when it has ended. A step whose
+ * undoing is under way counts as undone: made again it may be made twice, but kept it might not be made at all.
  */
 function* historyWith(calls: ReadonlyMap<string, Pending>, journal: Journal, ledger: Ledger): Iterable<Entry> {
   yield* journal.read();

@@ -27,7 +27,7 @@ export class Backlog {
     this.#next.push(step);
   }
 
-  /** Answers the slots that are to be given back. */
+  /** Returns the slots that are to be given back. */
   remove(step: string): Slot[] {
     const acquisition = this.#acquisitions.get(step);
     this.#acquisitions.delete(step);

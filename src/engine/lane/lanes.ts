@@ -1,9 +1,9 @@
 /**
- * Owns: what a run has to do with its lanes: when it asks for its slots, when it gives them back, what follows once it
+ * Owns: a run's dealings with its lanes: when it asks for its slots, when it gives them back, and that it goes on once it
  * has them.
  * Does not own: which slots those are (slots), anything else about the run (run).
- * Invariant 1: a run with something to do asks, and until it is let in it asks again by itself: no grant
- * that is lost strands it (guarantee 4).
+ * Invariant 1: a run with something to do asks for its slots, and asks again by itself until it has them: a grant that is
+ * lost does not strand it (guarantee 4).
  * Invariant 2: a run that is parked with nothing to do asks for nothing.
  */
 import { deadlineOf } from "../../core/lifecycle/child.ts";
@@ -71,7 +71,7 @@ export class RunLanes {
     this.#restSeq = this.#run.state.seq;
   }
 
-  /** Gives slots back, or has them asked for, as what happens next demands; answers that with what the lanes add to it. */
+  /** Gives slots back, or has them asked for, depending on what happens next; returns that with what the lanes add to it. */
   settle(next: Next): Next {
     const { created, startedAt, end, paused } = this.#run.state;
     if (created?.lanes === undefined) return next;
@@ -106,7 +106,7 @@ export class RunLanes {
     this.#goOn(this.slots.answered(slot, place, this.#run.now()), wasOpen);
   }
 
-  /** The lane says that it granted the slot; answers whether the run wants it. */
+  /** The lane says that it granted the slot; returns whether the run wants it. */
   granted(lane: string, ticket: Ticket, turn: number): boolean {
     if (!this.#isMine(ticket)) return false;
     const wasOpen = this.slots.isOpen;

@@ -1,6 +1,6 @@
 /**
  * Owns: the slots of lanes that one run and its steps need, ask for, hold and give back.
- * Does not own: when the run wants them (lanes), sending the requests (objects/requests), who gets a slot (core/lane).
+ * Does not own: when the run wants them (lanes), sending the requests (objects/lane/requests), who gets a slot (core/lane).
  * Invariant 1: to avoid deadlocks, slots are acquired in the order of the needs, and a parked run keeps a prefix of them.
  * Invariant 2: only the lanes and this memory know the slots; a new memory requests them again.
  * Invariant 3: a slot that was waited for is recorded with two entries, a free one with none.
@@ -123,7 +123,7 @@ export class Slots implements Limiter {
     return requests;
   }
 
-  /** The lane has answered; null where it could not be reached. Answers what goes on record. */
+  /** The lane has answered; null if it could not be reached. Returns what goes on record. */
   answered(slot: Slot, place: Place | null, now: number): Fact[] {
     slot.asking = false;
     if (slot.left) return [];
@@ -152,7 +152,7 @@ export class Slots implements Limiter {
     return queued === undefined && !isOver ? [{ kind: "lane.queued", lane, step }] : [];
   }
 
-  /** The lane says that it granted the slot. Answers what goes on record; null where this memory asked for no such slot. */
+  /** The lane says that it granted the slot. Returns what goes on record; null if this memory asked for no such slot. */
   granted(lane: string, { step }: Ticket, turn: number): Fact[] | null {
     const slot = this.#find(lane, step);
     if (slot === undefined) return null;

@@ -48,9 +48,9 @@ export class Course {
   readonly validations: Validations;
   /** Rings when the handler makes a call or ends. */
   readonly stirred = new Bell();
-  /** Rings when nothing is left to do but wait, when something new is waited for, and when a deadline comes sooner. */
+  /** Rings when nothing is left to do but wait, when something new is waited for, and when there is an earlier deadline. */
   readonly rested = new Bell();
-  /** Rings when a burst is over, or waits for more than microtasks: what it wrote is committed now. */
+  /** Rings when a burst is over, or awaits something slower than microtasks: what it wrote is committed now. */
   readonly yielded = new Bell();
   /** Rings when it is stopped. */
   readonly stopped = new Bell();
@@ -60,10 +60,10 @@ export class Course {
   resumed = false;
   /** The replay is over. */
   live = false;
-  /** The last life was cut off, and nothing that happened since has brought the handler to rest. */
+  /** The last life was cut off, and the handler has not come to rest since: each outcome is made durable first. */
   careful = false;
   over = false;
-  /** Why this memory must be given up; the journal is as it was. */
+  /** Why this memory must be given up; null while it need not. */
   failure: unknown = null;
   /** The next deadline that whoever drives the run was last told of. */
   announcedDueAt = Infinity;
@@ -126,7 +126,7 @@ export class Course {
     if (!this.over) this.#queue.post(typeof event === "function" ? () => this.guard(event) : event);
   }
 
-  /** Runs the event in its turn and answers what it returns; null where the course was stopped before. */
+  /** Runs the event in its turn and resolves to what it returns; to null if the course was stopped before. */
   async turn<Value>(event: () => Value): Promise<Value | null> {
     if (this.over) return null;
     const ran = new Promise<Value>((resolve) => this.post(() => resolve(event())));
@@ -198,7 +198,7 @@ export class Course {
     if (!this.isBurst) this.yielded.ring();
   }
 
-  /** Ends this handler's say in the run: it stays suspended, its attempts are told to stop. */
+  /** Ends this handler: it stays suspended, its attempts are told to stop, and nothing of it goes on record any more. */
   stop(reason: Error): void {
     this.over = true;
     this.#queue.clear();

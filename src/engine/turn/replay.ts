@@ -1,6 +1,6 @@
 /**
- * Owns: giving a handler that starts anew the outcomes on record, in the order in which they first
- * happened, and noticing where the code no longer matches the record.
+ * Owns: giving a restarted handler the outcomes on record, in the order in which they first happened, and noticing where
+ * its code no longer matches the record.
  * Does not own: what is done about a mismatch.
  * Invariant 1: outcomes are delivered in recorded order, one a turn (guarantee 3).
  * Invariant 2: an outcome whose call the code does not make is kept, and given to that call should
@@ -15,11 +15,11 @@ import type { Pace } from "./pace.ts";
  * meanwhile, and what woke the run is committed with what comes of it.
  */
 const longestBurst = 8191;
-/** How many turns a handler with open calls is given to make the call that comes next on record. */
+/** How many turns a handler with open calls is given to make the call whose outcome is next on record. */
 const patience = 64;
 /**
- * The same for a handler that has none open: it waits for updates or signals, or for something of its own that is ready
- * in a moment, and nothing tells which.
+ * The same for a handler that has none open: it may wait for updates or signals, or for something of its own that is ready
+ * in a moment; which of the two cannot be known.
  */
 const longPatience = 4096;
 
@@ -53,7 +53,7 @@ export interface ReplayOwner {
 export class Replay {
   /** Outcomes whose calls have not been made. */
   readonly unclaimed = new Map<string, Outcome>();
-  /** Calls that were open while the record went on without them: new code may have added them. */
+  /** Keys of calls that were open when an outcome was passed over: new code may have added them, so that the handler is stuck at them. */
   readonly blocking = new Set<string>();
   readonly #claims: Outcome[] = [];
   readonly #pace: Pace;
@@ -71,7 +71,7 @@ export class Replay {
     for (const outcome of outcomes) {
       await this.#pace.settle(longestBurst);
       if (this.#claims.length > 0) await this.#playClaims(handler);
-      // Nobody awaits what went on record beside, or behind, the outcome upon which the handler ended or its branch lost.
+      // Nobody awaits an outcome that was recorded together with, or behind, the one upon which the handler ended or the branch lost.
       const isLeft = handler.calls.left.has(outcome.key);
       if (!isLeft && !handler.expects(outcome.key)) await this.#await(outcome.key, handler);
       handler.publisher.isPast = outcome.seq < newest;
@@ -102,7 +102,7 @@ export class Replay {
     await this.#stir(handler);
   }
 
-  /** Gives a handler that awaits something of its own a moment to go on, and no more. */
+  /** Gives a handler that awaits something of its own some turns to go on, and no more. */
   async linger(handler: ReplayTarget): Promise<void> {
     for (let turns = 0; turns < longPatience && handler.calls.pending.size === 0; turns++) {
       if (handler.listening || this.#isDone(handler)) return;
@@ -111,7 +111,7 @@ export class Replay {
     }
   }
 
-  /** Answers the outcome of the call that is being made, if replay passed it over. */
+  /** Takes the outcome of the call that is being made, if replay passed it over. */
   claim(key: string): Outcome | undefined {
     const outcome = this.unclaimed.get(key);
     if (outcome !== undefined) this.unclaimed.delete(key);

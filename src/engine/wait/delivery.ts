@@ -1,6 +1,6 @@
 /**
- * Owns: making of what came in a call that can be judged, and having it judged.
- * Does not own: what a refusal or a yes leads to (hook, objects/webhook/inbound), the known senders (objects/webhook/verify).
+ * Owns: reading a call of a webhook, verifying it, and making the response to it, by the author's functions.
+ * Does not own: what an accepted or a refused call leads to (hook, objects/webhook/inbound), the known senders (objects/webhook/verify).
  */
 import { readBody } from "../../core/courier/body.ts";
 import { HoldfastError, messageOf } from "../../core/error.ts";
@@ -11,10 +11,10 @@ import type { Delivery, Verify, WebhookCall, WebhookReply } from "../../core/web
 type Respond = () => WebhookReply | Promise<WebhookReply>;
 type Reply = NonNullable<HookAnswer["response"]>;
 
-/** Waits for what a function of an author's makes, for as long as it may take; null where it takes longer. */
+/** Waits for the result of an author's function within its time limit; null if it takes longer. */
 export type Limit = <Value>(made: Promise<Value>) => Promise<Value | null>;
 
-/** As long as it takes. */
+/** No time limit. */
 export const unlimited: Limit = (made) => made;
 
 /** @param at when it came, epoch ms @throws HoldfastError body_invalid */
@@ -25,13 +25,13 @@ export async function readDelivery(request: HookRequest, at: number): Promise<De
   return { method, headers: { ...headers }, query: { ...query }, body, raw, at };
 }
 
-/** The call without what only a judge needs. */
+/** The call as the workflow sees it, without what only the verification needs. */
 export function callOf(delivery: Delivery, verify: Verify | undefined): WebhookCall {
   const { method, headers, query, body } = judged(delivery, verify);
   return { method, headers, query, body };
 }
 
-/** The delivery without the credential that it was judged by, where there is one. */
+/** The delivery without the credential that it was verified by, if there is one. */
 export function judged(delivery: Delivery, verify: Verify | undefined): Delivery {
   const credential = verify !== undefined && isVerifier(verify) ? verify.credential : undefined;
   if (credential === undefined) return delivery;
@@ -72,20 +72,20 @@ async function judge(
   }
 }
 
-/** A function of the author's has not said in time what is to become of the call: it may come again. */
+/** An author's function has not decided about the call in time: the call may be repeated. */
 export function undecided(what: string, option: string): HoldfastError {
   console.error(`${option} of ${what} took too long over a call`);
   return new HoldfastError("webhook_unavailable", `${what} takes too long over the call, and may take it later`);
 }
 
-/** What JSON can say and a journal cannot keep, a key named __proto__, is a bad body like any other. */
+/** The refusal for a body that cannot be read, or cannot be stored: JSON may have a key named __proto__, which a journal cannot keep. */
 export function refusalOf(error: unknown): HoldfastError {
   if (error instanceof HoldfastError && error.code !== "value_uncloneable") return error;
   const message = messageOf(error);
   return new HoldfastError("body_invalid", message, { cause: error });
 }
 
-/** What the author of the workflow answers the caller. */
+/** The response to the caller, as the author's `respond` makes it. */
 export async function answerOf(respond: Respond, limit: Limit): Promise<Reply> {
   const answered = await limit(replyOf(respond));
   if (answered !== null) return answered;
@@ -107,10 +107,10 @@ async function replyOf(respond: Respond): Promise<Reply> {
   }
 }
 
-/** The call is accepted and on record: a broken answer must not make the caller send it again. */
+/** For a `respond` that failed: the call is accepted and on record, so the caller must not be made to send it again. */
 const plainly: Reply = { status: 202, headers: {}, body: "" };
 
-/** One that is a constant is read again for the next call. */
+/** Reads a clone: a `respond` may return the same Response for each call. */
 async function readAnswer(answer: Response): Promise<Reply> {
   const { status, headers } = answer;
   return { status, headers: Object.fromEntries(headers), body: await answer.clone().text() };

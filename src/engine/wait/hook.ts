@@ -1,11 +1,11 @@
 /**
- * Owns: what a call of a webhook does to a run: accepted, rejected, too late, or once more; and giving a
- * webhook another address.
- * Does not own: the token that led here (objects/token), reading and judging what came (delivery).
+ * Owns: what a call of a webhook does to a run: it is accepted, rejected, expired, or a duplicate; and giving a webhook
+ * another address.
+ * Does not own: the token in the address (objects/webhook/token), reading and verifying the call (delivery).
  * Invariant 1: a call is on record before it is answered (guarantee 1), and the first accepted one
  * is the only one that counts.
- * Invariant 2: whatever is refused is on record as well, also after the end of the run; of each webhook a
- * hundred refusals, so that nobody fills a journal by calling an address.
+ * Invariant 2: a refused call is on record as well, also after the end of the run, but at most a hundred of each webhook, so
+ * that nobody can fill a journal by calling an address.
  */
 import { refuseEnded } from "../../core/lifecycle/action.ts";
 import { authorOf } from "../../core/author.ts";
@@ -126,14 +126,14 @@ async function admit(run: Run, known: Call, { request, generation, limit }: Hook
   return respond === undefined ? { duplicate } : { duplicate, response: await answerOf(() => respond(call), limit) };
 }
 
-/** Its sender is not at fault, and is to make the call again: the run goes on once it has its code. */
+/** The sender is not at fault, and is to make the call again: the run takes it once its code is back. */
 function postpone(error: unknown): never {
   if (!hasCode(error, "version_missing") && !hasCode(error, "step_kind_changed")) throw error;
   const message = `the run has no code to take the call with: ${messageOf(error)}`;
   throw new HoldfastError("webhook_unavailable", message, { cause: error });
 }
 
-/** Answers a call that finds no wait. Where one is open on record, the replay has yet to come to it, and the call may come again. */
+/** The answer to a call for which no wait is open in memory. If one is open on record, the replay has not come to it yet, and the call may be repeated. */
 function closed(run: Run, id: string, generation: number): HookAnswer {
   if (openCall(run, id, generation) === "duplicate") return { duplicate: true };
   if (isGone(run, id)) return notFound(id);
@@ -143,7 +143,7 @@ function closed(run: Run, id: string, generation: number): HookAnswer {
 
 function openCall(run: Run, id: string, generation: number): Call | "duplicate" {
   const call = run.state.calls.get(callKey("webhook", id));
-  // An address that was signed and never came on record is nobody's.
+  // An address that was signed but never recorded was given to nobody.
   if (call === undefined || call.url === null || generation > call.generation) return notFound(id);
   if (run.state.end !== null) throw new HoldfastError("run_ended", "the run that waited for this call has ended");
   if (generation < call.generation) {
@@ -197,7 +197,7 @@ async function examine(
   }
 }
 
-/** Puts the call on record; answers whether the wait was still open. */
+/** Puts the call on record; returns whether the wait was still open. */
 async function take(execution: Execution, call: Call, request: Stored, generation: number): Promise<boolean> {
   const { course, calls } = execution;
   const { id, name } = call;
@@ -213,7 +213,7 @@ async function take(execution: Execution, call: Call, request: Stored, generatio
 
 /**
  * Gives an open webhook another address; the one before is dead once this resolves. The same key once more
- * answers the same address.
+ * returns the same address.
  * @param sign makes the address of a generation
  * @throws webhook_not_found, run_ended, idempotency_conflict, webhook_unavailable
  */
@@ -229,7 +229,7 @@ export async function revokeHook(
     const { generation, name } = revocable(run, id);
     const createdAt = run.state.created?.at;
     const url = await sign(generation + 1);
-    // Whatever became of the wait while the address was made is looked at once more.
+    // The wait may have changed while the address was made: then from the start.
     if (run.state.created?.at !== createdAt || revocable(run, id).generation !== generation) continue;
     const { reason, key } = request;
     const asked = { ...authorOf(request), reason, ...defined({ key }) };
@@ -253,7 +253,7 @@ function revocable(run: Run, id: string): Call {
   return isGone(run, id) ? notFound(id) : call;
 }
 
-/** The handler is over, or new code does not make this webhook. */
+/** The run is on its way to its end, or new code does not make this webhook. */
 function isGone({ state }: Run, id: string): boolean {
   return state.ending !== null || wasRemoved(state, callKey("webhook", id));
 }

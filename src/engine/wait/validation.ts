@@ -1,7 +1,7 @@
 /**
- * Owns: waiting for a schema that takes its time over a value: that the run counts as at work meanwhile, how long the
- * schema may take, and whether anything else is delivered to the handler before it has answered.
- * Does not own: whose schema it is, and what comes of a value that it refuses (waits, calls, handler, renewal).
+ * Owns: waiting for an asynchronous schema: the run counts as at work meanwhile, the schema has a time limit, and nothing
+ * else need be delivered to the handler before it has settled.
+ * Does not own: whose schema it is, and what happens to a value that it refuses (waits, calls, handler, renewal).
  * Invariant 1: while the handler itself waits for a schema, nothing else is delivered to it: in every life the order is
  * the same, however long the schema takes (guarantee 3).
  */
@@ -17,10 +17,10 @@ import type { Pace } from "../turn/pace.ts";
 import { openScope, within } from "../call/scope.ts";
 import type { Scope } from "../call/scope.ts";
 
-/** As long as an author's function may take over the call of a webhook. */
+/** The same limit as for an author's functions that take the call of a webhook. */
 const limitMs = 30_000;
 
-/** The wait that the payload is for. */
+/** The wait that takes the payload. */
 type Waiting = { readonly name: string; readonly scope: Scope };
 
 /** A payload as its schema makes it, or why the schema refuses it. */
@@ -54,7 +54,7 @@ export function payloadOf(name: string): string {
   return `the payload of signal ${name}`;
 }
 
-/** The refusal of a value about which its schema did not answer in time. */
+/** The refusal of a value whose schema did not settle in time. */
 export function schemaTimeout(code: ErrorCode, what: string): HoldfastError {
   return new HoldfastError(code, `${what} is not valid: its schema did not answer within ${limitMs / 1000} s`);
 }
@@ -97,7 +97,7 @@ export class Validations {
     for (const validation of this.#open) if (validation.endsAt <= now) validation.giveUp();
   }
 
-  /** The same promise; rejects with what `late` answers where that takes too long. */
+  /** The same promise, which rejects with what `late` returns if it takes too long. */
   limited<Value>(made: Promise<Value>, late: () => Error): Limited<Value> {
     const { promise, resolve, reject } = Promise.withResolvers<Value>();
     const drop = (): void => void this.#open.delete(validation);
@@ -113,7 +113,7 @@ export class Validations {
     return { made: promise, drop };
   }
 
-  /** As `limited`, of what the handler waits for: nothing else is delivered to it before. */
+  /** As `limited`, for what the handler itself waits for: nothing else is delivered to it before. */
   exclusive<Value>(made: Promise<Value>, late: () => Error): Promise<Value> {
     const heard = this.limited(made, late).made;
     // What fell due meanwhile is due now.
@@ -123,7 +123,7 @@ export class Validations {
     return heard;
   }
 
-  /** What the schema makes of a value of the handler's. @throws HoldfastError with `code`, or rejects with it */
+  /** The value that the schema makes of one from the handler. @throws HoldfastError with `code`, or rejects with it */
   fit<Output>(
     schema: Schema<unknown, Output> | undefined,
     value: unknown,
