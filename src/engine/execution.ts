@@ -252,7 +252,7 @@ export class Execution {
   }
 
   #hear(outcome: Outcome): void {
-    this.calls.hear(outcome);
+    this.calls.advanceTime(outcome);
     within(this.calls.root, () => this.messageHandlers.deliver(outcome));
   }
 

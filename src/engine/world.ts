@@ -9,7 +9,7 @@ import type { SignalRequest } from "../core/service/service.ts";
 import type { Stored } from "../core/value/value.ts";
 import type { Clock } from "./clock.ts";
 
-/** The deployment of a rehearsal: no other code ever drives its runs. */
+/** The deployment id of a rehearsal, whose runs no other code ever drives. */
 export const onlyDeployment = "rehearsal";
 
 export interface World {
@@ -23,21 +23,21 @@ export interface World {
 }
 
 /**
- * Whoever makes requests for a run while it rests, and tells it what came of them. What is thrown passes: the same
- * is asked again later.
+ * Makes requests for a run while it is parked, and reports the answers to it. Whatever a method throws is temporary: the
+ * run calls it again later.
  */
 export interface Couriers {
-  /** Finds one that has room for a request with so large a body; it keeps the place for a moment. */
+  /** Finds a courier with room for a request whose body has so many bytes; the courier keeps the room for a moment. */
   reserve(bytes: number): Promise<number>;
-  /** Has that courier make the request; one that makes it already goes on. */
+  /** Has this courier make the request; if it is making it already, nothing changes. */
   send(courier: number, order: Order): Promise<void>;
   /** Nobody waits for the answer any more. */
   drop(courier: number, id: OrderId): Promise<void>;
 }
 
 /**
- * The runs that a run starts, or speaks to. What is thrown as a HoldfastError is a refusal and final; anything else
- * passes, and the same is asked again later.
+ * The runs that a run starts, or sends signals to. A HoldfastError that a method throws is a refusal, and final; any other
+ * error is temporary, and the run calls the method again later.
  */
 export interface Children {
   /** Starts the child, or finds it started. @throws HoldfastError workflow_not_found, input_invalid, run_exists … */
@@ -46,7 +46,7 @@ export interface Children {
   end(id: string): Promise<ChildEnd | null>;
   /** Stops a child that nobody waits for any more, unless it has ended; false where it is not there. */
   stop(id: string, policy: ChildPolicy): Promise<boolean>;
-  /** Any run. Once, whatever dies: the signal's key tells. @throws HoldfastError run_not_found, run_ended, signal_invalid */
+  /** Sends a signal to any run: exactly once, because of its key. @throws HoldfastError run_not_found, run_ended, signal_invalid */
   signal(runId: string, signal: SignalRequest): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Owns: one attempt of one step: calling the user's function, ending it early, and whether it waited for anything.
+ * Owns: one attempt of one step: calling the author's function, ending the attempt early, and whether it waited for anything.
  * Does not own: what its end means (attempts, verdict).
  * Invariant 1: it ends exactly once, whatever the function does after its timeout.
  */
@@ -13,14 +13,14 @@ import type { Stored } from "../../core/value/value.ts";
 
 export type AttemptEnd =
   | { readonly ok: true; readonly value: unknown }
-  /** What was made elsewhere comes in stored form. */
+  /** The result of an attempt that was made elsewhere comes in stored form. */
   | { readonly ok: true; readonly stored: Stored }
   | { readonly ok: false; readonly error: unknown };
 
 export type AttemptPlan = {
   readonly step: string;
   readonly number: number;
-  /** These are made when the function asks: most ask for neither. */
+  /** These two are made when the function reads them: most functions read neither. */
   readonly idempotencyKey: () => string;
   readonly traceparent: () => string;
   readonly startedAt: number;
@@ -39,13 +39,13 @@ export class Attempt {
   readonly number: number;
   readonly startedAt: number;
   timeoutAt: number;
-  /** It was told to stop, and its end is waited for. */
+  /** It was told to stop, and how it ends is still waited for. */
   stopped = false;
-  /** It has waited for nothing so far. */
+  /** It has waited for nothing so far, no timer and no I/O. */
   quick = true;
   /** The one in which the step was called; unset if this attempt began in it, has waited for nothing, and has not failed. */
   asyncContext: AsyncContext | undefined;
-  /** Made when the function asks for it: most do not. */
+  /** Made when the function reads its `signal`: most functions do not. */
   #controller: AbortController | null = null;
   /** Why it is to stop. */
   #reason: Error | null = null;
@@ -62,7 +62,7 @@ export class Attempt {
     this.timeoutAt = plan.startedAt + plan.timeoutMs;
   }
 
-  /** It has ended, or was given up; what came of it may still be in line to go on record. */
+  /** It has ended, or was abandoned; its end may still be waiting in the queue to go on record. */
   get over(): boolean {
     return this.#over;
   }
@@ -139,7 +139,7 @@ export class Attempt {
     this.#abort(error);
   }
 
-  /** Asks the function to stop, and gives it until then to say how it ended. */
+  /** Aborts the function's `signal`, and waits for its end until `timeoutAt`. */
   stop(reason: Error, timeoutAt: number): void {
     this.stopped = true;
     this.timeoutAt = Math.min(this.timeoutAt, timeoutAt);
@@ -152,7 +152,7 @@ export class Attempt {
     this.#abort(reason);
   }
 
-  /** Ends an attempt that a courier made: it was never started here. */
+  /** Ends an attempt that a courier made: the function was never called here. */
   settle(end: AttemptEnd): void {
     this.quick = false;
     this.#end(end);

@@ -1,5 +1,5 @@
 /**
- * Owns: what the failure of a step is called on record.
+ * Owns: the error under which the failure of a step goes on record, and its code.
  * Does not own: whether another attempt is made (attempts).
  */
 import { HoldfastError, isA, isNonRetryable, storeError } from "../../core/error.ts";
@@ -26,7 +26,7 @@ export function stepError(thrown: unknown, step: string, attempts: number): Stor
   return { ...storeError(thrown), code, step, attempts };
 }
 
-/** It may go better next time. */
+/** Whether another attempt may succeed. */
 export function isTransient({ code }: StoredError): boolean {
   return code === "step_failed" || code === "step_timeout";
 }

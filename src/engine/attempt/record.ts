@@ -61,12 +61,14 @@ function kept(value: unknown, plan: RunPlan, step: string): StoredEnd {
 }
 
 /**
- * Makes the step's idempotency key, from what is so now: an attempt that is over has its own still, whatever the run
- * has done since. Printable ASCII, because it travels in HTTP headers; the same for every attempt of the step. The
- * instant of creation is in it because a run's id is free again once the run was deleted. What was undone and
- * is done again is another deed: under the old key, a bank would answer with the payment that it gave back.
- * That it is an undo stands before the step, where no name of a step can say the same. An undoing that began when
- * it stood behind keeps to that: an attempt that a death cut off is made again under its own key.
+ * Returns a function that makes the step's idempotency key. What the key depends on is read now, so that an attempt keeps its
+ * key whatever the run does later. The key is the same for every attempt of the step.
+ * - It is printable ASCII, because it travels in HTTP headers.
+ * - It has the instant of creation, because a run's id is free again once the run was deleted.
+ * - It counts how often the step was undone: a step that is made again after that is another payment, for which a bank must
+ *   not answer with the one that it gave back.
+ * - `undo` stands before the step, so that no step's name makes the key of an undo. In runs of older code it stood behind: an
+ *   undoing that began so goes on so, because an attempt that a death cut off is made again under its own key.
  */
 export function idempotencyKeyOf(
   { created, renewed, ending }: Pick<RunState, "created" | "renewed" | "ending">,
@@ -83,7 +85,7 @@ export function idempotencyKeyOf(
   };
 }
 
-/** The W3C traceparent of one attempt, or of a child run's call: whatever it calls becomes a part of the run's trace. */
+/** The W3C traceparent of one attempt, or of the call of a child run: requests that carry it are part of the run's trace. */
 export function traceparent({ created, episode }: RunState, call: Omit<Spot, "episode">): string {
   if (created === null) throw new Error("a run that was never created calls nothing");
   return formatTrace(spotTrace(created, { ...call, episode }));

@@ -1,6 +1,6 @@
 /**
- * Owns: steps that were at work when the process died: marking them, and having those that were so in several deaths in a
- * row begin one at a time.
+ * Owns: steps that were at work when the process died: marking them, and beginning one at a time those that were at work in
+ * several deaths in a row.
  * Does not own: attempts, counting deaths (core/state), which step is held to be their cause (attempts).
  * Invariant 1: from the third death in a row on, suspects run one at a time, each behind a durable mark: the
  * innocent finish (guarantee 4).
@@ -34,8 +34,8 @@ export class Suspects {
   }
 
   /**
-   * Of these calls, the steps that were at work when the last life ended: marks them, durably. So are
-   * retries that fell due before this life began marked: whether they had begun, nothing tells.
+   * Of these calls, marks the steps that were at work when the last life ended, durably. It also marks retries that fell due
+   * before this life began, because they may have begun.
    */
   async mark(open: readonly Pending[]): Promise<void> {
     const facts: Fact[] = [];
@@ -79,12 +79,12 @@ export class Suspects {
     this.startNext();
   }
 
-  /** Starts the next in its turn, behind failures that are about to go on record: it may kill the process again. */
+  /** Starts the next in its turn, behind failures that are about to go on record, because it may kill the process again. */
   startNext(): void {
     this.#course.post(() => void this.#next().catch((error: unknown) => this.#course.failInTurn(error)));
   }
 
-  /** Its attempt has ended, and the process has not. */
+  /** Its attempt has ended, and the process is alive: it is no suspect any more. */
   acquit(key: string): void {
     if (this.#current !== key) return;
     this.#current = null;
@@ -92,7 +92,7 @@ export class Suspects {
     this.startNext();
   }
 
-  /** Its attempt was given up: it stays a suspect. */
+  /** Its attempt was abandoned: it stays a suspect. */
   abandon(key: string): void {
     if (this.#current === key) this.#current = null;
   }

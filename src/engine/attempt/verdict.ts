@@ -1,6 +1,6 @@
 /**
- * Owns: what becomes of a step whose attempt has failed: another attempt and when, its failure, or a pause in which a
- * person decides; as facts.
+ * Owns: what follows from a failed attempt, as facts: another attempt and when, the failure of the step, or a pause until a
+ * person decides.
  * Does not own: putting them on record (attempts), what a failure is called (failure), retry arithmetic (core/definition/retry).
  */
 import type { Fact } from "../../core/history/entry.ts";

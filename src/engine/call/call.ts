@@ -1,6 +1,6 @@
 /**
- * Owns: what a call of `step` asks for, until it is settled.
- * Does not own: how it is carried out (work), or what is on record about it (core/state).
+ * Owns: the shapes of a call of `step` in memory: what it asks for, and its promise while it is open.
+ * Does not own: carrying it out (work), what is on record about it (core/state).
  */
 import type { CallKind } from "../../core/history/entry.ts";
 import type { OrderRequest } from "../../core/courier/order.ts";
@@ -41,7 +41,7 @@ export type ChildPlan = {
   readonly labels: Readonly<Record<string, string>>;
 };
 
-/** What is to happen when the call begins; everything in it is checked. */
+/** What is to happen when the call begins; the arguments are checked. */
 export type Plan =
   | RunPlan
   | { readonly kind: "sleep"; readonly wakeAt: (now: number) => number }

@@ -1,8 +1,8 @@
 /**
  * Owns: the open calls of a handler: the promise of each, from the moment it is made to its outcome.
  * Does not own: carrying them out (work).
- * Invariant 1: a call is settled by an outcome on record, by nothing else but a call that could not
- * be made; suspension is a promise that stays pending.
+ * Invariant 1: a call is settled by an outcome on record, or rejected because it cannot be made, and by nothing else;
+ * suspension is a promise that stays pending.
  */
 import type { Definition } from "../../core/definition/definition.ts";
 import { HoldfastError, reviveError } from "../../core/error.ts";
@@ -24,7 +24,7 @@ import { Tally } from "./tally.ts";
 import { validatePayload, schemaTimeout, payloadOf } from "../wait/validation.ts";
 import type { Validated } from "../wait/validation.ts";
 
-/** How many waits of a cancelled handler are rejected before they stay pending: it would wait in an endless loop. */
+/** How many waits of a cancelled handler are rejected before they stay pending: it might wait again in an endless loop. */
 const patience = 100;
 
 /** The execution whose calls they are. */
@@ -60,7 +60,7 @@ export class Calls {
   #refused = 0;
   /** The handler can do nothing more: what it calls stays pending. */
   frozen = false;
-  /** A schema is asked what it was asked before: what it publishes is on record, ahead of the outcome. */
+  /** A schema is called again in replay: what it publishes is already on record, ahead of the outcome. */
   repeating = false;
   /** The instant of the newest outcome the handler has seen. */
   seenAt: number;
@@ -100,7 +100,7 @@ export class Calls {
 
   /**
    * Rejects with limit_exceeded, step_nested; stays pending for ever once the run has ended.
-   * @param of the map that makes the call: until its last outcome, nothing of the handler's runs in reaction
+   * @param of the map that makes the call: the handler reacts only to the map's last outcome
    */
   make(name: string, plan: Plan, of: object | null = null): Promise<unknown> {
     const { scope } = this;
@@ -162,14 +162,14 @@ export class Calls {
     }
   }
 
-  /** An outcome was delivered that settles no call: it moves the handler's time on. */
-  hear({ at }: Outcome): void {
+  /** An outcome was delivered that settles no call: it moves the handler's time forward. */
+  advanceTime({ at }: Outcome): void {
     this.seenAt = Math.max(this.seenAt, at);
   }
 
   deliver(outcome: Outcome): void {
     const { settle } = outcome;
-    // A call of new code may get an outcome that is older than what the handler has seen; its time does not run back.
+    // A call that new code makes may get an outcome older than what the handler has seen: its time never goes backwards.
     this.seenAt = Math.max(this.seenAt, outcome.at);
     if (settle.kind === "cancelled") return this.#cancelAll(settle);
     const pending = this.pending.get(outcome.key);
@@ -213,7 +213,7 @@ export class Calls {
     const answer = validated ?? validatePayload(pending, plan.schema, payload);
     this.repeating = false;
     if (!(answer instanceof Promise)) return this.#tell(pending, answer);
-    // It answered at once in an older life, or by older code: its answer is not on record.
+    // In an earlier life, or older code, the schema was synchronous: its answer is not on record.
     const late = (): HoldfastError => schemaTimeout("signal_invalid", payloadOf(name));
     this.#course.validations.exclusive(answer, late).then(
       (answered) => this.#tell(pending, answered),
@@ -226,7 +226,7 @@ export class Calls {
     else this.#reject(pending, validated.error);
   }
 
-  /** It is on record: that the handler does not await it, or not yet, is no unhandled rejection of the process. */
+  /** The error is on record: if the handler does not await the call, or not yet, that is no unhandled rejection of the process. */
   #reject({ promise, reject }: Pending, error: unknown): void {
     promise.catch(() => {});
     reject(this.#errors.give(error));

@@ -1,5 +1,5 @@
 /**
- * Owns: what `step.fetch` asks for: checks its arguments and describes the request.
+ * Owns: the plan of `step.fetch`: checks its arguments and describes the request.
  * Does not own: having it made (orders), making it (whoever provides the couriers).
  */
 import { describeMs } from "../../core/duration.ts";
@@ -9,7 +9,7 @@ import type { FetchOptions, RunOptions } from "../../core/definition/step.ts";
 import type { RunPlan } from "./call.ts";
 import { checkOptions, refused } from "./option.ts";
 
-/** Of a step that is a request: nothing of it is done here. */
+/** The function of a step that is a request: it is never called. */
 export function elsewhere(): never {
   throw new Error("a request is made by a courier");
 }

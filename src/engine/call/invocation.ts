@@ -1,5 +1,5 @@
 /**
- * Owns: what `step.invoke`, `step.start` and `step.signal` ask for: checks their arguments and describes the work.
+ * Owns: the plans of `step.invoke`, `step.start` and `step.signal`: checks their arguments and describes the work.
  * Does not own: doing it (children, attempts).
  */
 import { toMs } from "../../core/duration.ts";

@@ -1,8 +1,8 @@
 /**
  * Owns: `step.patched`: which side of a change of the code a run takes.
  * Does not own: adopting steps that come and go without it (adoption).
- * Invariant 1: a run that came here once takes the same side for ever: the new one where that is on record,
- * else the old one (guarantee 7).
+ * Invariant 1: a run that passed the call once takes the same side for ever: the new one if that is on record, else the old
+ * one (guarantee 7).
  */
 import { checkName } from "../../core/name.ts";
 import type { Calls } from "./calls.ts";
@@ -14,7 +14,7 @@ export class Patches {
   readonly #course: Course;
   readonly #calls: Calls;
   readonly #publisher: Publisher;
-  /** Changes that an earlier life, with older code, went past. */
+  /** Changes whose place an earlier life, with older code, passed. */
   readonly #passed = new Set<string>();
 
   constructor(course: Course, calls: Calls, publisher: Publisher) {
@@ -35,7 +35,7 @@ export class Patches {
     return ahead;
   }
 
-  /** No earlier life came to where the handler is; or only with this very code, whose mark a death kept from the record. */
+  /** No earlier life came as far as the handler is now, or only with this very code, whose mark was lost in a death. */
   get #isAhead(): boolean {
     const { live, foremost, world } = this.#course;
     const isFirst = foremost && !this.#publisher.isPast;

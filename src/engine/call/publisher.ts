@@ -1,10 +1,10 @@
 /**
- * Owns: putting on record what a handler publishes (log lines, progress), each once: telling what is new from what an
- * earlier life published.
+ * Owns: putting on record what a handler publishes (log lines, progress), each once: distinguishing what is new from what
+ * an earlier life published.
  * Does not own: what it publishes (step).
- * Invariant 1: what was published before the last commit of outcomes is never put on record again; what comes after the
- * first outcome of that commit is on record, or is new. Steps may publish too, and do not run again in replay, so lines
- * are compared and not counted.
+ * Invariant 1: what a replay publishes before the outcomes of the last commit is never put on record again. What it
+ * publishes after the first of them is on record, or is new: that is found by comparing the lines. They cannot be counted,
+ * because steps publish too, and do not run again in replay.
  */
 import { publicationOf } from "../../core/state/state.ts";
 import type { Calls } from "./calls.ts";

@@ -1,7 +1,7 @@
 /**
- * Owns: carrying out a handler's open calls: who does which, when it begins, and when something is due for it.
- * Does not own: what the calls are settled with (calls, course); steps (attempts), sleeps, signals and webhooks (waits)
- * and child runs (children) themselves.
+ * Owns: carrying out a handler's open calls: which part does it, when it begins, and when something is due for it.
+ * Does not own: the calls and their outcomes (calls, course); carrying out steps (attempts), sleeps, waits for signals and
+ * webhooks (waits), and child runs (children).
  * Invariant 1: nothing begins before the replay is over, nor while the run is paused or held by its lanes.
  */
 import type { Adoption } from "../adoption.ts";
@@ -47,7 +47,7 @@ export class Work {
     this.#deadlines = new Deadlines(course, calls.pending, this);
   }
 
-  /** Some of it goes on, and will post. */
+  /** Something is at work that will post another event. */
   get goesOn(): boolean {
     return (
       this.attempts.running > 0 ||

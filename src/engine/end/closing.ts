@@ -1,6 +1,6 @@
 /**
- * Owns: ending a run, be it by the handler's own end, a cancellation or a timeout: what is waited for first, that steps
- * are undone, and what goes on record last.
+ * Owns: ending a run, by the handler's own end, a cancellation or a timeout: waiting for steps in flight, undoing steps, and
+ * recording the end.
  * Does not own: which end it is (ending), calls, attempts.
  *
  * Invariant 1: once the handler has settled, or the run was ended from outside, the handler can do nothing more, in replay

@@ -1,6 +1,6 @@
 /**
- * Owns: how a run ends, as facts: what becomes of the end its handler wants where it was cancelled, and what
- * is undone before.
+ * Owns: how a run ends, as facts: how it ends instead of as its handler wanted, if it was cancelled, and what is undone
+ * before.
  * Does not own: undoing (closing, calls).
  */
 import { authorOf } from "../../core/author.ts";

@@ -1,7 +1,7 @@
 /**
  * Owns: `step.continueAsNew`: when the run goes on as new, and when it no longer may.
- * Does not own: what of the run is left (core/lifecycle/continuation), the handler's new start (run).
- * Invariant 1: one write replaces the old journal by the new: never both are there, nor neither.
+ * Does not own: the new journal (core/lifecycle/continuation), the handler's new start (drive).
+ * Invariant 1: the new journal replaces the old one in one write: there is always exactly one.
  * Invariant 2: a run that was cancelled is not renewed; a paused one is once it is resumed.
  * Invariant 3: once it is asked for, nothing of the old journal begins any more.
  */
@@ -26,9 +26,9 @@ export class Renewal {
   readonly #course: Course;
   readonly #calls: Calls;
   readonly #closing: Closing;
-  /** In the order in which they were made, however long their inputs are looked at. */
+  /** In the order in which they were made, however long their schemas take. */
   readonly #requests = new Set<Request>();
-  /** What the handler came to meanwhile. */
+  /** The end that the handler has come to meanwhile. */
   #end: End | null = null;
   #refusal: StoredError | null = null;
 
@@ -39,7 +39,7 @@ export class Renewal {
     this.#closing = closing;
   }
 
-  /** It was asked for, and the run is not on its way to its end. */
+  /** The handler has asked for it, and the run is not on its way to its end. */
   get requested(): boolean {
     return this.#next !== null && !this.#calls.frozen;
   }
@@ -70,7 +70,7 @@ export class Renewal {
   #ask(request: Request, next: Incarnation): Promise<never> {
     return new Promise((_resolve, reject) => {
       if (this.#refusal !== null) throw reviveError(this.#refusal);
-      // A handler that has no more say asks in vain.
+      // The handler can do nothing more: its call stays pending.
       if (this.#calls.frozen) return;
       [request.next, request.reject] = [next, reject];
       this.#closing.finished = true;
@@ -105,7 +105,7 @@ export class Renewal {
     const next = this.#next;
     if (next === null || !this.requested || suspended || over) return;
     ledger.restart(continuationOf(ledger.state, next, world.deployment));
-    // What the process died of lately may come in the new journal: that is durable before its first step.
+    // What killed the process lately may happen again: the new journal is durable before its first step.
     ledger.openedRecovered = careful;
     this.done = true;
     this.#course.stop(new Error("the run goes on as new"));

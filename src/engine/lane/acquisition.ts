@@ -1,5 +1,5 @@
 /**
- * Owns: the slots that one run, or one step of it, needs, and how far each of them is acquired.
+ * Owns: the slots that one run, or one step of it, needs, and which of them it has so far.
  * Does not own: when they are asked for and given back (slots).
  */
 import type { LaneNeed } from "../../core/lane/need.ts";
@@ -11,13 +11,13 @@ export type Slot = {
   readonly lane: string;
   readonly need: LaneNeed;
   readonly ticket: Ticket;
-  /** Unknown to the lane, as far as this memory knows; queued there; held. */
+  /** `away`: not asked for, as far as this memory knows; `waiting`: queued in the lane; `held`: granted. */
   phase: "away" | "waiting" | "held";
   /** An `enter` is under way. */
   asking: boolean;
   /** An earlier memory may have left the ticket in the lane. */
   inherited: boolean;
-  /** It was given back, and a new one took its place: an answer to this one comes too late. */
+  /** It was given back, and another slot object took its place: an answer for this one comes too late. */
   left: boolean;
   /** The lane's number for the request, and the one it last said was granted. */
   turn: number | null;

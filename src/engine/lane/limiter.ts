@@ -8,7 +8,7 @@ export interface Limiter {
   readonly isOpen: boolean;
   /** Whether an attempt of the step may begin now. If not, its slots are asked for, and the step is told once it has them. */
   admit(step: string): boolean;
-  /** The attempt has ended, or is not wanted any more: its slots are given back. */
+  /** The attempt has ended, or will not be made: its slots are given back. */
   leave(step: string): void;
   leaveAll(): void;
   /** It is on record that the run itself (null), or the step, waits for a slot. */

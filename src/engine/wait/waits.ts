@@ -58,7 +58,7 @@ export class Waits {
     return this.#creating + this.#validating.size;
   }
 
-  /** Null unless a signal that came by this instant is still being validated; else resolves when the next validation is over. */
+  /** If a signal that came by this instant is still being validated, a promise that resolves when the next validation is over; else null. */
   validationBy(at: number): Promise<void> | null {
     const isOpen = [...this.#validating.values()].some(({ signal }) => signal.at <= at);
     return isOpen ? this.#validated.rung() : null;
@@ -131,7 +131,7 @@ export class Waits {
     const open = this.#open.get(pending.name);
     const index = open?.indexOf(pending) ?? -1;
     if (index >= 0) open?.splice(index, 1);
-    // What it was about to be given is the next one's; without one, the run may be at rest, which is told in its turn.
+    // Its signal goes to the next wait. If there is none, the run may be at rest, which an event makes known.
     if (this.isValidating(pending)) {
       this.#endValidating(pending.name);
       this.#course.post(() => this.#consume(pending.name));
@@ -167,7 +167,7 @@ export class Waits {
     else if (!held) this.match(pending.name);
   }
 
-  /** Puts the wait on record, unless it is already; one that was taken for removed keeps its deadline. */
+  /** Puts the wait on record, unless it is there; one that was marked as removed keeps its deadline. */
   #recordWait(pending: Pending): void {
     const { ledger } = this.#course;
     const { id, name, plan } = pending;
@@ -186,7 +186,7 @@ export class Waits {
     const wait = this.#oldest(name);
     if (wait !== undefined && signal !== undefined) {
       const until = this.#recordOf(wait)?.until ?? Infinity;
-      // It came after this wait's time: the wait ends without it, and the next may have it.
+      // The signal came after this wait's deadline: the wait times out, and the next may take the signal.
       if (signal.at > until) {
         this.fire(wait);
         this.match(name);
@@ -196,13 +196,13 @@ export class Waits {
     for (const open of this.#open.get(name) ?? []) this.#recordWait(open);
   }
 
-  /** The signal is the wait's once its schema has validated the payload; of each name one is validated at a time. */
+  /** Gives the signal to the wait once the wait's schema has validated the payload; one at a time is validated of each name. */
   #take(wait: Pending, signal: Received): void {
     const { name, plan } = wait;
     if (this.#validating.has(name)) return this.#recordWaiting(name);
     if (plan.kind === "wait" && plan.schema !== null) {
       const { seenAt } = this.#calls;
-      // The schema is shown the time that every replay shows it: replay asks it as the handler is given the signal.
+      // The schema sees the same time as in every replay, which calls it when the handler is given the signal.
       this.#calls.seenAt = this.#course.ledger.now();
       const validated = validatePayload(wait, plan.schema, signal.payload);
       this.#calls.seenAt = seenAt;
@@ -258,7 +258,7 @@ export class Waits {
     );
   }
 
-  /** With it goes on record that nothing waits for it any more, where it has lost a race meanwhile. */
+  /** Records a webhook, and right behind it that it was withdrawn, if its branch has lost a race meanwhile. */
   #record(created: Fact): void {
     this.#course.record(created);
     if (!this.#course.over) this.#withdrawals.record();

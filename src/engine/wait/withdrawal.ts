@@ -1,8 +1,8 @@
 /**
- * Owns: putting on record which waits the losers of a race let go of.
- * Does not own: letting go of them (calls), who loses (race).
- * Invariant 1: on record of a live run, no wait is open that the handler has let go of: what a death kept from the record
- * is appended before anything else begins.
+ * Owns: putting on record that waits were withdrawn, because their branch lost a race.
+ * Does not own: withdrawing them (calls), which branch loses (race).
+ * Invariant 1: once a run is live, no wait is open on record that was withdrawn: what a death kept from the record is
+ * appended before anything else begins.
  */
 import type { CallKind } from "../../core/history/entry.ts";
 import { callKey } from "../../core/state/state.ts";
@@ -12,14 +12,14 @@ import type { Course } from "../turn/course.ts";
 
 export class Withdrawals {
   readonly #course: Course;
-  /** Waits that were let go of, where that is not on record, by the key of the call. */
+  /** Withdrawn waits of which that is not on record, by the key of the call. */
   readonly #pending = new Map<string, { readonly call: CallKind; readonly id: string }>();
 
   constructor(course: Course) {
     this.#course = course;
   }
 
-  /** Nothing waits for this call any more. @param inVain it is made only now: a retry may have opened it again before */
+  /** Nothing waits for this call any more. @param inVain the call was made after its branch had lost: a retry may have opened it before */
   add({ id, plan, begun }: Pick<Pending, "id" | "plan" | "begun">, inVain: boolean): void {
     const call = recordKind(plan);
     const key = callKey(call, id);
@@ -30,7 +30,7 @@ export class Withdrawals {
     if (inVain && this.#course.live) this.record();
   }
 
-  /** Puts on record that they were let go of, as far as the waits themselves are on record. */
+  /** Puts on record that they were withdrawn, as far as the waits themselves are on record. */
   record(): void {
     if (this.#pending.size === 0) return;
     const { calls } = this.#course.state;
