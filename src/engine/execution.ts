@@ -80,11 +80,11 @@ export class Execution {
   }
 
   get working(): boolean {
-    return this.work.goesOn || this.isElsewhere;
+    return this.work.goesOn || this.awaitsItsOwn;
   }
 
-  /** The handler awaits something that is no call of step: none is open, and it has not ended. */
-  get isElsewhere(): boolean {
+  /** The handler awaits something of its own, no call of step: none is open, and it has not ended. */
+  get awaitsItsOwn(): boolean {
     return this.calls.pending.size === 0 && !this.finished && !this.listening;
   }
 
@@ -148,7 +148,7 @@ export class Execution {
     if (course.over) return;
     const recorded = course.ledger.takeRecorded();
     this.publisher.begin(recorded.length > 0);
-    course.foremost = (first && recorded.length === 0) || this.#isForemost;
+    course.noneCameFurther = (first && recorded.length === 0) || this.#noneCameFurther;
     if (first && recorded.length === 0 && state.published.length === 0) return this.#beginAnew();
     this.#startHandler();
     await course.replay.play(recorded, this);
@@ -168,7 +168,7 @@ export class Execution {
   }
 
   /** Earlier lives ran this very code, and nothing is on record of what they did behind the newest outcome. */
-  get #isForemost(): boolean {
+  get #noneCameFurther(): boolean {
     const { state, ledger, world } = this.course;
     return ledger.openedSilent && state.retriedSeq === 0 && state.startedUnder === world.deployment;
   }

@@ -4,7 +4,7 @@
  */
 import { backoffMs } from "../core/backoff.ts";
 import { HoldfastError } from "../core/error.ts";
-import type { Limit } from "../engine/wait/delivery.ts";
+import type { TimeLimit } from "../engine/wait/delivery.ts";
 import { aroundCalls } from "./interception.ts";
 import { timer } from "./run/timer.ts";
 
@@ -42,7 +42,7 @@ export async function against<Value>(limitMs: number, make: (over: Promise<null>
 }
 
 /** The limit for the author's functions `verify` and `respond` of a webhook, for which the caller waits. */
-export const callLimit: Limit = (made) => upTo(hookLimitMs, made);
+export const callLimit: TimeLimit = (made) => upTo(hookLimitMs, made);
 
 /** Makes the call with a signal that aborts with `stop`, or when the time is over. */
 export async function inTime<Answer>(

@@ -158,7 +158,7 @@ export class Stage implements Peers {
     const elsewhere = [...this.#processes.values()].filter(({ run: { state, execution } }) => {
       // A handler that was cancelled is given up after some virtual time.
       if (state.end !== null || state.paused !== null || state.cancelling !== null) return false;
-      return execution?.course.over === false && execution.isElsewhere;
+      return execution?.course.over === false && execution.awaitsItsOwn;
     });
     const own = elsewhere.map(
       ({ run }) => `what the handler of ${run.state.created?.workflow} awaits besides its steps`,

@@ -8,8 +8,8 @@ import type { Call, Orphan, RunState } from "../state/state.ts";
 
 const maxIdLength = 128;
 
-/** What identifies the call that makes a child: the step, the parent and when it was created, and the newest retry. */
-export type Birth = {
+/** What identifies the call that starts a child: the step, the parent and when it was created, and the newest retry. */
+export type CallOrigin = {
   readonly parent: string;
   /** When the parent was created, epoch ms. */
   readonly createdAt: number;
@@ -23,7 +23,7 @@ export type Birth = {
  * other call does. Characters that a run id cannot have are replaced, and a long text is cut; a hash of the whole is
  * then added, which keeps it unique.
  */
-export function childId({ parent, createdAt, step, episode }: Birth): string {
+export function childId({ parent, createdAt, step, episode }: CallOrigin): string {
   const suffix = episode > 0 ? `.${episode}` : "";
   const life = createdAt.toString(36);
   const plain = `${parent}.${life}.${step.replace(/#(\d+)$/, ":$1")}${suffix}`;
@@ -36,14 +36,14 @@ export function childId({ parent, createdAt, step, episode }: Birth): string {
   return `${`${parent}.${life}`.slice(0, maxIdLength - tail.length)}${tail}`;
 }
 
-export function birthOf({ created }: RunState, step: string): Omit<Birth, "episode"> {
+export function callOrigin({ created }: RunState, step: string): Omit<CallOrigin, "episode"> {
   if (created === null) throw new Error("a run that was never created has no children");
   return { parent: created.id, createdAt: created.at, step };
 }
 
 /** Whether the child may have been started by others: its id was given, or belonged to another run. */
 export function isForeign(state: RunState, step: string, { id }: ChildRun): boolean {
-  const own = childId({ ...birthOf(state, step), episode: 0 });
+  const own = childId({ ...callOrigin(state, step), episode: 0 });
   return id !== own && !id.startsWith(`${own}.`);
 }
 

@@ -37,8 +37,8 @@ export class Patches {
 
   /** No earlier life came as far as the handler is now, or only with this very code, whose mark was lost in a death. */
   get #isAhead(): boolean {
-    const { live, foremost, world } = this.#course;
-    const isFirst = foremost && !this.#publisher.isPast;
+    const { live, noneCameFurther, world } = this.#course;
+    const isFirst = noneCameFurther && !this.#publisher.isPast;
     return (live || isFirst || world.deployment === onlyDeployment) && !this.#calls.frozen;
   }
 }

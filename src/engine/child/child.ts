@@ -2,7 +2,7 @@
  * Owns: what a call asks for to have its child started, and the facts that children make.
  * Does not own: when it is asked, and when the facts go on record (children).
  */
-import { birthOf, childFailure, childId, isForeign } from "../../core/lifecycle/child.ts";
+import { callOrigin, childFailure, childId, isForeign } from "../../core/lifecycle/child.ts";
 import type { EntryOf, Fact } from "../../core/history/entry.ts";
 import type { ChildRun } from "../../core/run/origin.ts";
 import { callKey } from "../../core/state/state.ts";
@@ -16,8 +16,8 @@ export type Start = Extract<Fact, { kind: "child.started" }> & Pick<Required<Ent
 /** The same call always asks for the same child. */
 export function requestOf(state: RunState, step: string, plan: ChildPlan): ChildStart {
   const { formerChildren, restarted, episode } = state;
-  const birth = birthOf(state, step);
-  const derived = childId({ ...birth, episode });
+  const origin = callOrigin(state, step);
+  const derived = childId({ ...origin, episode });
   // One that may have been started is that of the call.
   const known = state.calls.get(callKey("child", step))?.child;
   const former = formerChildren.get(step);
@@ -28,7 +28,7 @@ export function requestOf(state: RunState, step: string, plan: ChildPlan): Child
     input: plan.input,
     id: known?.id ?? (plan.id === null || isTaken ? derived : plan.id),
     labels: plan.labels,
-    reply: plan.detached ? null : { createdAt: birth.createdAt, step },
+    reply: plan.detached ? null : { createdAt: origin.createdAt, step },
     former: former === undefined ? null : { child: former, key: `retry:${derived}`, kept: plan.policy === "abandon" },
     trace: traceparent(state, { kind: "child", id: step, attempt: 0 }),
   };

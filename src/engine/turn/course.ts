@@ -54,8 +54,8 @@ export class Course {
   readonly yielded = new Bell();
   /** Rings when it is stopped. */
   readonly stopped = new Bell();
-  /** No handler of this run came further than the newest outcome on record, unless it ran this very code. */
-  foremost = false;
+  /** No earlier handler of the run came further than the newest outcome on record, except with this very code. */
+  noneCameFurther = false;
   /** An earlier life may have had something in flight. */
   resumed = false;
   /** The replay is over. */

@@ -12,10 +12,10 @@ type Respond = () => WebhookReply | Promise<WebhookReply>;
 type Reply = NonNullable<HookAnswer["response"]>;
 
 /** Waits for the result of an author's function within its time limit; null if it takes longer. */
-export type Limit = <Value>(made: Promise<Value>) => Promise<Value | null>;
+export type TimeLimit = <Value>(made: Promise<Value>) => Promise<Value | null>;
 
 /** No time limit. */
-export const unlimited: Limit = (made) => made;
+export const unlimited: TimeLimit = (made) => made;
 
 /** @param at when it came, epoch ms @throws HoldfastError body_invalid */
 export async function readDelivery(request: HookRequest, at: number): Promise<Delivery> {
@@ -47,7 +47,7 @@ export async function verifyDelivery(
   verify: Verify | undefined,
   delivery: Delivery,
   what: string,
-  limit: Limit,
+  limit: TimeLimit,
 ): Promise<void> {
   if (verify === undefined) return;
   const verdict = await limit(judge(verify, delivery));
@@ -86,7 +86,7 @@ export function refusalOf(error: unknown): HoldfastError {
 }
 
 /** The response to the caller, as the author's `respond` makes it. */
-export async function answerOf(respond: Respond, limit: Limit): Promise<Reply> {
+export async function answerOf(respond: Respond, limit: TimeLimit): Promise<Reply> {
   const answered = await limit(replyOf(respond));
   if (answered !== null) return answered;
   console.error("a webhook's respond took too long");

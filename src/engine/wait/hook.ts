@@ -20,7 +20,7 @@ import { encode } from "../../core/value/value.ts";
 import type { Stored } from "../../core/value/value.ts";
 import type { WebhookCall, WebhookOptions } from "../../core/webhook/webhook.ts";
 import { answerOf, callOf, readDelivery, refusalOf, unlimited, verifyDelivery } from "./delivery.ts";
-import type { Limit } from "./delivery.ts";
+import type { TimeLimit } from "./delivery.ts";
 import type { Execution } from "../execution.ts";
 import type { Run } from "../run.ts";
 
@@ -49,7 +49,7 @@ export async function receiveHook(
   id: string,
   request: HookRequest,
   generation = 0,
-  limit: Limit = unlimited,
+  limit: TimeLimit = unlimited,
 ): Promise<HookAnswer> {
   const createdAt = run.state.created?.at;
   const refuse = (code: ErrorCode, reason: string): void => {
@@ -93,7 +93,7 @@ function nobody(): never {
 }
 
 /** A call of an address. */
-type HookCall = { readonly request: HookRequest; readonly generation: number; readonly limit: Limit };
+type HookCall = { readonly request: HookRequest; readonly generation: number; readonly limit: TimeLimit };
 
 async function deliver(run: Run, id: string, call: HookCall): Promise<HookAnswer> {
   const known = openCall(run, id, call.generation);

@@ -15,7 +15,7 @@ import type { Stored } from "../../core/value/value.ts";
 import { isVerifier } from "../../core/webhook/webhook.ts";
 import type { Delivery } from "../../core/webhook/webhook.ts";
 import { answerOf, judged, readDelivery, refusalOf, undecided, verifyDelivery } from "../../engine/wait/delivery.ts";
-import type { Limit } from "../../engine/wait/delivery.ts";
+import type { TimeLimit } from "../../engine/wait/delivery.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import { digestOf, nameOfKey } from "../deployment/digest.ts";
@@ -31,7 +31,7 @@ export async function receiveInbound(
   webhook: InboundDefinition,
   request: InboundRequest,
   start: StartRun,
-  limit: Limit = callLimit,
+  limit: TimeLimit = callLimit,
 ): Promise<InboundAnswer> {
   const at = Date.now();
   try {
@@ -43,7 +43,7 @@ export async function receiveInbound(
 }
 
 /** A webhook that is called. */
-type Called = InboundDefinition & { readonly limit: Limit };
+type Called = InboundDefinition & { readonly limit: TimeLimit };
 
 async function receive(webhook: Called, request: InboundRequest, start: StartRun, at: number): Promise<InboundAnswer> {
   const { name, limit } = webhook;
