@@ -59,7 +59,7 @@ export class Relatives {
       const { child, policy } = orphan;
       const name = `stop ${child.id} ${retriedSeq}`;
       const stop = async (): Promise<number | null> => {
-        const ids = await run.starts.madeOf(child.id);
+        const ids = await run.starts.settledIdsOf(child.id);
         const isPending = orphansToStop(run.state).some((other) => other.child.id === child.id);
         if (isPending) {
           const found = await Promise.all([...ids].map((each) => this.#stop(id, each, policy)));

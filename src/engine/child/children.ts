@@ -28,7 +28,7 @@ import { isWithdrawn } from "../call/scope.ts";
 import type { Receipt } from "../receipt.ts";
 import type { ChildEnd, ChildStarted } from "../world.ts";
 
-/** A child that is still to be started; how it will be on record. */
+/** A child that is still to be started, with the fact that will put it on record. */
 type Launch = {
   readonly fact: Start;
   /** How often the start did not get through. */
@@ -50,7 +50,7 @@ export class Children {
   readonly #pending: ReadonlyMap<string, Pending>;
   readonly #launches = new Map<string, Launch>();
   readonly #awaited = new Map<string, AwaitedChild>();
-  /** Children of calls that lost a race in replay: an earlier life may have started them. */
+  /** Facts of children whose calls lost a race in replay: an earlier life may have started them. */
   readonly #maybeStarted: Launch["fact"][] = [];
   #asking = 0;
   #starting = 0;

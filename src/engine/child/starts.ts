@@ -1,7 +1,8 @@
 /**
- * Owns: which starts of children are under way, whichever life of the run made them.
- * Does not own: making them, and what is made of their answers (children), stopping children (whoever hosts the run).
- * Invariant 1: what stops a child waits for the starts that may make it, or it would find none there (guarantee 8).
+ * Owns: which starts of children are under way, whichever handler of the run asked for them. It passes all calls on.
+ * Does not own: asking for them, and what their answers mean (children), stopping children (whoever hosts the run).
+ * Invariant 1: whoever stops a child waits for the starts that may still create it; else there might be nothing to stop yet,
+ * and the child would go on (guarantee 8).
  */
 import type { ChildEnd, Children, ChildStart, ChildStarted } from "../world.ts";
 import type { ChildPolicy } from "../../core/run/origin.ts";
@@ -19,7 +20,7 @@ export class Starts implements Children {
 
   start(request: ChildStart): Promise<ChildStarted> {
     const started = this.#children.start(request);
-    // Unless it is answered, it may have made the child that it asked for.
+    // A start without an answer may have created the child that it asked for.
     const made = started.then(
       ({ child }) => child.id,
       () => request.id,
@@ -42,8 +43,8 @@ export class Starts implements Children {
     return this.#children.signal(runId, signal);
   }
 
-  /** Resolves once no start is under way that may make this child, with the ids of whatever came of them, its own first. */
-  async madeOf(child: string): Promise<ReadonlySet<string>> {
+  /** Resolves once no start is under way that may create this child, to its id and those of the children that such starts found or created instead. */
+  async settledIdsOf(child: string): Promise<ReadonlySet<string>> {
     const ofChild = [...this.#underWay].filter(({ request: { id, former } }) => {
       return id === child || former?.child.id === child;
     });

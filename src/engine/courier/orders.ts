@@ -1,6 +1,6 @@
 /**
- * Owns: the requests of a handler's steps that couriers make: putting each on record, handing it over, looking
- * after it, taking its answer.
+ * Owns: the requests of a handler's steps that couriers make: finding a courier, putting the request on record, handing it
+ * over, asking after it, taking its answer.
  * Does not own: what the end of an attempt means (attempts), making requests (whoever provides the couriers).
  * Invariant 1: a request is on record before a courier has it; a later life hands the same one over, to the same
  * courier, and never another for that attempt (guarantee 2).
@@ -32,16 +32,17 @@ type Outstanding = {
   /** How often it could not be handed over, and when that is tried again. */
   tries: number;
   retryAt: number | null;
+  /** When it was last handed over or asked after; an earlier life may have done so up to then. */
   lookedAt: number;
-  /** Its courier has told the outcome. */
+  /** Its courier has reported the answer. */
   heard: boolean;
-  /** It may never have been handed over. */
+  /** An earlier life may have ended before it was handed over. */
   doubtful: boolean;
 };
 
 const firstPauseMs = 500;
 const longestPauseMs = 60_000;
-/** A run is evicted later than this: another life that begins sooner follows one that was cut off, or gave its memory up. */
+/** A run stays in memory for longer than this before it is evicted: if the next life begins sooner, the last was cut off, or gave up its memory. */
 const newMs = 10_000;
 
 export class Orders {
@@ -66,8 +67,8 @@ export class Orders {
     const { calls, interruptions } = this.#course.state;
     const call = calls.get(pending.key);
     if (call?.order === undefined || call.order === null) return this.#dispatch(out);
-    this.#noted(out, call.order);
-    // A life that was cut off may not have come to hand it over; one that was not lasts longer than that.
+    this.#recorded(out, call.order);
+    // A life that was cut off may have ended before it handed the request over; any other lasted longer than that.
     const isNew = this.#course.ledger.now() - attempt.startedAt < newMs;
     out.doubtful = interruptions > 0 || isNew;
     if (out.doubtful && !this.#course.held) this.#send(out);
@@ -75,7 +76,7 @@ export class Orders {
   }
 
   /**
-   * The run is held no longer. In a pause nobody looked after its requests, nor noted that one of its lives was cut off.
+   * The run is held no longer. During a pause nobody asked after its requests, and it was not recorded if a life was cut off.
    */
   resume(): void {
     const { resumedAt } = this.#course.state;
@@ -85,7 +86,7 @@ export class Orders {
     }
   }
 
-  /** When the request is to be looked after next; Infinity for a call that is no request. */
+  /** When the request is to be handed over, or asked after, next; Infinity for a call that is no request. */
   dueAt(key: string): number {
     const out = this.#outstanding.get(key);
     if (out === undefined || out.busy) return Infinity;
@@ -102,7 +103,7 @@ export class Orders {
     return calls.get(key)?.until ?? Infinity;
   }
 
-  /** Looks after the request, if this call has one in flight; false if not. */
+  /** Hands over, or asks after, the request of this call; returns false if it has none in flight. */
   lookAfter(key: string): boolean {
     const out = this.#outstanding.get(key);
     if (out === undefined) return false;
@@ -112,7 +113,7 @@ export class Orders {
     return true;
   }
 
-  /** The attempt was told to stop: its end is waited for in this memory. */
+  /** The attempt was told to stop: this memory has to stay for its end. */
   stay(key: string): void {
     this.#resting.delete(key);
   }
@@ -123,11 +124,11 @@ export class Orders {
     this.#outstanding.delete(key);
     this.#resting.delete(key);
     if (out === undefined || out.order === null || out.heard || this.#outlives(key)) return;
-    // Should it go on all the same, nobody waits for its answer.
+    // If the courier makes it all the same, nobody waits for the answer.
     this.#course.world.couriers.drop(out.courier, out.order.id).catch(() => {});
   }
 
-  /** The request with this number, to be made once more; null while the handler has not come to it. */
+  /** The request with this `seq`, to be made once more; null while the replay has not come to it. */
   orderOf(key: string, seq: number): Order | null {
     const order = this.#outstanding.get(key)?.order ?? null;
     return order?.id.seq === seq ? order : null;
@@ -169,14 +170,15 @@ export class Orders {
           const until = startedAt + plan.timeoutMs;
           const fact = { attempt: number, startedAt, until, courier };
           this.#course.ledger.append({ kind: "step.dispatched", step: pending.id, ...fact });
-          this.#noted(out, { seq: this.#course.state.seq, courier });
+          this.#recorded(out, { seq: this.#course.state.seq, courier });
           this.#send(out);
         }),
       () => this.#postpone(out),
     );
   }
 
-  #noted(out: Outstanding, { seq, courier }: Pick<Dispatch, "seq" | "courier">): void {
+  /** The request is on record, with the courier that is to make it. */
+  #recorded(out: Outstanding, { seq, courier }: Pick<Dispatch, "seq" | "courier">): void {
     const { created } = this.#course.state;
     const { pending, plan, attempt } = out;
     if (created === null || plan.request === undefined) throw new Error("there is no request to be made");

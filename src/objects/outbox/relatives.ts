@@ -112,7 +112,7 @@ export class Relatives {
 
   async #stop(key: string, orphan: Orphan): Promise<number | null> {
     const { child, policy } = orphan;
-    const ids = await this.#run.starts.madeOf(child.id);
+    const ids = await this.#run.starts.settledIdsOf(child.id);
     // The run may have been retried meanwhile, and wait for the child again.
     const isPending = orphansToStop(this.#run.state).some((other) => other.child.id === child.id);
     if (isPending) {
