@@ -17,6 +17,7 @@ type Run = {
   readonly id: string;
   readonly status: string;
   readonly reason: string | null;
+  readonly updatedAt: string;
   readonly waitingFor: readonly Waiting[];
 };
 
@@ -67,12 +68,17 @@ async function start(port: number): Promise<Program> {
   return started;
 }
 
-/** The run once it waits for the reviewer. */
+/**
+ * The run once it waits for the reviewer and is at rest, which it tells the list: the end of a process a moment before
+ * that is a death in its history.
+ */
 async function waits(client: Client): Promise<Run> {
   return await vi.waitUntil(
     async () => {
       const run = await client.call<Run>({ method: "GET", path: "/v1/runs/kept" });
-      return run.status === "waiting" && run.waitingFor.some(({ kind }) => kind === "webhook") ? run : null;
+      const { runs } = await client.call<{ runs: Run[] }>({ method: "GET", path: "/v1/runs?idPrefix=kept" });
+      const isListed = runs.some(({ status, updatedAt }) => status === "waiting" && updatedAt === run.updatedAt);
+      return isListed && run.waitingFor.some(({ kind }) => kind === "webhook") ? run : null;
     },
     { timeout: 20_000, interval: 100 },
   );
