@@ -12,6 +12,15 @@ describe("the labels of a run", () => {
     expect(made(() => undefined)).toEqual({ tier: "gold" });
   });
 
+  test("stay good for a run that has them on record, from before there were so many rules", () => {
+    const old: Record<string, string> = { "": "a\0", half: "\ud800" };
+    for (let index = 0; index < 70; index += 1) old[`label ${index}`] = "";
+    const labels = () => ({ ...old, tenant: "acme" });
+    const remade = (known: Record<string, string>) => labelsOf({ name: "orders", labels }, input, {}, known);
+    expect(remade(old)).toEqual({ ...old, tenant: "acme" });
+    expect(() => remade({ ...old, half: "another" })).toThrow(expect.objectContaining({ code: "label_invalid" }));
+  });
+
   test.each([
     ["a promise", () => Promise.resolve({ tenant: "acme" })],
     ["a list", () => ["acme"]],

@@ -121,6 +121,14 @@ describe("a run that goes on as new", () => {
     expect(() => checkSameStart(now, { ...start, labels: now.labels })).toThrow("another run");
   });
 
+  test("keeps those that it has from before there were so many rules for them", async () => {
+    const flow = define(times(2), { labels: () => ({ tenant: "\ud800" }) });
+    const labels = { tenant: "\ud800", tier: "gold\0" };
+    const journal = [JSON.stringify([{ seq: 1, at: startAt, kind: "run.created", ...created({ round: 0 }), labels }])];
+    const host = await new Host(flow, { commits: journal, cold: false }).drive();
+    expect([host.status, host.run.state.created?.labels]).toEqual(["completed", labels]);
+  });
+
   test("has them too where the lives before kept those of the first input", async () => {
     const flow = define(times(2), { labels: ({ round }: { round: number }) => ({ round: `${round}` }) });
     const first = { ...created({ round: 1 }), sent: encode({ round: 0 }, "x"), labels: { round: "0", tier: "gold" } };

@@ -15,16 +15,20 @@ type Labelled = Pick<Definition, "name" | "labels">;
 
 /**
  * The labels of a run with this input.
+ * @param known those that the run has on record, some perhaps from before all of these limits: they stay good for it
  * @throws HoldfastError label_invalid, also where the workflow's own function throws on the input
  */
-export function labelsOf({ name, labels }: Labelled, input: Stored, given: Labels = {}): Labels {
+export function labelsOf({ name, labels }: Labelled, input: Stored, given: Labels = {}, known: Labels = {}): Labels {
   try {
     const made: unknown = labels?.(decode(input) as never) ?? {};
     // An array or a promise could be spread as well, and would silently give wrong labels or none.
     if (!isRecord(made) || made instanceof Promise)
       throw new TypeError("what the function returned is no object of texts");
-    if (Object.keys(made).length > maxLabels) throw new TypeError(`there may be at most ${maxLabels}`);
-    return checkLabels({ ...(made as Labels), ...given });
+    const isNew = ([label, value]: [string, unknown]): boolean => known[label] !== value;
+    if (Object.entries(made).filter(isNew).length > maxLabels) throw new TypeError(`there may be at most ${maxLabels}`);
+    const all = { ...(made as Labels), ...given };
+    checkLabels(Object.entries(all).filter(isNew));
+    return all;
   } catch (cause) {
     if (hasCode(cause, "label_invalid")) throw cause;
     const message = `the labels of ${name} cannot be made from this input: ${messageOf(cause)}`;
@@ -51,15 +55,14 @@ function madeLabels(make: Definition["labels"], input: Stored): Labels {
   }
 }
 
-function checkLabels(labels: Labels): Labels {
-  for (const [label, value] of Object.entries(labels)) {
+function checkLabels(labels: readonly [string, unknown][]): void {
+  for (const [label, value] of labels) {
     if (isLabel(label, 256) && label !== "" && label !== "__proto__" && isLabel(value, 1024)) continue;
     throw new HoldfastError(
       "label_invalid",
       `label ${JSON.stringify(label)} must be well-formed text of at most 1024 characters without NUL, under such a key of 1 to 256`,
     );
   }
-  return labels;
 }
 
 /** Text that storage, or an address with it, would change could not be found again. */

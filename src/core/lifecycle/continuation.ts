@@ -35,7 +35,7 @@ export function nextIncarnation(definition: Definition, created: EntryOf<"run.cr
   const lanes = [...kept, ...needs];
   return {
     input,
-    labels: labelsOf(definition, input, givenLabels(created, definition.labels)),
+    labels: labelsOf(definition, input, givenLabels(created, definition.labels), created.labels),
     ...(created.lanes === undefined && lanes.length === 0 ? {} : { lanes }),
   };
 }
