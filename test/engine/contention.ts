@@ -62,7 +62,7 @@ export class Contest {
     const network = createRandom(`network ${seed}`);
     this.simulation.loses = () => network.next() < lost;
     const couriers = new SimulatedCouriers(this.simulation, (id, order) => this.#request(id, order));
-    this.simulation.couriers = (id) => couriers.of(id);
+    this.simulation.couriers = (id, isDead) => couriers.of(id, isDead);
   }
 
   /** Until all of them have ended, for good. */

@@ -4,6 +4,7 @@ import type { Order, OrderEnd, OrderId } from "../../src/core/courier/order.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import { receiveAnswer } from "../../src/engine/courier/dispatch.ts";
 import type { Couriers } from "../../src/engine/world.ts";
+import { hang } from "../../src/rehearsal/hang.ts";
 import type { LaneSimulation } from "./simulation.ts";
 
 /** What a request of the run `id` comes to, and how long that takes. */
@@ -23,28 +24,29 @@ export class SimulatedCouriers {
     this.#reply = reply;
   }
 
-  /** As the run `id` calls them. */
-  of(id: string): Couriers {
+  /** As a process of the run `id` calls them. */
+  of(id: string, isDead: () => boolean): Couriers {
     return {
       reserve: async () => {
-        await this.#reach("reserve");
+        await this.#reach("reserve", isDead);
         return 1;
       },
       send: async (_courier, order) => {
-        await this.#reach("send");
+        await this.#reach("send", isDead);
         const name = nameOf(order.id);
         if (this.#carried.has(name) || this.#over.has(name)) return;
         this.#carried.add(name);
         void this.#carry(id, order, name);
       },
       drop: async (_courier, order) => {
-        await this.#simulation.latency();
+        await this.#reach("drop", isDead);
         this.#over.add(nameOf(order));
       },
     };
   }
 
-  async #reach(what: string): Promise<void> {
+  async #reach(what: string, isDead: () => boolean): Promise<void> {
+    if (isDead()) await hang();
     await this.#simulation.latency();
     if (this.#simulation.loses(what, "courier")) throw new Error("the network is down");
   }

@@ -29,8 +29,8 @@ export class LaneSimulation {
   readonly clock = new ManualClock(startAt);
   readonly lanes = new Map<string, Lane>();
   readonly runs = new Map<string, SimulatedRun>();
-  /** Whoever makes requests for the run `id`; nobody unless set. */
-  couriers: ((id: string) => Couriers) | null = null;
+  /** Whoever makes requests for a process of the run `id`; nobody unless set. */
+  couriers: ((id: string, isDead: () => boolean) => Couriers) | null = null;
   /** Whether the next message is lost. */
   loses: (what: string, lane: string) => boolean = () => false;
   readonly #random;
@@ -236,7 +236,7 @@ export class SimulatedRun {
   #board(): Run {
     const { journal } = this;
     const world = memoryWorld(this.#simulation.clock);
-    const couriers = this.#simulation.couriers?.(this.id) ?? world.couriers;
+    const couriers = this.#simulation.couriers?.(this.id, () => journal.closed) ?? world.couriers;
     return new Run(journal, { ...world, couriers }, (_name, version) => {
       // A dead process begins nothing.
       const definition = journal.closed ? undefined : this.definition;

@@ -541,7 +541,7 @@ describe("a step whose request a courier makes", () => {
   test.each([false, true])("keeps its slot until it is answered, in a pause too (evicted: %s)", async (isEvicted) => {
     const simulation = new LaneSimulation();
     const couriers = new SimulatedCouriers(simulation, () => ({ end: answered("yes"), ms: 5 * minute }));
-    simulation.couriers = (id) => couriers.of(id);
+    simulation.couriers = (id, isDead) => couriers.of(id, isDead);
     const needs = [need("mail", 1, { scope: "step" })];
     const a = simulation.add("a", asks, needs);
     simulation.at(1000, () => a.act((run) => act(run, "pause")));
