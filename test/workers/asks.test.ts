@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from "vitest";
 import { getRun } from "../../src/index.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { evict } from "./storage.ts";
-import { askWorkflows, calls } from "./flows/asks.ts";
+import { askWorkflows, calls, done } from "./flows/asks.ts";
 
 const [cart, , greeted] = askWorkflows;
 
@@ -198,6 +198,29 @@ describe("updates", () => {
     }
     await update(id, "close");
     expect(await runThatIs(id, { status: "completed" })).toMatchObject({ output: 7 });
+  });
+
+  it.each([
+    ["update", "waiting for update close"],
+    ["listener", "waiting for signal close"],
+  ])("are waited for without a slot, also when somebody looks: %s", async (way, reason) => {
+    const place = newId("place");
+    const { id } = await start("asks-booth", { input: { place, way } });
+    const waits = { status: "waiting", reason: expect.stringContaining(reason) };
+    await runThatIs(id, waits);
+    const { id: worker } = await start("asks-booth", { input: { place, way: "work" } });
+    await runThatIs(worker, { status: "running", active: [{ step: "work" }] });
+    await vi.waitFor(async () => expect(await stored(id)).toMatchObject({ alarm: null }), { timeout: 10_000 });
+    await evict(id);
+    for (let looks = 0; looks < 3; looks++) expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject(waits);
+    const lane = await ask(`GET /v1/lanes/${encodeURIComponent(`concurrency:asks-booth:${place}`)}`);
+    expect(lane.body).toMatchObject({ used: 1, waiting: 0, holders: [{ run: worker }] });
+    done.add(worker);
+    await runThatIs(worker, { status: "completed" });
+    await evict(id);
+    if (way === "update") await update(id, "close");
+    else await getRun(id).signal("close", {});
+    await runThatIs(id, { status: "completed" });
   });
 
   it("wake an evicted run whose handler awaits nothing but them", async () => {

@@ -59,6 +59,15 @@ export class RunLanes {
     return false;
   }
 
+  /**
+   * It has no slot, and nothing on record that it waits for: it may have something to do, or wait for updates and listeners
+   * only. Its handler, which needs no slot to replay, can tell.
+   */
+  get mayRest(): boolean {
+    const { state } = this.#run;
+    return !this.slots.isOpen && state.startedAt !== null && state.queued.size === 0 && openCalls(state).length === 0;
+  }
+
   /** An alarm that came by this instant came to ask for a slot again. */
   explains(dueBy: number): boolean {
     const { queued } = this.#run.state;

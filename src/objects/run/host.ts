@@ -95,8 +95,11 @@ export class Host {
 
   /** Drives the run if it is due and was not advanced yet since this memory was created; answers whether it does. */
   wake(): boolean {
-    if (!this.#memory.isCold || !this.#run.isDue()) return false;
-    this.proceed();
+    const run = this.#run;
+    if (!this.#memory.isCold || !run.isDue()) return false;
+    // It takes no place in a lane merely because somebody looks at it.
+    if (run.lanes.mayRest) void this.during(run.awake()).catch(() => {});
+    else this.proceed();
     return true;
   }
 

@@ -5,6 +5,9 @@ import { defineWorkflow } from "../../../src/index.ts";
 /** How often the functions of a run were called, in all its lives and by all who asked. */
 export const calls = new Map<string, number>();
 
+/** Runs whose work is over. */
+export const done = new Set<string>();
+
 function count(what: string): void {
   calls.set(what, (calls.get(what) ?? 0) + 1);
 }
@@ -48,6 +51,22 @@ const till = defineWorkflow("asks-till", {
     step.update("pay", z.number(), (more) => (cents += more));
     await new Promise<void>((resolve) => step.update("close", null, () => resolve()));
     return cents;
+  },
+});
+
+async function untilDone(id: string): Promise<void> {
+  while (!done.has(id)) await scheduler.wait(10);
+}
+
+/** Waits for nothing but an update or a listener, one run at a time, or holds the slot. */
+const booth = defineWorkflow("asks-booth", {
+  concurrency: { limit: 1, key: ({ place }: { place: string }) => place },
+  handler: async ({ way }: { place: string; way: "update" | "listener" | "work" }, step) => {
+    if (way === "work") return await step.run("work", () => untilDone(step.info.id));
+    await new Promise<void>((resolve) => {
+      if (way === "update") step.update("close", null, () => resolve());
+      else step.onSignal("close", () => resolve());
+    });
   },
 });
 
@@ -99,4 +118,4 @@ const eavesdropper = defineWorkflow("asks-eavesdropper", {
   },
 });
 
-export const askWorkflows = [cart, hearer, greeted, brief, eavesdropper, till] as const;
+export const askWorkflows = [cart, hearer, greeted, brief, eavesdropper, till, booth] as const;
