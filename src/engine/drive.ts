@@ -129,7 +129,7 @@ export class Drive {
       this.ledger.restart(restartOf(this.state, next, request, this.#world.deployment, kept(this.ledger)));
       this.reopen();
       this.anew();
-      // It may be in line already, of which its new history says nothing.
+      // It may be queued in its lanes already, of which its new history says nothing.
       this.lanes.askAgain();
     };
   }
@@ -161,7 +161,7 @@ export class Drive {
   advance(cold: boolean): Next {
     const now = this.now();
     if (this.state.created === null) return idle;
-    // The journal failed: this memory does not know what is on record.
+    // The journal failed, so this memory does not know what is on record.
     if (this.execution !== null && this.execution.course.failure !== null) throw this.execution.course.failure;
     this.#beginOrExpire(now);
     if (this.state.end !== null) return this.#ended(now);
@@ -172,7 +172,7 @@ export class Drive {
     }
     const { definition } = this;
     if (definition === undefined) {
-      // It may have been at work when its code went, and hold slots still.
+      // It may have been at work when its code was removed, and still hold slots.
       this.lanes.rest(true);
       return { busy: false, wakeAt: now + this.#searchMs(now), expired: false };
     }

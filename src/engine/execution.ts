@@ -38,11 +38,9 @@ export class Execution {
   readonly errors = new Errors();
   readonly calls: Calls;
   readonly work: Work;
-  /** Its queries, updates and listeners. */
   readonly messageHandlers: MessageHandlers;
   /** Its log and its progress. */
   readonly publisher: Publisher;
-  /** Its way to its end. */
   readonly closing: Closing;
   /** Which sides of changes of the code the run takes. */
   readonly patches: Patches;
@@ -79,6 +77,7 @@ export class Execution {
     return this.course.busy || this.working || !this.course.live;
   }
 
+  /** Something is at work that will post another event: a call, or something of the handler's own. */
   get working(): boolean {
     return this.work.goesOn || this.awaitsItsOwn;
   }
@@ -88,11 +87,12 @@ export class Execution {
     return this.calls.pending.size === 0 && !this.finished && !this.listening;
   }
 
+  /** The handler may do several things at once: it has had several calls open, or functions of it may be called meanwhile. */
   get concurrent(): boolean {
     return this.calls.concurrent || this.listening;
   }
 
-  /** With no call open, it may still wait for an update or a signal. */
+  /** It has registered functions: with no call open, it may still wait for an update or a signal. */
   get listening(): boolean {
     return this.messageHandlers.listening;
   }
@@ -113,7 +113,7 @@ export class Execution {
     return this.renewal.requested || this.work.isDue(now);
   }
 
-  /** When the next deadline is; Infinity when nothing but the world can move the run. Armed until asked again. */
+  /** When the next deadline is; Infinity if only something from outside can move the run. An earlier one that comes up later rings `rested`. */
   soonest(): number {
     return Math.min(this.work.soonest(), this.closing.dueAt);
   }
@@ -167,7 +167,7 @@ export class Execution {
     this.drained();
   }
 
-  /** Earlier lives ran this very code, and nothing is on record of what they did behind the newest outcome. */
+  /** Earlier lives ran this very code, and no entry shows that they came further than the newest outcome. */
   get #noneCameFurther(): boolean {
     const { state, ledger, world } = this.course;
     return ledger.openedSilent && state.retriedSeq === 0 && state.startedUnder === world.deployment;
@@ -292,7 +292,7 @@ export class Execution {
     else this.closing.handlerSettled(end);
   }
 
-  /** The handler did something. If it had been awaiting something of its own, it is seen to come to rest anew. */
+  /** The handler made a call. If it had been awaiting something of its own, an event makes sure that its coming to rest is noticed. */
   #stirred(): void {
     this.course.stirred.ring();
     if (this.course.live && !this.busy) this.course.post(() => {});

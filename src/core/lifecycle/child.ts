@@ -71,18 +71,18 @@ export function nextAskAt(since: number, after: number, foreign: boolean): numbe
 }
 
 /**
- * The children that are to be stopped by now. One that was given up before a retry, which may have it go on, is none
- * until that is decided, or the run has ended.
+ * The orphans that are to be stopped now. A failed child whose step a retry of the run cleared is not among them until the
+ * step is called again, which may have the child go on, or until the run has ended.
  */
 export function orphansToStop({ orphans, formerChildren, end }: RunState): Orphan[] {
   const former = new Set(end === null ? [...formerChildren.values()].map(({ id }) => id) : []);
   return [...orphans.values()].filter(({ child }) => !former.has(child.id));
 }
 
-/** For so long after its run gave it up, a child may be made by a start that was under way, also one of a process that died. */
+/** How long after its run gave it up a child may still be created, by a start that was under way then, even in a process that died. */
 const lateStartMs = 60_000;
 
-/** When a child to be stopped that is not there is looked for once more; null where it will not come. */
+/** When to look again for an orphan that does not exist; null if it will not be created any more. */
 export function lookAgainAt({ since }: Orphan, now: number): number | null {
   return since + lateStartMs > now ? since + lateStartMs : null;
 }
@@ -107,8 +107,8 @@ export function dueAt(state: RunState, call: Call, openedAt: number): number {
 }
 
 /**
- * From when on the child of this call, or its request, is asked after ever more rarely: a retry, or the end of a pause, in
- * which nobody asks, begins anew.
+ * The instant from which the growing pauses count after which a run asks after a child or a request: when the call began, or
+ * else the newest retry of the run, or end of a pause, during which nobody asks.
  */
 export function waitedSince({ resumedAt }: RunState, { since }: Pick<Call, "since">): number {
   return Math.max(since, resumedAt);

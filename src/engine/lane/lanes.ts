@@ -68,7 +68,7 @@ export class RunLanes {
     return !this.slots.isOpen && state.startedAt !== null && state.queued.size === 0 && openCalls(state).length === 0;
   }
 
-  /** An alarm that came by this instant came to ask for a slot again. */
+  /** Whether asking for a slot again explains an alarm that came by this instant. */
   explains(dueBy: number): boolean {
     const { queued } = this.#run.state;
     return [...queued.values()].some(({ at }) => (lastAskAt(at, dueBy) ?? -Infinity) > dueBy - latenessMs);
@@ -120,7 +120,7 @@ export class RunLanes {
     if (!this.#isMine(ticket)) return false;
     const wasOpen = this.slots.isOpen;
     const facts = this.slots.granted(lane, ticket, turn);
-    // A memory that has not asked for it asks before it goes on, if it does.
+    // A memory that has not asked for the slot asks before the run goes on.
     if (facts === null) return this.slots.holds(lane, ticket, this.#goesOn());
     this.#goOn(facts, wasOpen);
     return true;
@@ -173,7 +173,7 @@ export class RunLanes {
 
   #isDue(now: number): boolean {
     const { execution, state } = this.#run;
-    // A run that is queued stays so until it has its slots, even where nothing is left to do with them.
+    // A queued run stays queued until it has its slots, even if it has nothing left to do with them.
     if (this.slots.isQueued(null)) return true;
     if (execution !== null && !execution.course.over) return execution.isDue(now) || this.#isSignalled();
     return isDue(state, now) || state.queued.size > 0;

@@ -67,7 +67,7 @@ export class Slots implements Limiter {
       const isQueued = queued.has(laneKey({ lane: slot.lane, step: null }));
       if (index < this.#kept && (slot.phase === "held" || (slot.phase === "away" && !slot.asking && !isQueued)))
         continue;
-      // What counts in a rate has been, once the run has begun; one that has not asks again when it does.
+      // A rate counts a run once, when it begins: nothing to give back after that. One that has not begun asks again when it does.
       if (slot.phase === "held" && slot.need.periodMs !== null && startedAt !== null) continue;
       this.#giveBack(slot, inLine);
     }
@@ -147,7 +147,7 @@ export class Slots implements Limiter {
     slot.phase = "waiting";
     const queued = this.#state().queued.get(laneKey({ lane, step }));
     slot.askAt = nextAskAt(queued?.at ?? now, now);
-    // One that has ended meanwhile, or is about to, stands in no line: it gives the slot back.
+    // A run that has ended meanwhile, or is about to, is not queued: it gives the slot back.
     const isOver = this.#isExempt || this.#state().end !== null;
     return queued === undefined && !isOver ? [{ kind: "lane.queued", lane, step }] : [];
   }
