@@ -2,7 +2,8 @@
  * Owns: values and names in requests and responses.
  * Does not own: the form of values (core/value/json).
  */
-import { fromJson, toJson } from "../core/value/json.ts";
+import { toJson } from "../core/value/json.ts";
+import { fromJson } from "../core/value/revival.ts";
 import { checkSegment } from "../core/name.ts";
 import { decode, encode } from "../core/value/value.ts";
 

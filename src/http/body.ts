@@ -4,7 +4,7 @@
  */
 import { joinBytes } from "../core/bytes.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
-import { fromJson } from "../core/value/json.ts";
+import { fromJson } from "../core/value/revival.ts";
 import { isRecord } from "../core/record.ts";
 import { isLonger } from "../core/size.ts";
 import { encode } from "../core/value/value.ts";

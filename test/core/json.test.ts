@@ -1,7 +1,8 @@
 import { inspect, isDeepStrictEqual } from "node:util";
 import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
-import { fromJson, parseJson, toJson } from "../../src/core/value/json.ts";
+import { toJson } from "../../src/core/value/json.ts";
+import { fromJson } from "../../src/core/value/revival.ts";
 import { decode, encode } from "../../src/core/value/value.ts";
 import { maxValueDepth } from "../../src/core/value/writer.ts";
 import { createPick, randomValue } from "./sample.ts";
@@ -168,21 +169,17 @@ describe("what is refused, and where", () => {
     '{"$type":"NaN","__proto__":1}',
     '{"$type":"Error","value":{"__proto__":1}}',
   ])("a __proto__ key: %s", (text) =>
-    expect(() => parseJson(text)).toThrow(expect.objectContaining({ code: "body_invalid" }) as Error),
+    expect(() => fromJson(JSON.parse(text))).toThrow(expect.objectContaining({ code: "body_invalid" }) as Error),
   );
 
   test("over 200 levels, however many; 200 are read", () => {
     const nested = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
-    expect(JSON.stringify(parseJson(nested(200)))).toBe(nested(200));
-    for (const levels of [202, 5000, 200_000]) expect(() => parseJson(nested(levels))).toThrow(/200 levels/);
-    expect(() => parseJson('{"a":'.repeat(300) + "1" + "}".repeat(300))).toThrow(/200 levels/);
+    expect(JSON.stringify(fromJson(JSON.parse(nested(200))))).toBe(nested(200));
+    for (const levels of [202, 5000, 200_000]) expect(() => fromJson(JSON.parse(nested(levels)))).toThrow(/200 levels/);
+    expect(() => fromJson(JSON.parse('{"a":'.repeat(300) + "1" + "}".repeat(300)))).toThrow(/200 levels/);
     let typed: unknown = 1;
     for (let level = 0; level < 300; level += 1) typed = { $type: "Set", value: [typed] };
     expect(() => fromJson(typed)).toThrow(/200 levels/);
-  });
-
-  test.each(["", "{", "undefined", "NaN", "{'a':1}", "[1,]"])("text that is no JSON: %o", (text) => {
-    expect(() => parseJson(text)).toThrow(expect.objectContaining({ code: "body_invalid" }) as Error);
   });
 
   test("16 MiB of base64 are read and checked in one piece", () => {

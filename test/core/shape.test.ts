@@ -1,6 +1,7 @@
 /** Shapes of values: what they tell, what they do not, and that they stay small. */
 import { describe, expect, test } from "vitest";
-import { fromJson, toJson } from "../../src/core/value/json.ts";
+import { toJson } from "../../src/core/value/json.ts";
+import { fromJson } from "../../src/core/value/revival.ts";
 import { outlineOf, Shape } from "../../src/core/value/shape.ts";
 import { decode, encode, encodeShape } from "../../src/core/value/value.ts";
 

@@ -18,7 +18,7 @@ import { isRecord } from "../record.ts";
 import { group } from "../size.ts";
 import { RunState } from "../state/state.ts";
 import { parseTrace } from "../trace/trace.ts";
-import { maxDigits } from "../value/json.ts";
+import { maxDigits } from "../value/revival.ts";
 import { decode, encode, undefinedValue } from "../value/value.ts";
 import type { Stored } from "../value/value.ts";
 
