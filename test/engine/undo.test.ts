@@ -224,6 +224,34 @@ describe("undo", () => {
     expect(next.entries("undo.failed")).toMatchObject([{ error: { code: "undo_missing" } }, {}, {}]);
   });
 
+  test.each<[string, Handler]>([
+    ["throws", () => Promise.reject(new Error("sooner"))],
+    [
+      "bails",
+      async (_input, step) => {
+        try {
+          step.bail("sooner");
+        } finally {
+          await step.waitFor("never");
+        }
+      },
+    ],
+  ])(
+    "guarantees 4 and 7: so is one that the code does not come to any more, where it %s sooner",
+    async (_how, sooner) => {
+      const host: Host = new Host(saga(ledger(), (step) => step.fail(new Error("no"))));
+      host.journal.onAppend = (entries) => {
+        if (entries.some(({ kind }) => kind === "undo.started")) host.dead = true;
+      };
+      await host.drive();
+      const changed = await host.reopen({ definition: sooner }).drive();
+      expect([changed.status, changed.snapshot.error?.message]).toEqual(["failed", "no"]);
+      expect(changed.entries("undo.failed").map(({ step, error }) => [step, error.code])).toEqual(
+        all.toReversed().map((step) => [step, "undo_missing"]),
+      );
+    },
+  );
+
   test("a retry of the run runs again what was undone, and keeps what was not", async () => {
     const seen: string[] = [];
     let broken = true;

@@ -21,6 +21,7 @@ const graceMs = 10_000;
 export class Closing {
   /** The handler has returned or thrown, or its steps have been undone. */
   finished = false;
+  #isUndoing = false;
   readonly #course: Course;
   readonly #calls: Calls;
   readonly #attempts: Attempts;
@@ -93,8 +94,6 @@ export class Closing {
     this.#calls.frozen = true;
     if (over || (live && state.ending !== null) || this.#awaited !== null) return;
     this.#freeze();
-    // A replay comes here on its way to an end that is on record.
-    if (state.ending !== null) return;
     if (!live) return this.#finish(() => this.conclude(wanted));
     const end = endOf(wanted, state);
     if (end.kind === "run.completed") return this.#endRun(end);
@@ -110,6 +109,7 @@ export class Closing {
   undo(steps: readonly string[]): void {
     this.#calls.freeze(() => false);
     this.#attempts.abandon(new Error("the run is being undone"));
+    this.#isUndoing = true;
     this.finished = false;
     this.#end = null;
     const undo = async (): Promise<void> => {
@@ -153,11 +153,11 @@ export class Closing {
 
   #finish(end: () => void): void {
     this.#calls.frozen = true;
-    // The end is on record already: the handler came here in an earlier life.
-    if (this.#course.state.ending !== null) return;
-    this.finished = true;
+    // Once its steps are being undone, they say when it has finished.
+    if (!this.#isUndoing) this.finished = true;
     this.#course.stirred.ring();
-    if (this.#end !== null) return;
+    // The end is on record already: the handler came here in an earlier life.
+    if (this.#course.state.ending !== null || this.#end !== null) return;
     this.#end = end;
     if (this.#course.live) this.#course.post(end);
   }
