@@ -463,6 +463,23 @@ describe("what comes between", () => {
     },
   );
 
+  test("guarantee 3: a cancelled run refuses in the order in which it is asked, however long inputs are looked at", async () => {
+    const refused: string[] = [];
+    const input = z.number().transform(async (ms) => {
+      await host.clock.after(ms);
+      return ms;
+    });
+    const handler: Handler = async (_input, step) => {
+      await step.waitFor("never").catch(() => {});
+      const ask = (ms: number) => step.continueAsNew(ms).catch(({ code }: Caught) => void refused.push(`${code} ${ms}`));
+      await Promise.all([ask(2000), ask(1000)]);
+    };
+    const host: Host = new Host(define(handler, { input }), { input: 0 });
+    host.plan(startAt + 50, (run) => act(run, "cancel"));
+    await host.drive();
+    expect([host.status, refused]).toEqual(["cancelled", ["cancelled 2000", "cancelled 1000"]]);
+  });
+
   test("a cancelled run lets everyone hear of it who had asked", async () => {
     const host: Host = new Host(async (_input, step) => {
       await step.run("w", () => host.clock.after(100));

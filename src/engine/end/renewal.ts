@@ -52,6 +52,8 @@ export class Renewal {
 
   /** Rejects with input_invalid, label_invalid, value_uncloneable, value_too_large; else as {@link Renewal.#ask}. */
   async request(input: unknown): Promise<never> {
+    // At once, or how long its input is looked at would decide which of two calls hears of it first.
+    if (this.#refusal !== null) throw reviveError(this.#refusal);
     const request: Request = { next: null, reject: () => {} };
     this.#requests.add(request);
     try {
