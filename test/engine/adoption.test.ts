@@ -191,6 +191,22 @@ describe("guarantee 7: within a version", () => {
   });
 });
 
+test("guarantees 4 and 7: a step that ended with a cancellation, and that new code cleans up by, is tried again", async () => {
+  const before: Flow = async (_input, step) => await step.run("b", () => new Promise(() => {}));
+  let tries = 0;
+  const after: Flow = async (_input, step) => {
+    await step.waitFor("never").catch(() => {});
+    await step.run("b", () => (++tries === 1 ? Promise.reject(new Error("not yet")) : tries));
+  };
+  const old = await new Host(before).drive(startAt);
+  // What was at work as its process died is on record.
+  const dead = await old.reopen({ cold: true }).drive(startAt);
+  const host = await dead.reopen({ definition: after, deployment: "two" }).drive(startAt);
+  void act(host.run, "cancel");
+  await host.drive();
+  expect([host.status, tries]).toEqual(["cancelled", 2]);
+});
+
 describe("guarantee 7: a name that changed its kind", () => {
   const changed: Flow = async (_input, step) => [
     await run(step, "a"),

@@ -52,6 +52,7 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
       call.begunAttempt = entry.attempt;
       return null;
     case "step.dispatched":
+      makeAgain(state, call);
       dispatch(call, entry);
       return null;
     case "step.interrupted":
@@ -81,6 +82,7 @@ function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
 
 function failAttempt(state: RunState, call: Call, entry: EntryOf<"step.attempt_failed" | "undo.attempt_failed">): void {
   progress(state);
+  makeAgain(state, call);
   call.attempts = entry.attempt;
   call.limit = entry.limit ?? null;
   call.retryAt = entry.retryAt;
@@ -94,6 +96,13 @@ function failAttempt(state: RunState, call: Call, entry: EntryOf<"step.attempt_f
   if (call.kind === "undo") return void (state.published = []);
   call.until = null;
   count(state, entry.seq, call.name, { failedAttempts: 1 });
+}
+
+/** A cancellation ended it, and the handler that cleans up makes it once more: new code may. */
+function makeAgain(state: RunState, call: Call): void {
+  if (!call.done) return;
+  call.done = false;
+  state.open.add(call);
 }
 
 function complete(state: RunState, call: Call, entry: EntryOf<"step.completed">): void {
