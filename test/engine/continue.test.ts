@@ -471,7 +471,8 @@ describe("what comes between", () => {
     });
     const handler: Handler = async (_input, step) => {
       await step.waitFor("never").catch(() => {});
-      const ask = (ms: number) => step.continueAsNew(ms).catch(({ code }: Caught) => void refused.push(`${code} ${ms}`));
+      const ask = (ms: number) =>
+        step.continueAsNew(ms).catch(({ code }: Caught) => void refused.push(`${code} ${ms}`));
       await Promise.all([ask(2000), ask(1000)]);
     };
     const host: Host = new Host(define(handler, { input }), { input: 0 });

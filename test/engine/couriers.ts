@@ -21,6 +21,9 @@ export function answered(body: unknown, status = 200): OrderEnd {
 /** What they will tell of a request, or have told, and when. */
 export type Known = { readonly id: OrderId; readonly end: OrderEnd; readonly at: number };
 
+/** For so long they tell a run what it does not hear. */
+const forgottenMs = 20 * 60_000;
+
 export class FakeCouriers implements Couriers {
   /** All requests that were sent, in order. */
   readonly made: Order[] = [];
@@ -113,8 +116,9 @@ export class FakeCouriers implements Couriers {
   /** They carry it, and will tell that it came to this. */
   know(id: OrderId, end: OrderEnd, ms: number): void {
     const name = String(id.seq);
+    const toldAt = this.host.clock.at + ms;
     this.#carried.add(name);
-    this.known.push({ id, end, at: this.host.clock.at + ms });
+    this.known.push({ id, end, at: toldAt });
     const tell = (at: number): void => {
       this.host.plan(at, async (run) => {
         // Of what was dropped or forgotten nobody tells.
@@ -124,10 +128,11 @@ export class FakeCouriers implements Couriers {
           this.#carried.delete(name);
         } catch (error) {
           if (!(error instanceof HoldfastError)) throw error;
-          tell(this.host.clock.at + 1000);
+          if (this.host.clock.at < toldAt + forgottenMs) tell(this.host.clock.at + 1000);
+          else this.#carried.delete(name);
         }
       });
     };
-    tell(this.host.clock.at + ms);
+    tell(toldAt);
   }
 }

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { gcm } from "../../src/core/cipher/aes.ts";
 import { parseKeys, Vault } from "../../src/core/cipher/cipher.ts";
 import { createRandom } from "../../src/core/random.ts";
+import { checkChanges } from "./changed.ts";
 import { checkDeaths, checkProgram } from "./crash.ts";
 import { MemoryJournal } from "./memory.ts";
 import { makeRenewedProgram } from "./renewed.ts";
@@ -83,6 +84,15 @@ test("guarantees 1 to 5 and 8: so does one that takes calls and hears signals", 
     const random = createRandom(`receiving deaths ${seed}`);
     await checkProgram(makeReceivingProgram(seed), 4);
     await checkDeaths(makeReceivingProgram(seed), (limit) => Math.floor(random.next() * limit));
+  });
+});
+
+test("guarantees 2, 5, 7, 8: so does one whose code is changed, and changed back", { timeout: 120_000 }, async () => {
+  await eachProgram(async (seed) => {
+    const random = createRandom(`changes ${seed}`);
+    await checkChanges(makeProgram(seed), (limit) => Math.floor(random.next() * limit));
+    // In these are no races.
+    if (seed % 2 === 0) await checkChanges(makeWideProgram(seed), (limit) => Math.floor(random.next() * limit));
   });
 });
 

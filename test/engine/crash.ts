@@ -32,8 +32,9 @@ export type Hosted = {
   readonly couriers: FakeCouriers;
   readonly life: Life;
   readonly progress: Progress;
-  /** With what earlier processes wrote. */
+  /** With what earlier processes wrote: so many entries. */
   readonly archive: Archive;
+  readonly earlier: number;
   /** Calls of webhooks that were answered as the ones that count. */
   readonly accepted: Accepted[];
 };
@@ -54,7 +55,9 @@ export function hostProgram(
 ): Hosted {
   const life: Life = { handlers: [], patched: [], trace: [], effects: [] };
   const progress = new Progress();
-  const [outcome, episode, round] = [() => progress.outcome, () => progress.episode, () => progress.life];
+  // What a dead process does comes behind everything.
+  const outcome = (): number => (host.dead ? Infinity : progress.outcome);
+  const [episode, round] = [() => progress.episode, () => progress.life];
   const after = (ms: number): Promise<void> => (host.dead ? new Promise(() => {}) : host.clock.after(ms));
   const lags = createRandom(`lags ${program.seed} ${commits.length}`);
   const lag = (): number => spans[Math.floor(lags.next() * spans.length)] ?? 0;
@@ -78,7 +81,8 @@ export function hostProgram(
   const archive = new Archive(before);
   if (before.length === 0) archive.see(host.journal, host.journal.entries);
   progress.see(...archive.entries);
-  const hosted: Hosted = { program, host, couriers, life, progress, archive, accepted: [] };
+  const earlier = archive.entries.length;
+  const hosted: Hosted = { program, host, couriers, life, progress, archive, earlier, accepted: [] };
   host.journal.onAppend = (entries) => {
     archive.see(host.journal, entries);
     progress.see(...entries);
@@ -180,8 +184,11 @@ function checkAccepted({ accepted, archive: { entries } }: Hosted): void {
   }
 }
 
-/** Drives to the end; a run that is parked on signals for ever is given one, an hour later. */
-export async function finish(hosted: Hosted): Promise<void> {
+/**
+ * Drives to the end; a run that is parked on signals for ever is given one, an hour later.
+ * @param isChanged its code may not be able to go on with its history: such a run is terminated
+ */
+export async function finish(hosted: Hosted, isChanged = false): Promise<void> {
   const { host } = hosted;
   for (let fed = 0; ; fed++) {
     await host.drive();
@@ -193,12 +200,18 @@ export async function finish(hosted: Hosted): Promise<void> {
     if (host.status === "paused") {
       // Somebody looks at a step without an attempt left, and has it tried again; or ends a pause whose maker died.
       const isExhausted = [...host.run.state.open].some(({ exhausted }) => exhausted);
-      void act(host.run, isExhausted ? "retry" : "resume");
+      const isStuck = isChanged && host.snapshot.error?.code === "step_kind_changed";
+      void act(host.run, isStuck ? "terminate" : isExhausted ? "retry" : "resume");
       continue;
     }
     const waits = host.snapshot.waitingFor.filter(({ kind, until }) => kind === "signal" && until === null);
-    const waited = waits.find(({ name }) => !host.run.state.listeners.has(name));
-    const hook = [...host.run.state.open].find(({ kind, until }) => kind === "webhook" && until === null);
+    const unheard = waits.filter(({ name }) => !host.run.state.listeners.has(name));
+    const hooks = [...host.run.state.open].filter(({ kind, until }) => kind === "webhook" && until === null);
+    // Of those that are open, one may be waited for by other code only: each has its turn.
+    const turn = isChanged ? fed : 0;
+    const hook = hooks[(turn >> 1) % Math.max(1, hooks.length)];
+    const isHooksTurn = hook !== undefined && turn % 2 === 1;
+    const waited = isHooksTurn ? undefined : unheard[(turn >> 1) % Math.max(1, unheard.length)];
     if (waited === undefined && hook !== undefined && fed <= 200) {
       host.plan(host.clock.at + 3_600_000, () => callTwice(hosted, hook.id, { offset: fed }));
       continue;
