@@ -280,7 +280,7 @@ export class Drive {
     const error = storeError(new HoldfastError("run_timeout", message));
     if (this.state.undoable.size > 0) return this.execution?.closing.endFromOutside({ kind: "run.failed", error });
     this.ledger.append({ kind: "run.failed", error });
-    this.execution?.course.stop(new Error("the run has ended"));
+    this.execution?.course.stop(() => new Error("the run has ended"));
   }
 
   /** The pause before it looks again: a fifth of the time for which it has been looking. */

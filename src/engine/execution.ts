@@ -269,7 +269,7 @@ export class Execution {
     course.rested.ring();
   }
 
-  release(reason: Error): void {
+  release(reason: () => Error): void {
     this.calls.pending.clear();
     this.work.attempts.abandon(reason);
   }

@@ -255,7 +255,7 @@ export class Run {
       case "none":
         return;
       case "stop":
-        return this.execution?.course.stop(new Error("the run has ended"));
+        return this.execution?.course.stop(() => new Error("the run has ended"));
       case "begin":
         return this.execution?.course.over === true ? this.#drive.reopen() : this.execution?.beginHeld();
       case "restart":

@@ -41,7 +41,7 @@ export class Replica {
 
   /** Lets go of the handler, which stays suspended. */
   stop(): void {
-    this.#execution.course.stop(new Error("the query is over"));
+    this.#execution.course.stop(() => new Error("the query is over"));
   }
 
   /** The step API as the handler may use it until it is asked. */

@@ -147,9 +147,9 @@ export class Attempts {
     return Math.min(attempt.timeoutAt, this.orders.timeoutAt(key));
   }
 
-  abandon(reason: Error): void {
+  abandon(reason: () => Error): void {
     for (const [key, { attempt }] of this.#inFlight) {
-      attempt.abandon(reason);
+      attempt.abandon(reason());
       this.orders.end(key);
     }
     this.#inFlight.clear();

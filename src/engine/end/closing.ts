@@ -108,7 +108,7 @@ export class Closing {
   /** The handler is over; its steps are undone, one after the other, by calls like its own. */
   undo(steps: readonly string[]): void {
     this.#calls.freeze(() => false);
-    this.#attempts.abandon(new Error("the run is being undone"));
+    this.#attempts.abandon(() => new Error("the run is being undone"));
     this.#isUndoing = true;
     this.finished = false;
     this.#end = null;
@@ -189,7 +189,7 @@ export class Closing {
     if (over) return;
     const left = live ? this.#leftovers() : [];
     this.#course.guard(() => ledger.append(...left, end));
-    this.#course.stop(new Error("the run has ended"));
+    this.#course.stop(() => new Error("the run has ended"));
   }
 
   /** A cancelled handler has no call open, and has not ended. */

@@ -110,6 +110,6 @@ export class Renewal {
     // What killed the process lately may happen again: the new journal is durable before its first step.
     ledger.openedRecovered = careful;
     this.done = true;
-    this.#course.stop(new Error("the run goes on as new"));
+    this.#course.stop(() => new Error("the run goes on as new"));
   }
 }

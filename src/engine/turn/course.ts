@@ -35,7 +35,7 @@ export interface CourseOwner {
   /** No event is left, and the handler has reacted to the last one. */
   drained(): void;
   /** The handler is over: its open calls and its attempts are let go of. */
-  release(reason: Error): void;
+  release(reason: () => Error): void;
 }
 
 export class Course {
@@ -198,8 +198,11 @@ export class Course {
     if (!this.isBurst) this.yielded.ring();
   }
 
-  /** Ends this handler: it stays suspended, its attempts are told to stop, and nothing of it goes on record any more. */
-  stop(reason: Error): void {
+  /**
+   * Ends this handler: it stays suspended, its attempts are told to stop, and nothing of it goes on record any more.
+   * @param reason is made if there are attempts, of which mostly none is under way
+   */
+  stop(reason: () => Error): void {
     this.over = true;
     this.#queue.clear();
     this.#owner.release(reason);
@@ -212,13 +215,13 @@ export class Course {
   halt(error: HoldfastError): void {
     const stored = storeError(error);
     this.ledger.append({ kind: "run.paused", by: "engine", reason: error.message, error: stored });
-    this.stop(error);
+    this.stop(() => error);
   }
 
   /** The journal could not be written or read: this memory must be given up. */
   fail(error: unknown): void {
     this.failure ??= error;
-    this.stop(new Error("the run's journal is out of order", { cause: error }));
+    this.stop(() => new Error("the run's journal is out of order", { cause: error }));
   }
 
   /** The same, in its turn. */
