@@ -5,14 +5,18 @@ export type Random = {
   next(): number;
   /** A version 4 UUID. */
   uuid(): string;
+  /** The same as 32 hexadecimal digits. */
+  digits(): string;
 };
 
 /** The same seed gives the same sequence, in every version of Holdfast. */
 export function createRandom(seed: string): Random {
   const word = wordsOf(seed);
+  const digits = (): string => toDigits(word(), word(), word(), word());
   return {
     next: () => ((word() >>> 5) * 0x4000000 + (word() >>> 6)) / 2 ** 53,
-    uuid: () => toUuid(word(), word(), word(), word()),
+    uuid: () => toUuid(digits()),
+    digits,
   };
 }
 
@@ -45,9 +49,16 @@ function hash(text: string, basis: number): number {
   return state ^ (state >>> 13);
 }
 
-function toUuid(a: number, b: number, c: number, d: number): string {
-  const hex = [a, (b & 0xffff0fff) | 0x4000, (c & 0x3fffffff) | 0x80000000, d]
-    .map((part) => (part >>> 0).toString(16).padStart(8, "0"))
-    .join("");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+function toDigits(a: number, b: number, c: number, d: number): string {
+  return hex(a) + hex(((b & 0xffff0fff) | 0x4000) >>> 0) + hex(((c & 0x3fffffff) | 0x80000000) >>> 0) + hex(d);
+}
+
+function hex(word: number): string {
+  return word.toString(16).padStart(8, "0");
+}
+
+function toUuid(digits: string): string {
+  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join(
+    "-",
+  );
 }

@@ -28,9 +28,7 @@ export function childId({ parent, createdAt, step, episode }: CallOrigin): strin
   const life = createdAt.toString(36);
   const plain = `${parent}.${life}.${step.replace(/#(\d+)$/, ":$1")}${suffix}`;
   if (plainStep.test(step) && plain.length <= maxIdLength) return plain;
-  const hash = createRandom(JSON.stringify([parent, createdAt, step]))
-    .uuid()
-    .replaceAll("-", "");
+  const hash = createRandom(JSON.stringify([parent, createdAt, step])).digits();
   const readable = step.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 32);
   const tail = `.${readable}.h${hash}${suffix}`;
   return `${`${parent}.${life}`.slice(0, maxIdLength - tail.length)}${tail}`;
@@ -74,7 +72,9 @@ export function nextAskAt(since: number, after: number, foreign: boolean): numbe
  * The orphans that are to be stopped now. A failed child whose step a retry of the run cleared is not among them until the
  * step is called again, which may have the child go on, or until the run has ended.
  */
-export function orphansToStop({ orphans, formerChildren, end }: RunState): Orphan[] {
+export function orphansToStop({ orphans, formerChildren, end }: RunState): readonly Orphan[] {
+  // Most runs have none, and are asked again and again.
+  if (orphans.size === 0) return [];
   const former = new Set(end === null ? [...formerChildren.values()].map(({ id }) => id) : []);
   return [...orphans.values()].filter(({ child }) => !former.has(child.id));
 }

@@ -234,7 +234,7 @@ function runIdOf(scheduleId: string, end: string): string {
     .replaceAll(/[^A-Za-z0-9._-]+/g, "-")
     .replace(/^[^A-Za-z0-9]+/, "")
     .slice(0, 80);
-  const hash = createRandom(scheduleId).uuid().replaceAll("-", "").slice(-12);
+  const hash = createRandom(scheduleId).digits().slice(-12);
   return `${cleaned === "" ? "schedule" : cleaned}.${hash}:${end}`;
 }
 

@@ -51,7 +51,7 @@ function traceOf(origin: Origin): Trace {
   const seed = `${origin.id}:${firstCreatedAt(origin)}`;
   const given = parentTrace(origin);
   return {
-    traceId: given?.traceId ?? digits(`trace ${seed}`),
+    traceId: given?.traceId ?? createRandom(`trace ${seed}`).digits(),
     spanId: spanIdOf(`run ${seed}`),
     sampled: given?.sampled ?? true,
   };
@@ -82,9 +82,5 @@ export function spotTrace(origin: Origin, { kind, id, episode, attempt }: Spot, 
 
 function spanIdOf(seed: string): string {
   // This half of a UUID is never all zeros, because of its variant.
-  return digits(seed).slice(16);
-}
-
-function digits(seed: string): string {
-  return createRandom(seed).uuid().replaceAll("-", "");
+  return createRandom(seed).digits().slice(16);
 }

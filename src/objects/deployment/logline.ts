@@ -46,8 +46,7 @@ export class Log {
   note(entries: readonly Entry[], created: EntryOf<"run.created"> | null): void {
     if (isSilent()) return;
     let run = created;
-    const kinds = new Set(entries.map(({ kind }) => kind));
-    const begins = kinds.has("run.created") && kinds.has("run.started");
+    const begins = has(entries, "run.created") && has(entries, "run.started");
     for (const entry of entries) {
       if (entry.kind === "run.created") run = entry;
       // Copied entries are of another run, or of the incarnation before.
@@ -100,6 +99,10 @@ export function logDelivery(
   const error = { code, message: message.slice(0, longestMessage) };
   const event = "webhook.rejected";
   console.warn(JSON.stringify({ event, webhook: name, workflow, at: new Date(at).toISOString(), error }));
+}
+
+function has(entries: readonly Entry[], wanted: Entry["kind"]): boolean {
+  return entries.some(({ kind }) => kind === wanted);
 }
 
 /** @param begins whether the run starts with its creation */

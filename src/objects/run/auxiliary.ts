@@ -12,17 +12,20 @@ import type { CourierRpc } from "../rpc/courier.ts";
 import type { RegisterRpc } from "../rpc/register.ts";
 
 export class AuxiliaryObject extends DurableObject implements RegisterRpc, CourierRpc {
-  /** Opened by the first who asks: the object of a run has none. */
+  /** Both are made by the first who asks: the object of a run has neither. */
   #opened: RegisterStore | null = null;
-  readonly #courier: Courier;
+  #made: Courier | null = null;
 
   constructor(ctx: DurableObjectState, env: unknown) {
     super(ctx, env as never);
-    this.#courier = new Courier(ctx);
   }
 
   get #register(): RegisterStore {
     return (this.#opened ??= new RegisterStore(this.ctx.storage.sql));
+  }
+
+  get #courier(): Courier {
+    return (this.#made ??= new Courier(this.ctx));
   }
 
   async enrol(runs: readonly Enrolled[]): Promise<void> {
