@@ -3,9 +3,10 @@
  * makes, and which name has become another kind of call (guarantee 7).
  * Does not own: replaying them (replay).
  */
+import { emptyMap, emptySet } from "../core/empty.ts";
 import type { CallKind, Fact } from "../core/history/entry.ts";
 import { HoldfastError } from "../core/error.ts";
-import type { Call, Outcome, RunState } from "../core/state/state.ts";
+import type { Call, RunState } from "../core/state/state.ts";
 import { callKey, wasRemoved } from "../core/state/state.ts";
 import { recordKind } from "./call/call.ts";
 import type { Pending } from "./call/call.ts";
@@ -16,23 +17,17 @@ export class Adoption {
   readonly #course: Course;
   readonly #calls: Calls;
   readonly #state: RunState;
-  /** Outcomes on record whose calls this code has not made. */
-  readonly #unclaimed: ReadonlyMap<string, Outcome>;
-  /** Calls that were open while the record went on without them. */
-  readonly #blocking: ReadonlySet<string>;
   /** By name, the calls on record that this code had not made when the replay was over, without those that a retry may explain. */
-  #unmadeByName: ReadonlyMap<string, Call> = new Map();
+  #unmadeByName: ReadonlyMap<string, Call> = emptyMap;
   /** The open calls on record that this code has not made: it may still make them, or else it has removed them. */
   #openUnmade: readonly Call[] = [];
   /** Keys of calls the code added: once they settle, calls that seem removed may still be made. */
-  #added: ReadonlySet<string> = new Set();
+  #added: ReadonlySet<string> = emptySet;
 
   constructor(course: Course, calls: Calls) {
     this.#course = course;
     this.#calls = calls;
     this.#state = course.state;
-    this.#unclaimed = course.replay.unclaimed;
-    this.#blocking = course.replay.blocking;
   }
 
   /** The keys of the open calls on record, which this code has to make again. */
@@ -83,7 +78,7 @@ export class Adoption {
       this.#openUnmade.some((call) => !this.#wasOpenAtRetry(call) && this.#isNew(removed(call)));
     const added = [...this.#calls.pending.values()].filter(({ key }) => {
       if (this.#state.calls.has(key) || this.#state.cleared.has(key)) return false;
-      return this.#unmadeByName.size > 0 && (goesOn || this.#blocking.has(key));
+      return this.#unmadeByName.size > 0 && (goesOn || this.#course.replay.blocking.has(key));
     });
     this.#added = new Set(added.map(({ key }) => key));
     const additions = added.map(({ id, plan }): Fact => ({ kind: "step.added", step: id, call: recordKind(plan) }));
@@ -118,7 +113,7 @@ export class Adoption {
 
   /** At the end of the run: marks for calls on record that were never made again. */
   leftovers(): readonly Fact[] {
-    const done = this.#unclaimed.size === 0 ? [] : this.#unmade().filter((call) => call.done);
+    const done = this.#course.replay.unclaimed.size === 0 ? [] : this.#unmade().filter((call) => call.done);
     return this.#marks([...done, ...this.#stillUnmade().filter((call) => !this.#wasOpenAtRetry(call))]);
   }
 
@@ -142,7 +137,7 @@ export class Adoption {
   #unmade(): Call[] {
     const { calls, open, retriedSeq } = this.#state;
     const unmade = new Set<Call>();
-    for (const outcome of this.#unclaimed.values()) {
+    for (const outcome of this.#course.replay.unclaimed.values()) {
       // After a retry the handler may take another path, which does not show a change of the code.
       const call = outcome.seq > retriedSeq ? calls.get(outcome.key.replace(/^received:/, "webhook:")) : undefined;
       if (call !== undefined) unmade.add(call);
@@ -153,7 +148,8 @@ export class Adoption {
 
   #isUnmade(call: Call): boolean {
     const key = callKey(call.kind, call.id);
-    if (this.#unclaimed.has(key) || this.#unclaimed.has(callKey("received", call.id))) return true;
+    if (this.#course.replay.unclaimed.has(key) || this.#course.replay.unclaimed.has(callKey("received", call.id)))
+      return true;
     return !call.done && !this.#isMade(call);
   }
 

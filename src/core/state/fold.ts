@@ -2,6 +2,7 @@
  * The only place that defines what entries mean: `fold` applies one to the state of its run. Pure: the same entries make
  * the same state, on every machine and for ever.
  */
+import { added, put } from "../empty.ts";
 import type { Entry } from "../history/entry.ts";
 import { unreachable } from "./outcome.ts";
 import { foldRun } from "./run.ts";
@@ -65,10 +66,10 @@ function apply(state: RunState, entry: Entry): Outcome | null {
     case "update.failed":
       return foldUpdate(state, entry);
     case "patch.adopted":
-      state.patches.add(entry.patch);
+      state.patches = added(state.patches, entry.patch);
       return null;
     case "lane.queued":
-      state.queued.set(laneKey(entry), entry);
+      state.queued = put(state.queued, laneKey(entry), entry);
       return null;
     case "lane.entered":
       state.queued.delete(laneKey(entry));

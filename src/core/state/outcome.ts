@@ -1,4 +1,5 @@
 /** What all folds share: ending a call, counting it, and making the outcome that its promise settles with. */
+import { put } from "../empty.ts";
 import type { Entry } from "../history/entry.ts";
 import type { Call, Outcome, RunState } from "./state.ts";
 import { addTally } from "./tally.ts";
@@ -48,7 +49,8 @@ export function recall(call: Call): void {
 
 /** Marks a child that nobody waits for any more as one to be stopped, unless its policy is to leave it alone. */
 export function orphan(state: RunState, { child, policy }: Pick<Call, "child" | "policy">): void {
-  if (child !== null && policy !== "abandon") state.orphans.set(child.id, { child, policy, since: state.at });
+  if (child !== null && policy !== "abandon")
+    state.orphans = put(state.orphans, child.id, { child, policy, since: state.at });
 }
 
 export function unreachable(entry: never): never {

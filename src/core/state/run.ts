@@ -1,4 +1,5 @@
 /** What the entries of the run itself mean. */
+import { added, put } from "../empty.ts";
 import type { EndEntry } from "../history/end.ts";
 import type { Entry, EntryOf } from "../history/entry.ts";
 import { defined } from "../record.ts";
@@ -71,12 +72,13 @@ function create(state: RunState, entry: EntryOf<"run.created">): void {
   // That a copied call is not made again does not mark a change of the code.
   state.retriedSeq = copiedUpTo(entry);
   state.tallies = new Map(continuation?.tallies);
-  for (const { key, name, payload } of continuation?.keys ?? []) state.signalKeys.set(key, { name, payload });
-  for (const { key, ...action } of continuation?.actions ?? []) state.actionKeys.set(key, action);
-  for (const key of continuation?.debounced ?? []) state.debounceKeys.add(key);
+  for (const { key, name, payload } of continuation?.keys ?? [])
+    state.signalKeys = put(state.signalKeys, key, { name, payload });
+  for (const { key, ...action } of continuation?.actions ?? []) state.actionKeys = put(state.actionKeys, key, action);
+  for (const key of continuation?.debounced ?? []) state.debounceKeys = added(state.debounceKeys, key);
   for (const { key, ...update } of continuation?.updates ?? []) {
-    state.updates.set(update.id, update);
-    state.updateKeys.set(key, update.id);
+    state.updates = put(state.updates, update.id, update);
+    state.updateKeys = put(state.updateKeys, key, update.id);
   }
 }
 
@@ -115,7 +117,7 @@ function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
     notAfter,
     ...defined({ sent, lanes, notify, retention }),
   };
-  if (key !== undefined) state.debounceKeys.add(key);
+  if (key !== undefined) state.debounceKeys = added(state.debounceKeys, key);
 }
 
 function end(state: RunState, entry: EndEntry): void {
@@ -123,7 +125,7 @@ function end(state: RunState, entry: EndEntry): void {
   if (entry.kind === "run.cancelled")
     remember(state, entry, entry.error.code === "terminated" ? "terminate" : "cancel");
   const { notify = [] } = state.created ?? {};
-  if (notify.length > 0) state.pendingNotices.set(entry.seq, new Set(notify));
+  if (notify.length > 0) state.pendingNotices = put(state.pendingNotices, entry.seq, new Set(notify));
   state.queued.clear();
   for (const call of state.calls.values()) if (!call.done || call.detached) orphan(state, call);
 }
@@ -236,7 +238,7 @@ function contest(state: RunState, cleared: readonly string[]): void {
 }
 
 function restart(state: RunState, call: Call): void {
-  if (call.child !== null) state.restarted.add(call.id);
+  if (call.child !== null) state.restarted = added(state.restarted, call.id);
   call.child = null;
   call.until = null;
 }
@@ -252,11 +254,11 @@ function clear(state: RunState, step: string, undone: boolean): void {
     if (kind === "run" && call.failed) state.steps.failed--;
     if (kind === "run" && !call.failed) {
       state.steps.completed--;
-      state.renewed.set(step, (state.renewed.get(step) ?? 0) + 1);
+      state.renewed = put(state.renewed, step, (state.renewed.get(step) ?? 0) + 1);
     }
-    if (call.child !== null) state.formerChildren.set(step, call.child);
+    if (call.child !== null) state.formerChildren = put(state.formerChildren, step, call.child);
     state.calls.delete(key);
-    state.cleared.add(key);
+    state.cleared = added(state.cleared, key);
   }
 }
 
@@ -287,5 +289,5 @@ function remember(
   { key, reason }: { readonly key?: string; readonly reason: string | null },
   kind: string,
 ): void {
-  if (key !== undefined) state.actionKeys.set(key, { kind, reason });
+  if (key !== undefined) state.actionKeys = put(state.actionKeys, key, { kind, reason });
 }

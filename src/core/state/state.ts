@@ -2,6 +2,7 @@
  * The state of a run, as its journal gives it: the engine, the directory and the views read it, and only `fold`
  * (core/state/fold.ts) writes it.
  */
+import { emptyMap, emptySet } from "../empty.ts";
 import type { EndEntry } from "../history/end.ts";
 import type { CallKind, EntryOf, Fact } from "../history/entry.ts";
 import type { StoredError } from "../error.ts";
@@ -159,49 +160,46 @@ export class RunState {
   /** Set while the run is being undone, with the end that follows. */
   ending: EntryOf<"undo.started"> | null = null;
   /** Completed steps that can be undone, in the order in which they completed. */
-  readonly undoable = new Set<string>();
+  undoable: Set<string> = emptySet;
   undone: string[] = [];
   notUndone: { readonly step: string; readonly error: StoredError }[] = [];
   /** Orphans, by id: children that have to be stopped, because nobody waits for them any more. */
-  readonly orphans = new Map<string, Orphan>();
+  orphans: Map<string, Orphan> = emptyMap;
   /** Failed children of steps that a retry of this run cleared, by step. */
-  readonly formerChildren = new Map<string, ChildRun>();
+  formerChildren: Map<string, ChildRun> = emptyMap;
   /** Steps whose child was stopped and that a retry makes again: the new child needs another id. */
-  readonly restarted = new Set<string>();
+  restarted: Set<string> = emptySet;
   /** Names of signals that `onSignal` consumes. */
-  readonly listeners = new Set<string>();
-  readonly updates = new Map<string, Update>();
+  listeners: Set<string> = emptySet;
+  updates: Map<string, Update> = emptyMap;
   /** `Idempotency-Key`s of updates; the value is the update's id. */
-  readonly updateKeys = new Map<string, string>();
-  readonly patches = new Set<string>();
+  updateKeys: Map<string, string> = emptyMap;
+  patches: Set<string> = emptySet;
   /** Lanes that the run or its steps wait for, by lane and step. */
-  readonly queued = new Map<string, EntryOf<"lane.queued">>();
+  queued: Map<string, EntryOf<"lane.queued">> = emptyMap;
   readonly calls = new Map<string, Call>();
   /** The calls that are not done, in the order in which they were recorded. */
   readonly open = new Set<Call>();
-  readonly inboxes = new Map<string, Inbox>();
+  inboxes: Map<string, Inbox> = emptyMap;
   /** Labels of waits that are longer than a new one may be: older code recorded them. */
-  readonly longLabels = new Set<string>();
+  longLabels: Set<string> = emptySet;
   /** Idempotency keys of starts that a debounce merged into this run. */
-  readonly debounceKeys = new Set<string>();
+  debounceKeys: Set<string> = emptySet;
   /** `Idempotency-Key`s of signals. */
-  readonly signalKeys = new Map<string, { readonly name: string; readonly payload: Stored }>();
+  signalKeys: Map<string, { readonly name: string; readonly payload: Stored }> = emptyMap;
   /** `Idempotency-Key`s of control actions. */
-  readonly actionKeys = new Map<
-    string,
-    { readonly kind: string; readonly reason: string | null; readonly url?: string }
-  >();
+  actionKeys: Map<string, { readonly kind: string; readonly reason: string | null; readonly url?: string }> = emptyMap;
   /** Steps that a retry cleared, and that have not ended since. */
-  readonly cleared = new Set<string>();
+  cleared: Set<string> = emptySet;
   /** How often each step was undone and then cleared by a retry, to be made again. */
-  readonly renewed = new Map<string, number>();
+  renewed: Map<string, number> = emptyMap;
   /**
    * As `episode`; in a fork that was not retried yet, the `seq` of the newest copied entry. Calls recorded up to there may not
    * be made again, which does not mark a change of the code.
    */
   retriedSeq = 0;
   /** Calls that were open at `retriedSeq`: they may not be made again either. */
-  openAtRetry: ReadonlySet<Call> = new Set();
+  openAtRetry: ReadonlySet<Call> = emptySet;
   /** Log lines and progress values since the newest outcome, as {@link publicationOf} writes them. */
   published: string[] = [];
   progress: Stored | null = null;
@@ -209,7 +207,7 @@ export class RunState {
   tallies: Tallies = new Map();
   steps: { completed: number; failed: number } = { completed: 0, failed: 0 };
   /** Calls that are marked as added or removed, so that each is marked once. */
-  readonly marked = new Set<string>();
+  marked: Set<string> = emptySet;
   /** The newest recorded deployment. */
   deployment: string | null = null;
   /** The deployment under which its handler began; null before that, and after a death under another deployment. */
@@ -229,13 +227,13 @@ export class RunState {
   /** The newest recorded usage. */
   used: Usage = noUsage;
   /** Addresses for which no notice of an end was started yet, by the `seq` of that end. */
-  readonly pendingNotices = new Map<number, Set<string>>();
+  pendingNotices: Map<number, Set<string>> = emptyMap;
   /** The runs that deliver notices of its ends, oldest first. */
   notices: string[] = [];
   /** Set for an imported run: entries before this one are from another deployment. */
   imported: EntryOf<"run.imported"> | null = null;
   /** Steps whose result was left out of the import. */
-  readonly omitted = new Set<string>();
+  omitted: Set<string> = emptySet;
 }
 
 /** The key of a call. It includes the kind, because occurrences are counted for each kind. */

@@ -1,4 +1,5 @@
 /** What the entries of steps and of their undoing mean. */
+import { added } from "../empty.ts";
 import type { Entry, EntryOf } from "../history/entry.ts";
 import { nameOfCall } from "../name.ts";
 import { callKey, endedOf, recordOf, undoKey } from "./state.ts";
@@ -18,10 +19,10 @@ export function foldStep(state: RunState, entry: StepEntry): Outcome | null {
     case "step.added":
       // A call that was marked as removed is made again.
       state.marked.delete(`step.removed:${callKey(entry.call, entry.step)}`);
-      state.marked.add(`step.added:${callKey(entry.call, entry.step)}`);
+      state.marked = added(state.marked, `step.added:${callKey(entry.call, entry.step)}`);
       return null;
     case "step.removed":
-      state.marked.add(`${entry.kind}:${callKey(entry.call, entry.step)}`);
+      state.marked = added(state.marked, `${entry.kind}:${callKey(entry.call, entry.step)}`);
       return null;
     case "undo.started":
       state.ending = entry;
@@ -110,11 +111,11 @@ function complete(state: RunState, call: Call, entry: EntryOf<"step.completed">)
   state.steps.completed++;
   count(state, entry.seq, call.name, { completed: 1, ms: entry.at - entry.startedAt });
   if (entry.undo === true) undoable(state, call);
-  if (entry.omitted === true) state.omitted.add(entry.step);
+  if (entry.omitted === true) state.omitted = added(state.omitted, entry.step);
 }
 
 function undoable(state: RunState, call: Call): void {
-  state.undoable.add(call.id);
+  state.undoable = added(state.undoable, call.id);
   call.endedSeq = state.seq;
 }
 

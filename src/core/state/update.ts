@@ -1,4 +1,5 @@
 /** What the entries of updates mean. */
+import { put } from "../empty.ts";
 import type { Entry } from "../history/entry.ts";
 import { handlerKey } from "./state.ts";
 import type { Outcome, RunState } from "./state.ts";
@@ -11,8 +12,8 @@ export function foldUpdate(state: RunState, entry: UpdateEntry): Outcome | null 
     case "update.accepted": {
       const { name, update: id, argument, sent = argument, key } = entry;
       progress(state);
-      state.updates.set(id, { id, name, sent, end: null });
-      if (key !== undefined) state.updateKeys.set(key, id);
+      state.updates = put(state.updates, id, { id, name, sent, end: null });
+      if (key !== undefined) state.updateKeys = put(state.updateKeys, key, id);
       return outcome(entry, handlerKey("update", name), { kind: "update", update: id, argument });
     }
     case "update.completed": {

@@ -1,4 +1,5 @@
 /** What the entries of sleeps, signals, webhooks and children mean. */
+import { added, put } from "../empty.ts";
 import type { Entry, EntryOf } from "../history/entry.ts";
 import { maxLabelLength, nameOfCall } from "../name.ts";
 import { isLonger } from "../size.ts";
@@ -41,7 +42,7 @@ export function foldWait(state: RunState, entry: WaitEntry): Outcome | null {
     case "signal.consumed":
       return consume(state, entry);
     case "listener.added":
-      state.listeners.add(entry.name);
+      state.listeners = added(state.listeners, entry.name);
       return null;
     case "webhook.created":
     case "webhook.received":
@@ -67,8 +68,8 @@ function withdraw(state: RunState, { calls, seq }: EntryOf<"wait.withdrawn">): v
 }
 
 /** The handler gives it again in every replay, and what is on record is refused by no limit that is newer. */
-function keepLabel({ longLabels }: RunState, { label = "" }: { readonly label?: string }): void {
-  if (isLonger(label, maxLabelLength)) longLabels.add(label);
+function keepLabel(state: RunState, { label = "" }: { readonly label?: string }): void {
+  if (isLonger(label, maxLabelLength)) state.longLabels = added(state.longLabels, label);
 }
 
 function consume(state: RunState, entry: EntryOf<"signal.consumed">): Outcome {
@@ -86,7 +87,7 @@ function consume(state: RunState, entry: EntryOf<"signal.consumed">): Outcome {
 }
 
 function keep(state: RunState, { key, name, payload, sent = payload }: EntryOf<"signal.received">): void {
-  if (key !== undefined) state.signalKeys.set(key, { name, payload: sent });
+  if (key !== undefined) state.signalKeys = put(state.signalKeys, key, { name, payload: sent });
 }
 
 function foldHook(state: RunState, entry: Extract<WaitEntry, { kind: `webhook.${string}` }>): Outcome | null {
@@ -110,7 +111,8 @@ function foldHook(state: RunState, entry: Extract<WaitEntry, { kind: `webhook.${
       const { key, reason, url } = entry;
       call.address = url;
       call.generation = entry.generation;
-      if (key !== undefined) state.actionKeys.set(key, { kind: revocationOf(entry.call), reason, url });
+      if (key !== undefined)
+        state.actionKeys = put(state.actionKeys, key, { kind: revocationOf(entry.call), reason, url });
       return null;
     }
     default:
@@ -154,10 +156,10 @@ export function foldChild(state: RunState, entry: ChildEntry): Outcome | null {
   }
 }
 
-function inboxOf({ inboxes }: RunState, name: string): Inbox {
-  const known = inboxes.get(name);
+function inboxOf(state: RunState, name: string): Inbox {
+  const known = state.inboxes.get(name);
   if (known !== undefined) return known;
   const inbox = new Inbox();
-  inboxes.set(name, inbox);
+  state.inboxes = put(state.inboxes, name, inbox);
   return inbox;
 }

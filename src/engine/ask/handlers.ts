@@ -9,6 +9,7 @@
  * Invariant 3: an accepted update has one end on record, whatever died in between; where the run ends first, the update
  * has failed.
  */
+import { emptyMap, put } from "../../core/empty.ts";
 import type { Fact } from "../../core/history/entry.ts";
 import { HoldfastError, storeError } from "../../core/error.ts";
 import type { StoredError } from "../../core/error.ts";
@@ -52,9 +53,9 @@ export class MessageHandlers {
   readonly answered = new Bell();
   readonly #course: Course;
   readonly #owner: MessageHandlersOwner;
-  readonly #queries = new Map<string, () => unknown>();
+  #queries: Map<string, () => unknown> = emptyMap;
   /** Updates and listeners, by the key of their outcomes. */
-  readonly #handlers = new Map<string, UpdateHandler | Listener>();
+  #handlers: Map<string, UpdateHandler | Listener> = emptyMap;
   /** Outcomes whose function is not registered yet: new code may do so later than the old did. */
   readonly #early: Outcome[] = [];
   /** Ends of updates that replay came to and that are not on record. */
@@ -73,7 +74,7 @@ export class MessageHandlers {
   /** The latest function of a name counts. @throws HoldfastError name_invalid, options_invalid */
   query(name: unknown, fn: unknown): void {
     const query = checkName(name, "query");
-    this.#queries.set(query, checkFunction(fn, `query ${query}`) as () => unknown);
+    this.#queries = put(this.#queries, query, checkFunction(fn, `query ${query}`) as () => unknown);
   }
 
   /** @throws HoldfastError name_invalid, options_invalid */
@@ -159,7 +160,7 @@ export class MessageHandlers {
 
   #register(handler: UpdateHandler | Listener): void {
     const key = handlerKey(handler.kind, handler.name);
-    this.#handlers.set(key, handler);
+    this.#handlers = put(this.#handlers, key, handler);
     const early = this.#early.splice(0);
     for (const outcome of early) {
       if (outcome.key === key) this.#course.redeliver(outcome);

@@ -4,6 +4,7 @@
  * Invariant 1: a step whose process died under it begins again only after a durable mark, so that
  * a step that kills its process is counted and at last fails with step_crashed (guarantee 4).
  */
+import { emptyMap, put } from "../../core/empty.ts";
 import type { Fact } from "../../core/history/entry.ts";
 import type { StoredError } from "../../core/error.ts";
 import type { Flight } from "../../core/run/snapshot.ts";
@@ -33,11 +34,11 @@ export class Attempts {
   readonly #course: Course;
   readonly #inFlight = new Map<string, { readonly attempt: Attempt; readonly plan: RunPlan; readonly id: string }>();
   /** Steps that run at most once, while their start is put on record. */
-  readonly #starting = new Map<string, Pending>();
+  #starting: Map<string, Pending> = emptyMap;
   /** Steps that fail without another attempt, until that is on record: each killed its process too often, or may not run twice. */
-  readonly #failing = new Map<string, Pending>();
+  #failing: Map<string, Pending> = emptyMap;
   /** Steps whose next attempt waits for slots of lanes. */
-  readonly #waiting = new Map<string, Pending>();
+  #waiting: Map<string, Pending> = emptyMap;
   /** Those that are requests, which couriers make. */
   readonly orders: Orders;
   readonly abandonments = new Abandonments();
@@ -113,7 +114,7 @@ export class Attempts {
   begin(pending: Pending, plan: RunPlan): void {
     if (this.orders.lookAfter(pending.key)) return;
     if (plan.kind === "run" && !this.#course.limiter.admit(pending.id)) {
-      this.#waiting.set(pending.key, pending);
+      this.#waiting = put(this.#waiting, pending.key, pending);
       return this.#course.wakeBy(-Infinity);
     }
     this.#waiting.delete(pending.key);
@@ -195,7 +196,7 @@ export class Attempts {
     if (call?.begunAttempt === attempt) {
       return this.#failWithoutAttempt(pending, plan, interruptionError(pending.id, attempt));
     }
-    this.#starting.set(pending.key, pending);
+    this.#starting = put(this.#starting, pending.key, pending);
     this.#course.post(() => {
       if (this.#starting.get(pending.key) !== pending) return;
       this.#course.ledger.append(startMark(plan, pending.id, attempt));
@@ -278,7 +279,7 @@ export class Attempts {
   /** Fails the step for what happened in earlier lives. */
   #failWithoutAttempt(pending: Pending, plan: RunPlan, error: StoredError): void {
     const made = { step: pending.id, attempt: error.attempts ?? 1, startedAt: this.#course.world.clock.now() };
-    this.#failing.set(pending.key, pending);
+    this.#failing = put(this.#failing, pending.key, pending);
     this.#course.post(() => {
       if (this.#failing.get(pending.key) !== pending) return;
       this.#failing.delete(pending.key);

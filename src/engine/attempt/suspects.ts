@@ -5,6 +5,7 @@
  * Invariant 1: from the third death in a row on, suspects run one at a time, each behind a durable mark: the
  * innocent finish (guarantee 4).
  */
+import { added, emptyMap, emptySet, put } from "../../core/empty.ts";
 import type { Fact } from "../../core/history/entry.ts";
 import { isAttempted } from "../call/call.ts";
 import type { Pending, RunPlan } from "../call/call.ts";
@@ -17,9 +18,9 @@ const suspicionLimit = 2;
 export class Suspects {
   readonly #course: Course;
   readonly #start: (pending: Pending, plan: RunPlan) => void;
-  readonly #keys = new Set<string>();
+  #keys: Set<string> = emptySet;
   /** Suspects that are to begin, by key, in order. */
-  readonly #waiting = new Map<string, Pending>();
+  #waiting: Map<string, Pending> = emptyMap;
   /** The suspect that has begun, or is about to. */
   #current: string | null = null;
 
@@ -57,7 +58,7 @@ export class Suspects {
       if (retryAt !== null) facts.push(startMark(plan, id, attempts + 1));
       else if (interruptions < suspicionLimit) facts.push(interruption(this.#course, plan, id));
       else {
-        this.#keys.add(key);
+        this.#keys = added(this.#keys, key);
         suspects++;
       }
     }
@@ -75,7 +76,7 @@ export class Suspects {
   }
 
   begin(pending: Pending): void {
-    this.#waiting.set(pending.key, pending);
+    this.#waiting = put(this.#waiting, pending.key, pending);
     this.startNext();
   }
 

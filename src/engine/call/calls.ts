@@ -4,6 +4,7 @@
  * Invariant 1: a call is settled by an outcome on record, or rejected because it cannot be made, and by nothing else;
  * suspension is a promise that stays pending.
  */
+import { added, emptySet } from "../../core/empty.ts";
 import type { Definition } from "../../core/definition/definition.ts";
 import { HoldfastError, reviveError } from "../../core/error.ts";
 import type { StoredError } from "../../core/error.ts";
@@ -46,11 +47,8 @@ export class Calls {
   concurrent = false;
   /** The map that made the open calls; null where the handler itself made the first of them. */
   #sole: object | null = null;
-  /**
-   * Keys of calls that nobody awaits: they were open when the handler ended or, in replay, when their branch lost its race
-   * or the run was cancelled.
-   */
-  readonly left = new Set<string>();
+  /** Keys of calls that nobody awaits: open when the handler ended or, in replay, a branch lost or a cancel came. */
+  left: Set<string> = emptySet;
   /** The scope of what is in no branch of a race. */
   readonly root: Scope = openScope(null);
   /** What the completed steps that can be undone need for it, by step. */
@@ -140,7 +138,7 @@ export class Calls {
   withdraw(): void {
     for (const pending of [...this.pending.values()]) {
       if (!isWait(pending.plan) || !isWithdrawn(pending.scope)) continue;
-      if (!this.#course.live) this.left.add(pending.key);
+      if (!this.#course.live) this.left = added(this.left, pending.key);
       this.#drop(pending);
       this.#owner.withdrawn(pending, false);
     }
@@ -157,7 +155,7 @@ export class Calls {
     this.frozen = true;
     for (const pending of [...this.pending.values()]) {
       if (kept(pending)) continue;
-      this.left.add(pending.key);
+      this.left = added(this.left, pending.key);
       this.#drop(pending);
     }
   }
@@ -237,7 +235,7 @@ export class Calls {
     for (const pending of [...this.pending.values()]) {
       if (pending.plan.kind === "run" && settle.awaited.includes(pending.id)) continue;
       // The address of a webhook may be on record behind it.
-      if (!this.#course.live) this.left.add(pending.key);
+      if (!this.#course.live) this.left = added(this.left, pending.key);
       this.#drop(pending);
       this.#reject(pending, reviveError(settle.error));
     }

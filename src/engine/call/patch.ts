@@ -4,6 +4,7 @@
  * Invariant 1: a run that passed the call once takes the same side for ever: the new one if that is on record, else the old
  * one (guarantee 7).
  */
+import { added, emptySet } from "../../core/empty.ts";
 import { checkName } from "../../core/name.ts";
 import type { Calls } from "./calls.ts";
 import type { Course } from "../turn/course.ts";
@@ -15,7 +16,7 @@ export class Patches {
   readonly #calls: Calls;
   readonly #publisher: Publisher;
   /** Changes whose place an earlier life, with older code, passed. */
-  readonly #passed = new Set<string>();
+  #passed: Set<string> = emptySet;
 
   constructor(course: Course, calls: Calls, publisher: Publisher) {
     this.#course = course;
@@ -31,7 +32,7 @@ export class Patches {
     if (over || this.#passed.has(patch)) return false;
     const ahead = this.#isAhead;
     if (ahead) this.#course.record({ kind: "patch.adopted", patch });
-    else this.#passed.add(patch);
+    else this.#passed = added(this.#passed, patch);
     return ahead;
   }
 

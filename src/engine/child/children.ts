@@ -7,6 +7,7 @@
  * Invariant 2: a child reports its end to its parent, and the parent asks by itself too, ever more rarely: no end is lost,
  * whichever of the two dies (guarantee 4).
  */
+import { emptyMap, put } from "../../core/empty.ts";
 import {
   childRefusal,
   childTimeout,
@@ -48,8 +49,8 @@ const longestPauseMs = 5 * 60_000;
 export class Children {
   readonly #course: Course;
   readonly #pending: ReadonlyMap<string, Pending>;
-  readonly #launches = new Map<string, Launch>();
-  readonly #awaited = new Map<string, AwaitedChild>();
+  #launches: Map<string, Launch> = emptyMap;
+  #awaited: Map<string, AwaitedChild> = emptyMap;
   /** Facts of children whose calls lost a race in replay: an earlier life may have started them. */
   readonly #maybeStarted: Launch["fact"][] = [];
   #asking = 0;
@@ -191,7 +192,7 @@ export class Children {
       settled: Promise.resolve(),
     };
     launch.retryAt = Infinity;
-    this.#launches.set(pending.key, launch);
+    this.#launches = put(this.#launches, pending.key, launch);
     this.#starting++;
     const started = world.children.start(request);
     launch.settled = started.then(
@@ -274,7 +275,7 @@ export class Children {
     const foreign = isForeign(this.#course.state, pending.id, child);
     // Earlier lives asked whenever it was time, up to the last that is known of them.
     const awaited: AwaitedChild = { child, foreign, askedAt: this.#course.ledger.openedAt, asking: false };
-    this.#awaited.set(pending.key, awaited);
+    this.#awaited = put(this.#awaited, pending.key, awaited);
     return awaited;
   }
 

@@ -4,6 +4,7 @@
  * Invariant 1: whoever stops a child waits for the starts that may still create it; else there might be nothing to stop yet,
  * and the child would go on (guarantee 8).
  */
+import { added, emptySet } from "../../core/empty.ts";
 import type { ChildEnd, Children, ChildStart, ChildStarted } from "../world.ts";
 import type { ChildPolicy } from "../../core/run/origin.ts";
 import type { SignalRequest } from "../../core/service/service.ts";
@@ -12,7 +13,7 @@ type UnderWay = { readonly request: ChildStart; readonly made: Promise<string> }
 
 export class Starts implements Children {
   readonly #children: Children;
-  readonly #underWay = new Set<UnderWay>();
+  #underWay: Set<UnderWay> = emptySet;
 
   constructor(children: Children) {
     this.#children = children;
@@ -26,7 +27,7 @@ export class Starts implements Children {
       () => request.id,
     );
     const one = { request, made };
-    this.#underWay.add(one);
+    this.#underWay = added(this.#underWay, one);
     void made.then(() => this.#underWay.delete(one));
     return started;
   }

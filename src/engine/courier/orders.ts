@@ -7,6 +7,7 @@
  * Invariant 2: while a courier has a request the run may be parked. It asks after the request ever more rarely, until the
  * attempt times out: no answer is lost, whichever of the two dies (guarantee 4).
  */
+import { added, emptyMap, emptySet, put } from "../../core/empty.ts";
 import { backoffMs } from "../../core/backoff.ts";
 import { waitedSince } from "../../core/lifecycle/child.ts";
 import { bodyBytes, nextLookAt, orderError } from "../../core/courier/order.ts";
@@ -47,9 +48,9 @@ const newMs = 10_000;
 
 export class Orders {
   readonly #course: Course;
-  readonly #outstanding = new Map<string, Outstanding>();
+  #outstanding: Map<string, Outstanding> = emptyMap;
   /** Requests that a courier has: the run needs no memory for them. */
-  readonly #resting = new Set<string>();
+  #resting: Set<string> = emptySet;
 
   constructor(course: Course) {
     this.#course = course;
@@ -63,7 +64,7 @@ export class Orders {
   begin(pending: Pending, plan: RunPlan, attempt: Attempt): void {
     const unheard = { order: null, courier: 0, busy: false, tries: 0, retryAt: null, heard: false, doubtful: false };
     const out: Outstanding = { pending, plan, attempt, ...unheard, lookedAt: this.#course.ledger.openedAt };
-    this.#outstanding.set(pending.key, out);
+    this.#outstanding = put(this.#outstanding, pending.key, out);
     const { calls, interruptions } = this.#course.state;
     const call = calls.get(pending.key);
     if (call?.order === undefined || call.order === null) return this.#dispatch(out);
@@ -225,7 +226,7 @@ export class Orders {
   #wait(out: Outstanding): void {
     const { key } = out.pending;
     if (!this.#isOpen(out)) return;
-    if (!out.attempt.stopped) this.#resting.add(key);
+    if (!out.attempt.stopped) this.#resting = added(this.#resting, key);
     this.#course.wakeBy(Math.min(this.dueAt(key), this.timeoutAt(key)));
   }
 
@@ -235,7 +236,7 @@ export class Orders {
       if (!this.#isOpen(out)) return;
       out.busy = false;
       out.retryAt = this.#course.ledger.now() + backoffMs(++out.tries, firstPauseMs, longestPauseMs);
-      if (!out.attempt.stopped) this.#resting.add(out.pending.key);
+      if (!out.attempt.stopped) this.#resting = added(this.#resting, out.pending.key);
       this.#course.wakeBy(out.retryAt);
     });
   }

@@ -5,6 +5,7 @@
  * Invariant 2: a run that was cancelled is not renewed; a paused one is once it is resumed.
  * Invariant 3: once it is asked for, nothing of the old journal begins any more.
  */
+import { added, emptySet } from "../../core/empty.ts";
 import { continuationOf, nextIncarnation } from "../../core/lifecycle/continuation.ts";
 import type { Incarnation } from "../../core/lifecycle/continuation.ts";
 import { reviveError } from "../../core/error.ts";
@@ -27,7 +28,7 @@ export class Renewal {
   readonly #calls: Calls;
   readonly #closing: Closing;
   /** In the order in which they were made, however long their schemas take. */
-  readonly #requests = new Set<Request>();
+  #requests: Set<Request> = emptySet;
   /** The end that the handler has come to meanwhile. */
   #end: End | null = null;
   #refusal: StoredError | null = null;
@@ -55,7 +56,7 @@ export class Renewal {
     // At once, or how long its input is looked at would decide which of two calls hears of it first.
     if (this.#refusal !== null) throw reviveError(this.#refusal);
     const request: Request = { next: null, reject: () => {} };
-    this.#requests.add(request);
+    this.#requests = added(this.#requests, request);
     try {
       const fitted = this.#course.validations.fit(this.#definition.input, input, "input_invalid", "the input");
       const stored = encode(fitted instanceof Promise ? await fitted : fitted, "the input");

@@ -2,16 +2,17 @@
  * Owns: the steps of one run that wait for slots of their own, and for which of them slots are asked at a time.
  * Does not own: asking (slots), beginning the attempts (attempts).
  */
+import { added, emptyMap, emptySet, put } from "../../core/empty.ts";
 import type { Acquisition, Slot } from "./acquisition.ts";
 
 /** Steps of one run for which slots are asked at a time: enough to use every slot, too few to flood a lane. */
 const maxAsked = 32;
 
 export class Backlog {
-  readonly #acquisitions = new Map<string, Acquisition>();
+  #acquisitions: Map<string, Acquisition> = emptyMap;
   /** In order: steps whose slots were not asked for yet; those whose slots are; those that have theirs and were not told. */
   readonly #next: string[] = [];
-  readonly #asked = new Set<string>();
+  #asked: Set<string> = emptySet;
   #admitted: string[] = [];
 
   get(step: string): Acquisition | undefined {
@@ -23,7 +24,7 @@ export class Backlog {
   }
 
   add(step: string, acquisition: Acquisition): void {
-    this.#acquisitions.set(step, acquisition);
+    this.#acquisitions = put(this.#acquisitions, step, acquisition);
     this.#next.push(step);
   }
 
@@ -45,7 +46,7 @@ export class Backlog {
     while (this.#asked.size < maxAsked) {
       const step = this.#next.shift();
       if (step === undefined) return;
-      if (this.#acquisitions.get(step)?.isOpen === false) this.#asked.add(step);
+      if (this.#acquisitions.get(step)?.isOpen === false) this.#asked = added(this.#asked, step);
     }
   }
 

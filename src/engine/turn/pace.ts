@@ -12,6 +12,7 @@
  * Invariant 2: so does a handler whose process has died lately: what sets it going is on record, with the alarm that
  * guards it, before any step can kill the process again (guarantee 4).
  */
+import { added, emptySet } from "../../core/empty.ts";
 import type { Clock } from "../clock.ts";
 import { pass } from "./microtask.ts";
 
@@ -36,7 +37,7 @@ export class Pace {
   /** How many such waits are under way. */
   #leaves = 0;
   /** Schemas that the handler waits for. */
-  readonly #holds = new Set<Promise<unknown>>();
+  #holds: Set<Promise<unknown>> = emptySet;
 
   constructor(clock: Clock, owner: PaceOwner) {
     this.#clock = clock;
@@ -66,7 +67,7 @@ export class Pace {
   /** The handler is given nothing more before this has settled. */
   hold(work: Promise<unknown>): void {
     const free = (): void => void this.#holds.delete(work);
-    this.#holds.add(work);
+    this.#holds = added(this.#holds, work);
     work.then(free, free);
   }
 

@@ -6,6 +6,7 @@
  * Invariant 2: an outcome whose call the code does not make is kept, and given to that call should
  * it come later: a completed step never runs again (guarantee 2), also under new code (guarantee 7).
  */
+import { added, emptyMap, emptySet, put } from "../../core/empty.ts";
 import type { Outcome, RunState } from "../../core/state/state.ts";
 import type { Bell } from "./bell.ts";
 import type { Pace } from "./pace.ts";
@@ -52,9 +53,9 @@ export interface ReplayOwner {
 
 export class Replay {
   /** Outcomes whose calls have not been made. */
-  readonly unclaimed = new Map<string, Outcome>();
+  unclaimed: Map<string, Outcome> = emptyMap;
   /** Keys of calls that were open when an outcome was passed over: new code may have added them, so that the handler is stuck at them. */
-  readonly blocking = new Set<string>();
+  blocking: Set<string> = emptySet;
   readonly #claims: Outcome[] = [];
   readonly #pace: Pace;
   readonly #course: ReplayOwner;
@@ -84,13 +85,13 @@ export class Replay {
   }
 
   #passOver(outcome: Outcome, handler: ReplayTarget): void {
-    this.unclaimed.set(outcome.key, outcome);
+    this.unclaimed = put(this.unclaimed, outcome.key, outcome);
     // Before a retry the handler may have gone another way: that tells of no added calls.
     if (outcome.seq <= this.#course.state.retriedSeq) return;
     // Nothing has changed since the last time unless a call was made.
     if (this.#blockedAt === handler.calls.made) return;
     this.#blockedAt = handler.calls.made;
-    for (const open of handler.calls.pending.keys()) this.blocking.add(open);
+    for (const open of handler.calls.pending.keys()) this.blocking = added(this.blocking, open);
   }
 
   /** Gives the handler time to make the calls with these keys, which are on record without an outcome. */

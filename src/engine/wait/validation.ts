@@ -5,6 +5,7 @@
  * Invariant 1: while the handler itself waits for a schema, nothing else is delivered to it: in every life the order is
  * the same, however long the schema takes (guarantee 3).
  */
+import { added, emptySet } from "../../core/empty.ts";
 import type { ErrorCode } from "../../core/code.ts";
 import { HoldfastError } from "../../core/error.ts";
 import { takePayload } from "../../core/definition/payload.ts";
@@ -72,7 +73,7 @@ export class Validations {
   readonly #clock: Clock;
   readonly #pace: Pace;
   readonly #wakeBy: (at: number) => void;
-  readonly #open = new Set<Validation>();
+  #open: Set<Validation> = emptySet;
 
   /** @param wakeBy told of an instant at which there is something to do */
   constructor(clock: Clock, pace: Pace, wakeBy: (at: number) => void) {
@@ -106,7 +107,7 @@ export class Validations {
       reject(late());
     };
     const validation: Validation = { endsAt: this.#clock.now() + limitMs, giveUp };
-    this.#open.add(validation);
+    this.#open = added(this.#open, validation);
     this.#wakeBy(validation.endsAt);
     made.then(resolve, reject);
     promise.then(drop, drop);

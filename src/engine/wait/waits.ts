@@ -8,6 +8,7 @@
  * Invariant 3: a signal whose schema takes its time is on record as consumed once the schema has answered, together with
  * that answer: every life gives it to the handler in the same place, and none asks the schema again (guarantee 3).
  */
+import { emptyMap, put } from "../../core/empty.ts";
 import type { EntryOf, Fact } from "../../core/history/entry.ts";
 import { storeError } from "../../core/error.ts";
 import type { HoldfastError } from "../../core/error.ts";
@@ -40,7 +41,7 @@ export class Waits {
   readonly #messageHandlers: MessageHandlers;
   readonly #withdrawals: Withdrawals;
   /** Validations that take their time, by the name of the signal; one a name. */
-  readonly #validating = new Map<string, SlowValidation>();
+  #validating: Map<string, SlowValidation> = emptyMap;
   /** Rings when one of them is over. */
   readonly #validated = new Bell();
   /** Open waits by name of signal, oldest first. */
@@ -223,7 +224,7 @@ export class Waits {
     const late = (): HoldfastError => schemaTimeout("signal_invalid", payloadOf(name));
     const { made, drop } = this.#course.validations.limited(validated, late);
     const validation: SlowValidation = { wait, signal, drop };
-    this.#validating.set(name, validation);
+    this.#validating = put(this.#validating, name, validation);
     const conclude = (answer: Validated): void => this.#course.post(() => this.#conclude(validation, answer));
     made.then(conclude, (error: unknown) => conclude({ error }));
   }

@@ -4,6 +4,7 @@
  * Invariant 1: once a run is live, no wait is open on record that was withdrawn: what a death kept from the record is
  * appended before anything else begins.
  */
+import { emptyMap, put } from "../../core/empty.ts";
 import type { CallKind } from "../../core/history/entry.ts";
 import { callKey } from "../../core/state/state.ts";
 import { recordKind } from "../call/call.ts";
@@ -13,7 +14,7 @@ import type { Course } from "../turn/course.ts";
 export class Withdrawals {
   readonly #course: Course;
   /** Withdrawn waits of which that is not on record, by the key of the call. */
-  readonly #pending = new Map<string, { readonly call: CallKind; readonly id: string }>();
+  #pending: Map<string, { readonly call: CallKind; readonly id: string }> = emptyMap;
 
   constructor(course: Course) {
     this.#course = course;
@@ -26,7 +27,7 @@ export class Withdrawals {
     const known = this.#course.state.calls.get(key);
     // A webhook comes on record only once it has its address.
     const comes = begun && plan.kind === "webhook";
-    if (known === undefined ? comes : !known.done) this.#pending.set(key, { call, id });
+    if (known === undefined ? comes : !known.done) this.#pending = put(this.#pending, key, { call, id });
     if (inVain && this.#course.live) this.record();
   }
 

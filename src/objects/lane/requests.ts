@@ -5,6 +5,7 @@
  * is released after it was requested again.
  * Invariant 2: an answer is delivered only to the memory that made the request; another memory makes its own.
  */
+import { emptyMap, put } from "../../core/empty.ts";
 import type { Entrance, Place, Ticket } from "../../core/lane/ticket.ts";
 import type { LaneRequest, Slot } from "../../engine/lane/acquisition.ts";
 import type { Run } from "../../engine/run.ts";
@@ -17,7 +18,7 @@ export class LaneRequests {
   /** Called when a lane has answered. */
   readonly #answered: () => void;
   /** The newest request in progress for each ticket. */
-  readonly #underWay = new Map<string, Promise<void>>();
+  #underWay: Map<string, Promise<void>> = emptyMap;
   readonly #called: () => void;
   #answers: { readonly run: Run; readonly slot: Slot; readonly place: Place | null }[] = [];
 
@@ -55,7 +56,7 @@ export class LaneRequests {
       .finally(() => {
         if (this.#underWay.get(key) === sent) this.#underWay.delete(key);
       });
-    this.#underWay.set(key, sent);
+    this.#underWay = put(this.#underWay, key, sent);
   }
 
   async #enter(run: Run, slot: Slot, entrance: Entrance): Promise<void> {

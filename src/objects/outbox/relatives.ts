@@ -4,6 +4,7 @@
  * Invariant 1: a message that failed is due again at a known time, also in a later life, because pending messages follow from
  * the journal. A message that an earlier life sent is sent once more, which has no effect.
  */
+import { emptyMap, put } from "../../core/empty.ts";
 import { backoffMs } from "../../core/backoff.ts";
 import { lookAgainAt, orphansToStop } from "../../core/lifecycle/child.ts";
 import type { Orphan } from "../../core/state/state.ts";
@@ -34,7 +35,7 @@ export class Relatives {
   readonly #run: Run;
   readonly #children: Pick<Children, "stop">;
   readonly #listener: Listener;
-  readonly #deliveries = new Map<string, Delivery>();
+  #deliveries: Map<string, Delivery> = emptyMap;
   #sending = 0;
 
   constructor(run: Run, children: Pick<Children, "stop">, listener: Listener) {
@@ -54,7 +55,7 @@ export class Relatives {
     let dueAt = Infinity;
     for (const message of this.#messages()) {
       const delivery = this.#deliveries.get(message.key) ?? { failures: 0, state: "open", dueAt: 0 };
-      this.#deliveries.set(message.key, delivery);
+      this.#deliveries = put(this.#deliveries, message.key, delivery);
       if (delivery.state !== "open") continue;
       if (delivery.dueAt <= now) void this.#deliver(message, delivery);
       else dueAt = Math.min(dueAt, delivery.dueAt);

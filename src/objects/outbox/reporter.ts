@@ -10,6 +10,7 @@
  * 3. Reports are sent one at a time, so that they arrive in order. One that takes too long is given up.
  */
 import { dequal } from "dequal";
+import { emptySet } from "../../core/empty.ts";
 import type { RunSnapshot, RunSummary } from "../../core/run/run.ts";
 import { isEnded } from "../../core/run/run.ts";
 import type { Glance } from "../../core/run/snapshot.ts";
@@ -58,7 +59,7 @@ export class Reporter {
   readonly #openedAt = Date.now();
   /** The last report; null before the first one. */
   #last: Listed | null = null;
-  #reportedNames: ReadonlySet<string> = new Set();
+  #reportedNames: ReadonlySet<string> = emptySet;
   #lastAt = 0;
   /** Since when a busy run has been listed with another status; null if it is not. */
   #staleSince: number | null = null;
