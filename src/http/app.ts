@@ -159,7 +159,7 @@ function refuseMethod(context: Context, methods: readonly string[]): Response {
  * Headers of every response that does not set them itself: no caching, no guessing of types, no framing, no use by pages or
  * windows of other sites.
  */
-const seals: Readonly<Record<string, string>> = {
+const seals = Object.entries({
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
   "cross-origin-opener-policy": "same-origin",
@@ -167,12 +167,12 @@ const seals: Readonly<Record<string, string>> = {
   "referrer-policy": "no-referrer",
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
-};
+});
 
 /** For a year browsers use https only. Without `includeSubDomains`: other hosts decide for themselves. */
-const secureSeals = { ...seals, "strict-transport-security": "max-age=31536000" };
+const secureSeals = [...seals, ["strict-transport-security", "max-age=31536000"] as const];
 
 function seal(request: Request, headers: Headers): void {
   const wanted = request.url.startsWith("https:") ? secureSeals : seals;
-  for (const [name, value] of Object.entries(wanted)) if (!headers.has(name)) headers.set(name, value);
+  for (const [name, value] of wanted) if (!headers.has(name)) headers.set(name, value);
 }

@@ -11,6 +11,8 @@ import { encode } from "../core/value/value.ts";
 import type { Stored } from "../core/value/value.ts";
 import { RequestError } from "./problem.ts";
 
+/** Refuses bytes that are no UTF-8. */
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
 /** Enough for a value of 16 MiB with its bytes as base64, and the JSON around it. */
 export const maxJsonBytes = 24 * 1024 * 1024;
 
@@ -61,7 +63,7 @@ async function readJson(request: Request): Promise<unknown> {
   const bytes = await readBytes(request, maxJsonBytes);
   if (bytes.byteLength === 0) return undefined;
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)) as unknown;
+    return JSON.parse(utf8.decode(bytes)) as unknown;
   } catch (error) {
     const why = error instanceof SyntaxError ? "is not JSON" : "is not UTF-8 text";
     throw new RequestError("json_invalid", `The body ${why}.`);

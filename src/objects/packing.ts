@@ -20,7 +20,7 @@ export function pack(run: RunSnapshot): PackedRun {
 
 export async function unpack({ apart, ...run }: PackedRun): Promise<RunSnapshot> {
   answered(run.finishedAt);
-  const whole: Record<string, unknown> = { ...run };
+  const whole: Record<string, unknown> = run;
   for (const field of apart) whole[field] = unwrap(await runObject(run.id).value(field));
-  return whole as RunSnapshot;
+  return run as RunSnapshot;
 }

@@ -44,7 +44,6 @@ export class Log {
 
   /** @param created the creation of the run before these entries; null if they create it */
   note(entries: readonly Entry[], created: EntryOf<"run.created"> | null): void {
-    if (isSilent()) return;
     let run = created;
     const begins = has(entries, "run.created") && has(entries, "run.started");
     for (const entry of entries) {
@@ -54,7 +53,7 @@ export class Log {
       // A run that starts immediately has one line for both entries, because each line costs money.
       if (entry.kind === "run.started" && begins) continue;
       const event = eventOf(entry, run, begins);
-      if (event === null) continue;
+      if (event === null || isSilent()) continue;
       if (this.#lines.length === 0) this.#dueAt = Date.now() + answersMs;
       this.#lines.push({ level: levelOf(entry), run, at: entry.at, event });
     }
@@ -168,6 +167,6 @@ function errorOf(error: StoredError | undefined): object | undefined {
 
 function write({ level, run, at, event: { event, ...more } }: Line): void {
   const { id, workflow, version } = run;
-  const names = { event, run: id, workflow, version, at: new Date(at).toISOString() };
-  console[level](JSON.stringify({ ...names, ...more, trace: formatTrace(runTrace(run)) }));
+  const trace = formatTrace(runTrace(run));
+  console[level](JSON.stringify({ event, run: id, workflow, version, at: new Date(at).toISOString(), ...more, trace }));
 }

@@ -92,14 +92,14 @@ export class Relatives {
     this.#listener.changed();
   }
 
-  *#messages(): Iterable<Message> {
-    const { state } = this.#run;
-    for (const { key, orphan } of this.#stops()) yield { key, send: () => this.#stop(key, orphan) };
-    const { created, end } = state;
-    if (created?.reply === undefined || created.parent === null || end === null) return;
+  #messages(): Message[] {
+    const stops = this.#stops().map(({ key, orphan }): Message => ({ key, send: () => this.#stop(key, orphan) }));
+    const { created, end } = this.#run.state;
+    if (created?.reply === undefined || created.parent === null || end === null) return stops;
     const { parent, reply } = created;
     const key = `news of its end (${end.seq}) to parent ${parent.id}`;
-    yield { key, send: () => reportEnd(parent.id, { ...reply, child: created.id, end: childEnd(end) }) };
+    const send = () => reportEnd(parent.id, { ...reply, child: created.id, end: childEnd(end) });
+    return [...stops, { key, send }];
   }
 
   /** A child that has to be stopped again, after a retry of the run, needs another message. */
