@@ -7,7 +7,7 @@ import type { HistoryPage, RunSnapshot } from "../../src/core/run/run.ts";
 import { decode, encode } from "../../src/core/value/value.ts";
 import { getRun } from "../../src/index.ts";
 import { runObject } from "../../src/objects/address.ts";
-import { createChildren } from "../../src/objects/run/children.ts";
+import { RunChildren } from "../../src/objects/run/children.ts";
 import { Catalog } from "../../src/objects/deployment/catalog.ts";
 import { createService } from "../../src/objects/service.ts";
 import { ask, historyOf } from "./client.ts";
@@ -126,7 +126,7 @@ it("a child that cannot be reached is asked again a moment later, and not only a
     return name === id && lost++ < 3 ? (unreachable as never) : own(name);
   });
   const self = { id: "asker", workflow: "caller", at: 0, origin: null };
-  const children = createChildren(
+  const children = new RunChildren(
     () => self,
     () => Promise.reject(new Error("nothing is started")),
   );

@@ -286,7 +286,7 @@ describe("a journal with", () => {
   it("a kind of the future, of a run that tells of an end, keeps the run that ended: it is read once a version knows it", async () => {
     const id = await victim();
     const state = Object.assign(new RunState(), { notices: [id] });
-    const notifier = new Notifier({ state: () => state, note: () => {}, changed: () => {} });
+    const notifier = new Notifier({ state, note: () => {}, changed: () => {} });
     expect(await notifier.settled()).toBe(false);
     await damage(id, replace(5, "step.completed", "step.teleported"));
     await expect(notifier.settled()).rejects.toMatchObject({ code: "journal_newer" });

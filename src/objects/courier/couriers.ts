@@ -16,23 +16,22 @@ const patienceMs = 20_000;
 /** The row where room was found last: the next search begins one row before it. */
 let foundIn = 0;
 
-export function createCouriers(): Couriers {
-  return {
-    reserve: async (bytes) => {
-      for (let row = Math.max(0, foundIn - 1); row < rows; row++) {
-        for (const index of twoOf(row)) {
-          if (!(await within(courierObject(index).reserveBerth(bytes), patienceMs))) continue;
-          foundIn = row;
-          return index;
-        }
+/** The same for all runs. */
+export const couriers: Couriers = {
+  reserve: async (bytes) => {
+    for (let row = Math.max(0, foundIn - 1); row < rows; row++) {
+      for (const index of twoOf(row)) {
+        if (!(await within(courierObject(index).reserveBerth(bytes), patienceMs))) continue;
+        foundIn = row;
+        return index;
       }
-      foundIn = 0;
-      throw new Error("no courier has room");
-    },
-    send: async (courier, order) => await within(courierObject(courier).carryOrder(order), patienceMs),
-    drop: async (courier, id) => await within(courierObject(courier).dropOrder(id), patienceMs),
-  };
-}
+    }
+    foundIn = 0;
+    throw new Error("no courier has room");
+  },
+  send: async (courier, order) => await within(courierObject(courier).carryOrder(order), patienceMs),
+  drop: async (courier, id) => await within(courierObject(courier).dropOrder(id), patienceMs),
+};
 
 /** Two random couriers of the row; the first row has only one. */
 function twoOf(row: number): readonly number[] {

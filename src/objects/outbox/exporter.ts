@@ -31,7 +31,7 @@ const entriesAtOnce = 500;
 
 /** The host of the run. */
 type Owner = {
-  state(): RunState;
+  readonly state: RunState;
   /** Called when a row was written. */
   wrote(): void;
   /** Called when the spans were sent, or that failed. */
@@ -45,7 +45,8 @@ export function markExported(kv: SyncKvStorage, end: EndEntry): void {
 
 export class Exporter {
   readonly #journal: Pick<Journal, "page">;
-  readonly #kv: SyncKvStorage;
+  /** Its `kv` is an object that the platform makes, and keeps, for the first who asks. */
+  readonly #storage: Pick<DurableObjectStorage, "kv">;
   readonly #owner: Owner;
   #stopped = false;
   /** Created when something is sent, because most runs send nothing. */
@@ -58,9 +59,9 @@ export class Exporter {
   #failed = false;
   busy = false;
 
-  constructor(journal: Pick<Journal, "page">, kv: SyncKvStorage, owner: Owner) {
+  constructor(journal: Pick<Journal, "page">, storage: Pick<DurableObjectStorage, "kv">, owner: Owner) {
     this.#journal = journal;
-    this.#kv = kv;
+    this.#storage = storage;
     this.#owner = owner;
   }
 
@@ -69,7 +70,7 @@ export class Exporter {
    * @param expired whether the retention of the run is over: then a failed export is given up
    */
   attend(expired: boolean): number | null {
-    const { end, created, episode } = this.#owner.state();
+    const { end, created, episode } = this.#owner.state;
     if (end === null || created === null || this.busy || this.#stopped) return null;
     if (end.seq === this.#skipped) return null;
     const now = Date.now();
@@ -91,7 +92,7 @@ export class Exporter {
   }
 
   #isSettled(end: EndEntry): boolean {
-    if (this.#settled < 0) this.#settled = this.#kv.get<number>(mark) ?? 0;
+    if (this.#settled < 0) this.#settled = this.#storage.kv.get<number>(mark) ?? 0;
     return this.#settled >= end.seq;
   }
 
@@ -119,7 +120,7 @@ export class Exporter {
       }
     }
     // A separate key, so that it costs a row only if spans are sent.
-    this.#kv.put(mark, end.seq);
+    this.#storage.kv.put(mark, end.seq);
     this.#owner.wrote();
     this.#settled = end.seq;
   }
@@ -135,7 +136,7 @@ export class Exporter {
   }
 
   get #name(): string {
-    return this.#owner.state().created?.id ?? "";
+    return this.#owner.state.created?.id ?? "";
   }
 
   /** The spans of all ends that are not exported yet: a run may be retried before its spans were. */

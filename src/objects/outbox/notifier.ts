@@ -28,7 +28,7 @@ const endedCodes: ReadonlySet<ErrorCode> = new Set(["run_not_found", "journal_co
 
 /** The host of the run. */
 type Owner = {
-  state(): RunState;
+  readonly state: RunState;
   /** Records that the run `run` notifies the address of the end `of`; not if the object has another run by now. */
   note(notice: { readonly url: string; readonly of: number; readonly run: string }): void;
   /** Called when a notice was started, or that failed. */
@@ -47,7 +47,7 @@ export class Notifier {
 
   /** Starts the notices that are due. Returns when more will be due, epoch ms; null for never. */
   attend(): number | null {
-    const { created, pendingNotices: untold } = this.#owner.state();
+    const { created, pendingNotices: untold } = this.#owner.state;
     if (created === null || untold.size === 0 || this.busy) return null;
     if (this.#dueAt > Date.now()) return this.#dueAt;
     this.busy = true;
@@ -57,7 +57,7 @@ export class Notifier {
 
   /** Whether all runs that deliver its notices have ended: until then they read the end from this run. @throws */
   async settled(): Promise<boolean> {
-    for (const id of this.#owner.state().notices) {
+    for (const id of this.#owner.state.notices) {
       const found = await within(runObject(id).read(0), callLimitMs);
       if (!found.ok && endedCodes.has(found.refusal.code)) continue;
       if (!isEnded(unwrap(found).status)) return false;
@@ -69,13 +69,13 @@ export class Notifier {
     try {
       // Callers that wait for the end are answered first.
       await turn();
-      const pending = [...this.#owner.state().pendingNotices].flatMap(([of, urls]) =>
+      const pending = [...this.#owner.state.pendingNotices].flatMap(([of, urls]) =>
         [...urls].map((url) => ({ of, url })),
       );
       for (const each of pending) {
         const { run } = await within(startRun(notice, await noticeStart(created, each.of, each.url)), callLimitMs);
         // A run that was restarted meanwhile does not have that end any more.
-        if (this.#owner.state().pendingNotices.get(each.of)?.has(each.url) === true)
+        if (this.#owner.state.pendingNotices.get(each.of)?.has(each.url) === true)
           this.#owner.note({ ...each, run: run.id });
       }
       this.#failures = 0;

@@ -7,7 +7,10 @@
  * 1. A pending message is either being sent, which `busy` shows, or due at an instant that `attend` or `report` returns.
  * 2. A memory that was given up records nothing: the next one has the same pending messages.
  */
+import type { Fact } from "../../core/history/entry.ts";
+import type { ChildPolicy, ChildRun } from "../../core/run/origin.ts";
 import { isOfBackfill } from "../../core/schedule/schedule.ts";
+import type { RunState } from "../../core/state/state.ts";
 import type { Run } from "../../engine/run.ts";
 import type { Children } from "../../engine/world.ts";
 import type { SqlJournal } from "../../store/journal.ts";
@@ -23,7 +26,7 @@ import { earlier } from "../run/timer.ts";
 type OutboxHost = {
   readonly run: Run;
   readonly journal: SqlJournal;
-  readonly kv: SyncKvStorage;
+  readonly storage: Pick<DurableObjectStorage, "kv">;
   readonly children: Pick<Children, "stop">;
   readonly receive: Receive;
   meter(): Meter;
@@ -33,30 +36,57 @@ type OutboxHost = {
   changed(): void;
 };
 
+/** The host of all its parts, which is what its methods are for that send nothing. */
 export class Outbox {
   readonly run: Run;
+  readonly receive: Receive;
+  readonly #host: OutboxHost;
   readonly #reporter: Reporter;
   readonly #relatives: Relatives;
   readonly #exporter: Exporter;
   readonly #notifier: Notifier;
 
   constructor(host: OutboxHost) {
-    const { run, journal, kv, children, receive } = host;
-    const changed = (): void => host.changed();
-    const state = (): Run["state"] => run.state;
+    const { run, journal, storage, children, receive } = host;
     this.run = run;
-    this.#relatives = new Relatives(run, children, {
-      stopped: (child, policy) => host.isCurrent() && run.noteStopped(child, policy),
-      changed,
-    });
-    this.#exporter = new Exporter(journal, kv, { state, wrote: () => host.meter().wrote(1), changed });
-    this.#notifier = new Notifier({
-      state,
-      note: (started) => host.isCurrent() && run.append({ kind: "notice.started", ...started }),
-      changed,
-    });
-    const reported = (rows: number | undefined): void => host.meter().reported(rows);
-    this.#reporter = new Reporter({ receive, safe: () => this.#safe(journal), changed, reported });
+    this.receive = receive;
+    this.#host = host;
+    this.#relatives = new Relatives(run, children, this);
+    this.#exporter = new Exporter(journal, storage, this);
+    this.#notifier = new Notifier(this);
+    this.#reporter = new Reporter(this);
+  }
+
+  get state(): RunState {
+    return this.run.state;
+  }
+
+  stopped(child: ChildRun, policy: ChildPolicy): void {
+    if (this.#host.isCurrent()) this.run.noteStopped(child, policy);
+  }
+
+  note(started: Omit<Extract<Fact, { kind: "notice.started" }>, "kind">): void {
+    if (this.#host.isCurrent()) this.run.append({ kind: "notice.started", ...started });
+  }
+
+  wrote(): void {
+    this.#host.meter().wrote(1);
+  }
+
+  reported(rows: number | undefined): void {
+    this.#host.meter().reported(rows);
+  }
+
+  changed(): void {
+    this.#host.changed();
+  }
+
+  /** Resolves when all entries are durable, including those recorded meanwhile. */
+  async safe(): Promise<void> {
+    for (let seq: number | null = null; seq !== this.state.seq;) {
+      seq = this.state.seq;
+      await this.#host.journal.durable();
+    }
   }
 
   /** Whether a message is being sent, for whose answer this memory has to stay. */
@@ -102,14 +132,6 @@ export class Outbox {
   /** Whether all notices of its ends are over, so that none needs this run. @throws if the run of one was not reached */
   async settled(): Promise<boolean> {
     return await this.#notifier.settled();
-  }
-
-  /** Resolves when all entries are durable, including those recorded meanwhile. */
-  async #safe(journal: SqlJournal): Promise<void> {
-    for (let seq: number | null = null; seq !== this.run.state.seq;) {
-      seq = this.run.state.seq;
-      await journal.durable();
-    }
   }
 
   /** Called when the run is being removed. */

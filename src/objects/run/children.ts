@@ -3,9 +3,10 @@
  * Does not own: when that is done (engine/child/children, relatives), checking a start (service).
  * Invariant 1: the number of simultaneous calls is limited, for any number of children.
  */
-import type { ParentRun } from "../../core/run/origin.ts";
+import type { ChildPolicy, ParentRun } from "../../core/run/origin.ts";
 import { isEnded } from "../../core/run/run.ts";
 import { goneError } from "../../core/lifecycle/child.ts";
+import type { SignalRequest } from "../../core/service/service.ts";
 import type { ChildEnd, Children, ChildStart, ChildStarted, FormerChild } from "../../engine/world.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
@@ -25,30 +26,48 @@ const patienceMs = 60_000;
 /** The parent run. */
 export type Self = ParentRun & HookedRun;
 
-/** @param self called each time, because the object exists before its run */
-export function createChildren(self: () => Self, startRun: StartRun): Children {
-  const places = new Semaphore(atOnce);
-  const pass = <Value>(act: () => Promise<Value>): Promise<Value> => places.pass(() => within(act(), patienceMs));
-  const by = () => `parent ${self().id}`;
-  return {
-    start: (request) => pass(() => start(self(), startRun, request).catch(postpone)),
-    // Who asks asks again by itself, but only after minutes.
-    end: (id) =>
-      patiently(
-        () => pass(() => endOf(id)),
-        () => false,
-      ),
-    signal: async (id, signal) => void (await sendSignal(id, signal)),
-    stop: (id, policy) =>
-      pass(async () => {
-        if (policy === "abandon") return true;
-        const reason = "its parent does not wait for it any more";
-        const stopped = await runObject(id).act({ kind: policy, by: by(), parent: self().id, reason });
-        if (!stopped.ok && stopped.refusal.code === "run_not_found") return false;
-        if (!stopped.ok && stopped.refusal.code !== "run_ended") unwrap(stopped);
-        return true;
-      }),
-  };
+export class RunChildren implements Children {
+  readonly #self: () => Self;
+  readonly #startRun: StartRun;
+  readonly #places = new Semaphore(atOnce);
+
+  /** @param self called each time, because the object exists before its run */
+  constructor(self: () => Self, startRun: StartRun) {
+    this.#self = self;
+    this.#startRun = startRun;
+  }
+
+  start(request: ChildStart): Promise<ChildStarted> {
+    return this.#pass(() => start(this.#self(), this.#startRun, request).catch(postpone));
+  }
+
+  /** Who asks asks again by itself, but only after minutes. */
+  end(id: string): Promise<ChildEnd | null> {
+    return patiently(
+      () => this.#pass(() => endOf(id)),
+      () => false,
+    );
+  }
+
+  async signal(id: string, signal: SignalRequest): Promise<void> {
+    await sendSignal(id, signal);
+  }
+
+  stop(id: string, policy: ChildPolicy): Promise<boolean> {
+    return this.#pass(async () => {
+      if (policy === "abandon") return true;
+      const parent = this.#self().id;
+      const reason = "its parent does not wait for it any more";
+      const stopped = await runObject(id).act({ kind: policy, by: `parent ${parent}`, parent, reason });
+      if (!stopped.ok && stopped.refusal.code === "run_not_found") return false;
+      if (!stopped.ok && stopped.refusal.code !== "run_ended") unwrap(stopped);
+      return true;
+    });
+  }
+
+  #pass<Value>(act: () => Promise<Value>): Promise<Value> {
+    return this.#places.pass(() => within(act(), patienceMs));
+  }
 }
 
 async function start(self: Self, startRun: StartRun, request: ChildStart): Promise<ChildStarted> {

@@ -255,7 +255,7 @@ export class Host {
     this.#outbox = new Outbox({
       run,
       journal,
-      kv: this.#ctx.storage.kv,
+      storage: this.#ctx.storage,
       children,
       receive: (signal) => answer(() => this.#receiveBroadcast(signal)),
       meter: () => this.#memory.meter,

@@ -3,10 +3,10 @@
  * Does not own: their implementation.
  */
 import type { World } from "../../engine/world.ts";
-import { createChildren } from "./children.ts";
+import { RunChildren } from "./children.ts";
 import type { Self } from "./children.ts";
 import type { StartRun } from "../start/preparation.ts";
-import { createCouriers } from "../courier/couriers.ts";
+import { couriers } from "../courier/couriers.ts";
 import { deploymentId } from "../deployment/deployment.ts";
 import { hookUrl } from "../webhook/token.ts";
 import { longTurns } from "./turn.ts";
@@ -17,7 +17,7 @@ export function createWorld(self: () => Self, startRun: StartRun): World {
     clock: { now: () => Date.now(), turn: longTurns() },
     deployment: deploymentId(),
     hookUrl: (call) => hookUrl(self(), call),
-    children: createChildren(self, startRun),
-    couriers: createCouriers(),
+    children: new RunChildren(self, startRun),
+    couriers,
   };
 }
