@@ -40,11 +40,8 @@ export class Deadlines {
 
   /** The calls whose time has come, the earliest first. */
   due(now: number): Pending[] {
-    return [...this.#pending.values()]
-      .map((pending) => ({ pending, at: this.of(pending) }))
-      .filter(({ at }) => at <= now)
-      .sort((one, other) => one.at - other.at)
-      .map(({ pending }) => pending);
+    const due = [...this.#pending.values()].filter((pending) => this.of(pending) <= now);
+    return due.sort((one, other) => this.of(one) - this.of(other));
   }
 
   of(pending: Pending): number {
