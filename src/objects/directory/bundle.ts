@@ -23,7 +23,7 @@ const staleMs = 5 * lagMs;
 /** A summary has a few hundred bytes; a call may have 32 MiB. */
 const maxRuns = 200;
 const callLimitMs = 10_000;
-/** The first and the longest pause between polls for the answer. */
+/** How long after the bundle was sent the answer is first looked for, and the longest pause between two looks. */
 const [lookMs, longestLookMs] = [3, 100];
 
 type Bundle = {
@@ -63,8 +63,8 @@ async function send(shard: number, run: RunSummary): Promise<ReportAnswer | null
 /** Joins a bundle; null if there was no answer in time. */
 async function join(bundle: Bundle, run: RunSummary): Promise<ReportAnswer | null> {
   const place = bundle.runs.push(run) - 1;
-  await scheduler.wait(lagMs - answersMs);
-  let pauseMs = lookMs;
+  // The bundle has been sent by then.
+  let pauseMs = lagMs - answersMs + lookMs;
   for (let waitedMs = 0; bundle.answers === null && waitedMs < sharedMs; waitedMs += pauseMs) {
     await scheduler.wait(pauseMs);
     pauseMs = Math.min(pauseMs * 1.5, longestLookMs);
