@@ -76,7 +76,9 @@ export class Adoption {
     const goesOn =
       !this.#isRetryUnderWay &&
       this.#openUnmade.some((call) => !this.#wasOpenAtRetry(call) && this.#isNew(removed(call)));
-    const added = [...this.#calls.pending.values()].filter(({ key }) => {
+    const added = [...this.#calls.pending.values()].filter((pending) => {
+      const { key } = pending;
+      if (this.#isOutOfRace(pending)) return true;
       if (this.#state.calls.has(key) || this.#state.cleared.has(key)) return false;
       return this.#unmadeByName.size > 0 && (goesOn || this.#course.replay.blocking.has(key));
     });
@@ -94,12 +96,19 @@ export class Adoption {
     if (facts.length > 0) this.#course.guard(() => this.#course.ledger.append(...facts));
   }
 
-  /** Marks a call that the code makes after all as added, if it was marked as removed. Other kinds go on record anew by themselves. */
-  noteReturn({ id, plan }: Pending): void {
-    const { marked } = this.#state;
-    if (marked.size === 0 || (plan.kind !== "run" && plan.kind !== "received")) return;
+  /** Marks a call as added that is on record as made no more, or as the loser of a race, which it is not for this code. */
+  noteReturn(pending: Pending): void {
+    const { id, plan } = pending;
+    if (plan.kind === "run" && this.#state.marked.size === 0) return;
     const call = recordKind(plan);
-    if (wasRemoved(this.#state, callKey(call, id))) this.#course.record({ kind: "step.added", step: id, call });
+    // Those that are no steps go on record anew by themselves, but for a webhook, which keeps its address.
+    const isBack = (plan.kind === "run" || plan.kind === "received") && wasRemoved(this.#state, callKey(call, id));
+    if (isBack || this.#isOutOfRace(pending)) this.#course.record({ kind: "step.added", step: id, call });
+  }
+
+  /** It lost a race under other code, and is in no race of this code. */
+  #isOutOfRace({ id, plan, scope }: Pending): boolean {
+    return scope.parent === null && this.#state.calls.get(callKey(recordKind(plan), id))?.withdrawn === true;
   }
 
   /** Marks for open calls that the code no longer makes. @param all also for those that were open at the newest retry */

@@ -210,6 +210,34 @@ describe("a run's timeline", () => {
     expect(bar(timeline, "pause:ana#2")).toMatchObject({ status: "open", startedAt: startAt + 50 * second });
   });
 
+  test.each<[string, Fact, readonly Fact[]]>([
+    [
+      "lost a race",
+      { kind: "wait.withdrawn", calls: [{ call: "wait", id: "x" }] },
+      [{ kind: "step.added", call: "wait", step: "x" }],
+    ],
+    ["was removed", { kind: "step.removed", call: "wait", step: "x" }, []],
+  ])("a wait that %s is open again where other code waits for it once more", (_, gone, back) => {
+    const started = (at: number): Fact => ({
+      kind: "wait.started",
+      name: "x",
+      call: "x",
+      until: startAt + at * second,
+    });
+    const before = [
+      [0, createdFact],
+      [0, startedFact],
+      [1, started(100)],
+      [2, gone],
+    ] as const;
+    const window = { from: 0, limit: 10 };
+    const drawn = timelineOf(journal(...before), presentAt(startAt + 5 * second), window);
+    expect(bar(drawn, "wait:x")).toMatchObject({ status: "withdrawn", endedAt: startAt + 2 * second });
+    const again = [...back, started(200)].map((fact) => [9, fact] as const);
+    const after = timelineOf(journal(...before, ...again), presentAt(startAt + 10 * second), window);
+    expect(bar(after, "wait:x")).toMatchObject({ status: "open", endedAt: null, until: startAt + 200 * second });
+  });
+
   test("what is still open when the run ends was withdrawn, and a retry opens it again", () => {
     const failed: readonly (readonly [number, Fact])[] = [
       [0, createdFact],

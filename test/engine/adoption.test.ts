@@ -177,6 +177,29 @@ describe("guarantee 7: within a version", () => {
     expect([again.clock.at, again.status]).toEqual([startAt + 3_600_000, "waiting"]);
   });
 
+  test.each<[string, (step: Step) => unknown, unknown]>([
+    ["a wait, which begins anew", (step) => step.waitFor("x", { timeout: "1 h" }), null],
+    ["a sleep, which begins anew", (step) => step.sleep("x", "1 h"), undefined],
+    ["a webhook", async (step) => await (await step.webhook("x", { timeout: "1 h" })).received(), null],
+  ])("guarantee 4: what lost a race and is in none any more is waited for: %s", async (_, wait, value) => {
+    const old = await new Host(async (_input, step) => {
+      await step.race({ x: () => wait(step), t: () => step.sleep("1 s") });
+      return [await step.waitFor("go")];
+    }).drive(startAt + 60_000);
+    expect(old.entries("wait.withdrawn")).toHaveLength(1);
+    const after: Flow = async (_input, step) => [await wait(step), await step.waitFor("go")];
+    let host = await old.reopen({ definition: after, deployment: "two" }).drive(startAt + 60_000);
+    expect(host.snapshot.waitingFor.map(({ name }) => name)).toContain("x");
+    // In the next life it is the same wait.
+    host = await host.reopen({ definition: after }).drive(startAt + 120_000);
+    await host.signalAt(startAt + 120_000, "go", "went").drive();
+    expect([host.output, marks(host).filter((mark) => mark.endsWith(" x"))]).toEqual([
+      [value, "went"],
+      [expect.stringMatching(/^added .* x$/)],
+    ]);
+    expect(host.entries("timer.fired").length + host.entries("wait.timed_out").length).toBe(2);
+  });
+
   test("marks are made once, however often the run is replayed", async () => {
     const changed: Flow = async (_input, step) => [
       await run(step, "a"),

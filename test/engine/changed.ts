@@ -10,7 +10,7 @@ import type { Node, Program } from "./program.ts";
 
 type Below = (limit: number) => number;
 
-/** The same workflow with up to three calls more, fewer, or in another place; none in a race: whose branch has lost is awaited no more. */
+/** The same workflow with up to three calls more, fewer, or in another place, or out of a race. */
 function changed(program: Program, below: Below): Program {
   const maker = new WideMaker(below, true);
   let { body } = program;
@@ -26,6 +26,9 @@ function change(node: Node, below: Below, fresh: () => Node): Node {
     case "loop":
     case "try":
       return { ...node, body: change(node.body, below, fresh) };
+    case "contest":
+      // What raced is now waited for by itself.
+      return node.nodes[below(node.nodes.length)] ?? fresh();
     default:
       return fresh();
   }

@@ -143,7 +143,10 @@ class History {
       call.detached = entry.detached === true;
     }
     if (this.#cut) return;
-    if (isEnd(entry)) {
+    if (entry.kind === "step.added" && call.withdrawn) {
+      call.endedBy = null;
+      call.withdrawn = false;
+    } else if (isEnd(entry)) {
       call.endedBy = entry.seq;
       call.withdrawn = false;
       call.failed = entry.kind === "step.failed" || entry.kind === "child.failed";

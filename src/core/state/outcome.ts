@@ -1,5 +1,5 @@
 /** What all folds share: ending a call, counting it, and making the outcome that its promise settles with. */
-import { put } from "../empty.ts";
+import { added, put } from "../empty.ts";
 import type { Entry } from "../history/entry.ts";
 import type { Call, Outcome, RunState } from "./state.ts";
 import { addTally } from "./tally.ts";
@@ -38,6 +38,22 @@ const maxNames = 200;
 export function count(state: RunState, seq: number, name: string, part: Partial<StepTally>): void {
   if (state.created !== null && seq <= copiedUpTo(state.created)) return;
   addTally(state.tallies, name, part, maxNames);
+}
+
+/** A call that had lost a race is waited for again. */
+export function reopenCall(state: RunState, call: Call): void {
+  call.withdrawn = false;
+  call.done = false;
+  state.open.add(call);
+  // A child that was stopped has no result: it is started anew.
+  if (call.kind === "child" && call.policy !== "abandon") restart(state, call);
+}
+
+/** The child of this call is to be started anew, under another id. */
+export function restart(state: RunState, call: Call): void {
+  if (call.child !== null) state.restarted = added(state.restarted, call.id);
+  call.child = null;
+  call.until = null;
 }
 
 /** The answer of the courier's request is not expected any more; a new attempt makes another request. */

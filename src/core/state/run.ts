@@ -4,9 +4,9 @@ import type { EndEntry } from "../history/end.ts";
 import type { Entry, EntryOf } from "../history/entry.ts";
 import { defined } from "../record.ts";
 import { callKey, cancelKey } from "./state.ts";
-import type { Call, Outcome, RunState } from "./state.ts";
+import type { Outcome, RunState } from "./state.ts";
 import { copiedUpTo } from "../history/transcript.ts";
-import { finish, orphan, outcome, progress, recall, unreachable } from "./outcome.ts";
+import { finish, orphan, outcome, progress, recall, reopenCall, restart, unreachable } from "./outcome.ts";
 
 type RunEntry = Extract<Entry, { kind: `run.${string}` | "notice.started" }>;
 
@@ -229,18 +229,8 @@ function contest(state: RunState, cleared: readonly string[]): void {
   }
   for (const call of state.calls.values()) {
     if (!call.withdrawn || call.endedSeq < decidedSeq) continue;
-    call.withdrawn = false;
-    call.done = false;
-    state.open.add(call);
-    // A child that was stopped has no result: it is started anew.
-    if (call.kind === "child" && call.policy !== "abandon") restart(state, call);
+    reopenCall(state, call);
   }
-}
-
-function restart(state: RunState, call: Call): void {
-  if (call.child !== null) state.restarted = added(state.restarted, call.id);
-  call.child = null;
-  call.until = null;
 }
 
 /** The step is to run again: its outcome no longer counts. */

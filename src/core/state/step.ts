@@ -4,7 +4,7 @@ import type { Entry, EntryOf } from "../history/entry.ts";
 import { nameOfCall } from "../name.ts";
 import { callKey, endedOf, recordOf, undoKey } from "./state.ts";
 import type { Call, Outcome, RunState } from "./state.ts";
-import { count, finish, orphan, outcome, progress, recall, unreachable } from "./outcome.ts";
+import { count, finish, orphan, outcome, progress, recall, reopenCall, unreachable } from "./outcome.ts";
 
 type StepEntry = Extract<Entry, { kind: `step.${string}` | `undo.${string}` }>;
 
@@ -17,9 +17,7 @@ export function foldStep(state: RunState, entry: StepEntry): Outcome | null {
       return null;
     }
     case "step.added":
-      // A call that was marked as removed is made again.
-      state.marked.delete(`step.removed:${callKey(entry.call, entry.step)}`);
-      state.marked = added(state.marked, `step.added:${callKey(entry.call, entry.step)}`);
+      add(state, callKey(entry.call, entry.step));
       return null;
     case "step.removed":
       state.marked = added(state.marked, `${entry.kind}:${callKey(entry.call, entry.step)}`);
@@ -33,6 +31,17 @@ export function foldStep(state: RunState, entry: StepEntry): Outcome | null {
     default:
       return foldAttempt(state, entry);
   }
+}
+
+/** The code makes this call: for the first time, or once more if it was marked as removed, or had lost a race. */
+function add(state: RunState, key: string): void {
+  state.marked.delete(`step.removed:${key}`);
+  state.marked = added(state.marked, `step.added:${key}`);
+  const call = state.calls.get(key);
+  if (call === undefined || !call.withdrawn) return;
+  // A deadline from before would be none of this wait.
+  if (call.kind === "sleep" || call.kind === "wait") state.calls.delete(key);
+  else reopenCall(state, call);
 }
 
 type AttemptEntry = Exclude<StepEntry, { kind: "step.added" | "step.removed" | "step.abandoned" | "undo.started" }>;

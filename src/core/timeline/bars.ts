@@ -106,6 +106,8 @@ export class Bars {
         return;
       case "step.removed":
         return this.#drafts.withdraw(this.#drafts.find(entry.call, entry.step), entry);
+      case "step.added":
+        return this.#drafts.regain(this.#drafts.find(entry.call, entry.step));
       case "update.accepted":
       case "update.completed":
       case "update.failed":
@@ -143,7 +145,6 @@ export class Bars {
       case "run.imported":
       case "run.action_noted":
       case "notice.started":
-      case "step.added":
       case "child.stopped":
       case "signal.received":
       case "listener.added":
@@ -211,10 +212,12 @@ export class Bars {
     draft.lastSeq = entry.seq;
     switch (entry.kind) {
       case "timer.set":
+        this.#drafts.regain(draft);
         draft.until = entry.wakeAt;
         return;
       case "wait.started":
       case "webhook.created":
+        this.#drafts.regain(draft);
         draft.until = entry.until;
         return;
       case "signal.consumed":

@@ -71,6 +71,11 @@ export class Drafts {
     if (draft?.status === "open") this.end(draft, moment, "withdrawn");
   }
 
+  /** Code that makes the call once more has its bar open again. */
+  regain(draft: Draft | undefined): void {
+    if (draft?.status === "withdrawn") this.#reopen(draft);
+  }
+
   /** Ends all these open bars. */
   cut(moment: Moment, isCut: (draft: Draft) => boolean): void {
     for (const draft of this.#open) {
