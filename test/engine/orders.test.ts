@@ -229,6 +229,19 @@ describe("its time", () => {
     expect(post.made).toHaveLength(1);
   });
 
+  test("code that makes its step a function of its own begins that once the pause is over", async () => {
+    const post = new FakeCouriers(two, () => null);
+    post.host.plan(startAt + minuteMs, (run) => act(run, "pause"));
+    await post.drive(startAt + 2 * minuteMs);
+    let begun = 0;
+    post.reopen().host.definition = define(async (_input, step) => await step.run("ask", () => ++begun));
+    await post.host.run.awake();
+    await post.drive(startAt + 3 * minuteMs);
+    expect([post.host.status, begun]).toEqual(["paused", 0]);
+    post.host.plan(startAt + 4 * minuteMs, (run) => act(run, "resume"));
+    expect((await post.drive()).host.output).toBe(1);
+  });
+
   test("a courier that comes back in a pause is given the request by a run that was evicted", async () => {
     const post = new FakeCouriers(two, (_order, nth) => (nth === 1 ? null : { end: answered("yes"), ms: minuteMs }));
     post.host.plan(startAt + minuteMs, (run) => act(run, "pause"));

@@ -194,9 +194,10 @@ export class Work {
     for (const pending of this.#deadlines.due(now)) this.#course.post(() => this.#fire(pending));
   }
 
-  /** A courier has its request. */
-  #isDispatched({ key }: Pending): boolean {
-    return (this.#course.state.calls.get(key)?.order ?? null) !== null;
+  /** A courier has its request. Code that makes it a step of its own would begin that. */
+  #isDispatched({ key, plan }: Pending): boolean {
+    const isRequest = isAttempted(plan) && plan.request !== undefined;
+    return isRequest && (this.#course.state.calls.get(key)?.order ?? null) !== null;
   }
 
   #fire(pending: Pending): void {
