@@ -1,7 +1,16 @@
 /**
- * Owns: the shape of what must happen next with a run.
+ * Owns: the shape of what must happen next with a run, and for how long a parked run stays in memory.
  * Does not own: deciding it (drive, lanes), doing it (whoever hosts the run).
  */
+
+/** A parked run stays in memory for at least this long: then it may be evicted. */
+export const stayMs = 10_000;
+
+/**
+ * The longest pause before something of which nothing is on record is tried again. Had the run been evicted in the pause,
+ * nothing would explain its alarm to the next life, which would take that for a death.
+ */
+export const longestUnrecordedPauseMs = 8_000;
 
 /** What is to happen next: `wakeAt` is an instant, or null when only the world can move the run. */
 export type Next = {

@@ -11,6 +11,7 @@ import type { ChildNews } from "../../src/engine/child/news.ts";
 import { Family } from "./family.ts";
 import { Host, startAt } from "./host.ts";
 import { define } from "./memory.ts";
+import { stayMs } from "../../src/engine/next.ts";
 import type { Handler } from "./memory.ts";
 
 const minuteMs = 60_000;
@@ -819,6 +820,18 @@ test("guarantee 4: a start that does not get through is tried again, also by a l
   await family.drive(Infinity);
   expect(family.output("parent")).toBe(6);
   expect(family.clock.at).toBeLessThan(startAt + 20 * minuteMs);
+});
+
+test("such a start is tried again before the parent could be evicted, which would pass for a death", async () => {
+  const family = new Family(
+    double,
+    flow("parent", async (_input, step) => await step.invoke("double", 3)),
+  ).begin("parent");
+  const tries: number[] = [];
+  family.fails = (what) => what === "start" && tries.push(family.clock.at) > 0;
+  await family.drive(startAt + 5 * minuteMs);
+  expect(tries.length).toBeGreaterThan(5);
+  for (const [index, at] of tries.slice(1).entries()) expect(at - (tries[index] ?? 0)).toBeLessThan(stayMs);
 });
 
 test("a child is called for before it is there, also where a later life finds it", async () => {

@@ -9,6 +9,7 @@ import { act, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";
 import { FakeCouriers, answered } from "./couriers.ts";
+import { stayMs } from "../../src/engine/next.ts";
 
 const minuteMs = 60_000;
 const slowMs = 30_000;
@@ -254,6 +255,12 @@ describe("its time", () => {
   });
 });
 
+/** Its memory goes, and its alarm begins another life. */
+function evicted(post: FakeCouriers, wakeAt: number): FakeCouriers {
+  post.host.clock.set(wakeAt);
+  return post.reopen(undefined, post.reopen().host.run.wasCutOff(wakeAt));
+}
+
 describe("whoever dies", () => {
   test("a courier that forgot it is found out a minute later, and makes it again (4)", async () => {
     const post = new FakeCouriers(ask, (_order, nth) => (nth === 1 ? null : { end: answered("yes"), ms: 1000 }));
@@ -287,6 +294,19 @@ describe("whoever dies", () => {
       expect(post.host.output).toBe("yes");
       expect(post.host.entries("step.dispatched")).toHaveLength(1);
     }
+  });
+
+  test("a run that finds no courier asks again before it could be evicted, which would pass for a death", async () => {
+    const post = new FakeCouriers(ask, () => ({ end: answered("yes"), ms: 1000 }));
+    post.fails = (what) => what === "reserve" && post.host.clock.at < startAt + 5 * minuteMs;
+    while (post.host.run.state.end === null) {
+      await post.drive(post.host.clock.at);
+      const { busy, wakeAt } = post.host.run.advance();
+      const isEvicted = !busy && (wakeAt ?? 0) - post.host.clock.at > stayMs;
+      await (isEvicted ? evicted(post, wakeAt ?? 0) : post.drive(wakeAt ?? post.host.clock.nextAt));
+    }
+    expect(post.host.output).toBe("yes");
+    expect(post.host.entries("run.interrupted")).toEqual([]);
   });
 
   test("a run that asks for room once more is at work until it is told (4)", async () => {

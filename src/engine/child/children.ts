@@ -26,6 +26,7 @@ import type { Start } from "./child.ts";
 import type { ChildPlan, Pending } from "../call/call.ts";
 import type { Course } from "../turn/course.ts";
 import { isWithdrawn } from "../call/scope.ts";
+import { longestUnrecordedPauseMs } from "../next.ts";
 import type { Receipt } from "../receipt.ts";
 import type { ChildEnd, ChildStarted } from "../world.ts";
 
@@ -44,7 +45,6 @@ type Launch = {
 type AwaitedChild = { readonly child: ChildRun; readonly foreign: boolean; askedAt: number; asking: boolean };
 
 const firstPauseMs = 1000;
-const longestPauseMs = 5 * 60_000;
 
 export class Children {
   readonly #course: Course;
@@ -233,7 +233,7 @@ export class Children {
       return this.#course.record({ kind: "child.failed", step: pending.id, error: refusal });
     }
     launch.tries++;
-    launch.retryAt = ledger.now() + backoffMs(launch.tries, firstPauseMs, longestPauseMs);
+    launch.retryAt = ledger.now() + backoffMs(launch.tries, firstPauseMs, longestUnrecordedPauseMs);
     this.#course.wakeBy(launch.retryAt);
   }
 

@@ -18,6 +18,7 @@ import type { Attempt } from "../attempt/attempt.ts";
 import type { Pending, RunPlan } from "../call/call.ts";
 import type { Course } from "../turn/course.ts";
 import { idempotencyKeyOf } from "../attempt/record.ts";
+import { longestUnrecordedPauseMs, stayMs } from "../next.ts";
 import type { Receipt } from "../receipt.ts";
 
 /** The request of an attempt in flight, from the search for a courier to its answer. */
@@ -43,13 +44,11 @@ type Outstanding = {
 
 const firstPauseMs = 500;
 const longestPauseMs = 60_000;
-/** A run stays in memory for longer than this before it is evicted: if the next life begins sooner, the last was cut off, or gave up its memory. */
-const newMs = 10_000;
 
 export class Orders {
   readonly #course: Course;
   #outstanding: Map<string, Outstanding> = emptyMap;
-  /** Requests that a courier has: the run needs no memory for them. */
+  /** Requests that a courier has, or that are to be handed over later: the run need not be at work for them. */
   #resting: Set<string> = emptySet;
 
   constructor(course: Course) {
@@ -69,8 +68,8 @@ export class Orders {
     const call = calls.get(pending.key);
     if (call?.order === undefined || call.order === null) return this.#dispatch(out);
     this.#recorded(out, call.order);
-    // A life that was cut off may have ended before it handed the request over; any other lasted longer than that.
-    const isNew = this.#course.ledger.now() - attempt.startedAt < newMs;
+    // A life that was cut off, or gave up its memory, may have ended before it handed the request over; any other lasted longer.
+    const isNew = this.#course.ledger.now() - attempt.startedAt < stayMs;
     out.doubtful = interruptions > 0 || isNew;
     if (out.doubtful && !this.#course.held) this.#send(out);
     else this.#wait(out);
@@ -235,7 +234,8 @@ export class Orders {
     this.#course.post(() => {
       if (!this.#isOpen(out)) return;
       out.busy = false;
-      out.retryAt = this.#course.ledger.now() + backoffMs(++out.tries, firstPauseMs, longestPauseMs);
+      const longestMs = out.order === null ? longestUnrecordedPauseMs : longestPauseMs;
+      out.retryAt = this.#course.ledger.now() + backoffMs(++out.tries, firstPauseMs, longestMs);
       if (!out.attempt.stopped) this.#resting = added(this.#resting, out.pending.key);
       this.#course.wakeBy(out.retryAt);
     });
