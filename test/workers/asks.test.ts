@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { getRun } from "../../src/index.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
-import { evict } from "./storage.ts";
+import { evict, inRun } from "./storage.ts";
 import { askWorkflows, calls, done } from "./flows/asks.ts";
 
 const [cart, , greeted] = askWorkflows;
@@ -203,7 +203,7 @@ describe("updates", () => {
   it.each([
     ["update", "waiting for update close"],
     ["listener", "waiting for signal close"],
-  ])("are waited for without a slot, also when somebody looks: %s", async (way, reason) => {
+  ])("are waited for without a slot, whatever wakes the object: %s", async (way, reason) => {
     const place = newId("place");
     const { id } = await start("asks-booth", { input: { place, way } });
     const waits = { status: "waiting", reason: expect.stringContaining(reason) };
@@ -213,6 +213,12 @@ describe("updates", () => {
     await vi.waitFor(async () => expect(await stored(id)).toMatchObject({ alarm: null }), { timeout: 10_000 });
     await evict(id);
     for (let looks = 0; looks < 3; looks++) expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject(waits);
+    // Its housekeeping wakes it, such as a report that the directory did not get.
+    await evict(id);
+    const housekeepingAt = Math.ceil(Date.now() / 1000) * 1000 + 1000;
+    await inRun(id, ({ storage }) => storage.setAlarm(housekeepingAt));
+    await vi.waitFor(async () => expect(await stored(id)).not.toMatchObject({ alarm: housekeepingAt }), 10_000);
+    await runThatIs(id, waits);
     const lane = await ask(`GET /v1/lanes/${encodeURIComponent(`concurrency:asks-booth:${place}`)}`);
     expect(lane.body).toMatchObject({ used: 1, waiting: 0, holders: [{ run: worker }] });
     done.add(worker);

@@ -63,8 +63,11 @@ export class Host {
   /** Advances the run now, and continues while it is busy. @param alarm the alarm that woke the object */
   proceed(alarm?: AlarmInvocationInfo): void {
     if (this.#loop !== null) return this.#nudge.ring();
-    const mayMeanDeath = this.#memory.isCold && alarm !== undefined && !isHousekeeping(alarm);
-    this.#startLoop(mayMeanDeath && this.#run.wasCutOff(dueBy(alarm)));
+    const { isCold, run } = this.#memory;
+    const died = isCold && alarm !== undefined && !isHousekeeping(alarm) && run.wasCutOff(dueBy(alarm));
+    // Merely because somebody looks at it, or it has a report to make, it takes no place in a lane.
+    if (isCold && !died && run.lanes.mayRest && run.isDue()) run.awake().catch(() => {});
+    this.#startLoop(died);
   }
 
   /** @param died whether the last life of the run was interrupted */
@@ -95,11 +98,8 @@ export class Host {
 
   /** Drives the run if it is due and was not advanced yet since this memory was created; answers whether it does. */
   wake(): boolean {
-    const run = this.#run;
-    if (!this.#memory.isCold || !run.isDue()) return false;
-    // It takes no place in a lane merely because somebody looks at it.
-    if (run.lanes.mayRest) void this.during(run.awake()).catch(() => {});
-    else this.proceed();
+    if (!this.#memory.isCold || !this.#run.isDue()) return false;
+    this.proceed();
     return true;
   }
 
