@@ -20,10 +20,8 @@ export type OrderNews = OrderId & { readonly end: OrderEnd };
 export async function receiveAnswer(run: Run, { end, ...id }: OrderNews): Promise<void> {
   const call = callOf(run.state, id);
   if (call === null) return;
-  await wake(run, async ({ work: { attempts } }) => {
-    const receipt = await attempts.orders.receive(call.id, id.seq, end);
-    if (receipt === "later" && callOf(run.state, id) !== null) throw later(call);
-  });
+  const receipt = await wake(run, ({ work: { attempts } }) => attempts.orders.receive(call.id, id.seq, end));
+  if (receipt === "later" && callOf(run.state, id) !== null) throw later(call);
 }
 
 /** The request, to be made once more; null where nobody waits for its answer. @throws HoldfastError as {@link receiveAnswer} */
