@@ -556,6 +556,22 @@ describe("a step whose request a courier makes", () => {
     await simulation.drive();
     expect([a.status, b.status, simulation.lane("mail").isEmpty]).toEqual(["completed", "completed", true]);
   });
+
+  test("has it handed over as soon as a run that was called meanwhile has its slot again, where a death kept it from its courier (4)", async () => {
+    const simulation = new LaneSimulation();
+    const couriers = new SimulatedCouriers(simulation, () => ({ end: answered("yes"), ms: 1000 }));
+    simulation.couriers = (id, isDead) => couriers.of(id, isDead);
+    const a = simulation.add("a", asks, [need("mail", 1)]);
+    a.journal.onAppend = () => {
+      if (a.kinds.at(-1) !== "step.dispatched") return;
+      queueMicrotask(() => {
+        a.kill();
+        void a.act((run) => run.awake());
+      });
+    };
+    await simulation.drive(10_000);
+    expect([a.status, a.entries("step.dispatched").length]).toEqual(["completed", 1]);
+  });
 });
 
 describe("what wakes a parked run while others have its slot", () => {

@@ -38,7 +38,7 @@ type Outstanding = {
   lookedAt: number;
   /** Its courier has reported the answer. */
   heard: boolean;
-  /** An earlier life may have ended before it was handed over. */
+  /** An earlier life may have ended before it was handed over, which is due as soon as the run is held no longer. */
   doubtful: boolean;
 };
 
@@ -75,14 +75,12 @@ export class Orders {
     else this.#wait(out);
   }
 
-  /**
-   * The run is held no longer. During a pause nobody asked after its requests, and it was not recorded if a life was cut off.
-   */
+  /** The run is held no longer. During a pause nobody asked after its requests, and it was not recorded if a life was cut off. */
   resume(): void {
     const { resumedAt } = this.#course.state;
     for (const out of this.#outstanding.values()) {
       const isUnseen = out.attempt.startedAt < resumedAt && out.lookedAt <= resumedAt;
-      if ((isUnseen || out.doubtful) && out.order !== null && !out.busy) this.#send(out);
+      if (isUnseen && out.order !== null && !out.busy) this.#send(out);
     }
   }
 
@@ -91,6 +89,7 @@ export class Orders {
     const out = this.#outstanding.get(key);
     if (out === undefined || out.busy) return Infinity;
     if (out.retryAt !== null) return out.retryAt;
+    if (out.doubtful) return out.attempt.startedAt;
     const since = waitedSince(this.#course.state, { since: out.attempt.startedAt });
     return out.order === null ? Infinity : nextLookAt(since, out.lookedAt);
   }
