@@ -413,6 +413,17 @@ describe("whoever dies", () => {
     }
   });
 
+  test("an alarm to ask for it, counted from the end of a pause, passes for no death", async () => {
+    const post = new FakeCouriers(ask, () => ({ end: answered("yes"), ms: 13 * minuteMs }));
+    post.host.plan(startAt + minuteMs, (run) => act(run, "pause"));
+    post.host.plan(startAt + 10 * minuteMs, (run) => act(run, "resume"));
+    await post.drive(startAt + 10 * minuteMs);
+    const { wakeAt } = post.host.run.advance();
+    await evicted(post, wakeAt ?? 0).drive();
+    expect([wakeAt, post.host.output]).toEqual([startAt + 11 * minuteMs, "yes"]);
+    expect(post.host.entries("run.interrupted")).toEqual([]);
+  });
+
   test("a courier that forgot it is found out by a run that is evicted whenever it rests (4)", async () => {
     const post = new FakeCouriers(ask, (_order, nth) => (nth === 1 ? null : { end: answered("yes"), ms: 1000 }));
     await post.drive(startAt + 1000);
