@@ -5,6 +5,7 @@ import type { RunSnapshot } from "../../src/core/run/run.ts";
 import { sentenceOf } from "../../src/core/sentence/sentence.ts";
 import { noUsage } from "../../src/core/run/usage.ts";
 import { encode } from "../../src/core/value/value.ts";
+import { viewUpdate } from "../../src/http/routes/ask.ts";
 import { viewEntry, viewRun, viewSummary } from "../../src/http/view.ts";
 
 const at = Date.UTC(2026, 2, 1, 9, 0, 0, 123);
@@ -176,4 +177,13 @@ test("a field that only a newer deployment knows is left out", () => {
   expect(viewEntry(entry)).toEqual({
     ...{ seq: 1, at: rfc, kind: "timer.fired", text: "woke up (nap)", name: "nap", call: "nap" },
   });
+});
+
+test("what a value repeats is written, however often, if it is short: up to 64 MiB, beside four times what is stored", () => {
+  const none = {};
+  const result = encode(
+    Array.from({ length: 2_200_000 }, () => none),
+    "result",
+  );
+  expect(JSON.stringify(viewUpdate("tidy", { kind: "completed", update: "tidy", result }))).not.toContain("Cut");
 });

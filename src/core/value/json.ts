@@ -44,15 +44,13 @@ export function toJson(value: unknown, room = createRoom()): unknown {
 /** `above`: the ancestors of the value, each with its JSON pointer. */
 type Walk = { readonly above: Map<object, string>; readonly room: Room };
 
-/** How much room a value takes besides its texts. */
-const small = 8;
-const large = 32;
+/** One object for all, because a list may have millions of holes. */
+const nothing: Json = Object.freeze({ $type: "undefined" });
 
 function write(value: unknown, at: string, walk: Walk): Json {
   const { above, room } = walk;
   if (room.left < 0) return { $type: "Cut" };
-  const isSmall = typeof value === "string" || typeof value === "boolean" || Number.isFinite(value);
-  room.left -= isSmall ? small : large;
+  room.left -= sizeOf(value);
   switch (typeof value) {
     case "string":
       return charged(value, room);
@@ -73,8 +71,20 @@ function write(value: unknown, at: string, walk: Walk): Json {
       return json;
     }
     default:
-      return { $type: "undefined" };
+      return nothing;
   }
+}
+
+/** How much room a hole of a list takes, or an object besides its contents. */
+const large = 32;
+
+/**
+ * How much room a value takes besides its text and contents. Unless it is an object that is repeated, it has a quarter of
+ * that in stored text: two characters, `1,`, where it stands there already, and three, `-1,`, for undefined, NaN and the like.
+ */
+function sizeOf(value: unknown): number {
+  if (typeof value === "object") return value === null ? 8 : large;
+  return value === undefined || Object.is(value, -0) || (typeof value === "number" && !Number.isFinite(value)) ? 12 : 8;
 }
 
 /** Takes room for the text. An error that was never stored may have a name that is none. */
@@ -117,13 +127,14 @@ function writeBytes(type: string, bytes: Uint8Array, { room }: Walk): Json {
 }
 
 /**
- * Ends with an item that is cut, if there is no room for more. Here and below, loops are used instead of callbacks, which would need more stack for
- * deep values.
+ * Ends with an item that is cut, if there is no room for more. Here and below, loops are used instead of callbacks, which
+ * would need more stack for deep values.
  */
 function writeList(items: Iterable<unknown>, at: string, walk: Walk): Json[] {
   const json: Json[] = [];
   for (const item of items) {
     const isFull = walk.room.left < 0;
+    if (item === undefined && !Object.hasOwn(items, json.length)) walk.room.left -= large;
     json.push(write(item, `${at}/${json.length}`, walk));
     if (isFull) break;
   }

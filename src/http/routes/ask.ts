@@ -1,13 +1,12 @@
 /** Routes of queries and updates of a run. */
 import type { StoredError } from "../../core/error.ts";
-import { toJson } from "../../core/value/json.ts";
 import type { Service, UpdateAnswer } from "../../core/service/service.ts";
-import { decode } from "../../core/value/value.ts";
 import { readWhy } from "../auth/author.ts";
 import { readKey, readValue } from "../body.ts";
 import { RequestError } from "../problem.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
+import { viewValue } from "../view.ts";
 
 export function askRoutes(service: Service): Route[] {
   return [
@@ -21,7 +20,7 @@ async function query(service: Service, { request, param }: Call): Promise<Respon
   const name = param("name");
   const answer = await service.asks.query(param("id"), name);
   if (answer.kind === "failed") throw failure("query_failed", `query ${name}`, answer.error);
-  return Response.json({ result: toJson(decode(answer.result)) });
+  return Response.json({ result: viewValue(answer.result) });
 }
 
 async function update(service: Service, { request, param, author }: Call): Promise<Response> {
@@ -37,7 +36,7 @@ async function update(service: Service, { request, param, author }: Call): Promi
 export function viewUpdate(name: string, answer: UpdateAnswer): Readonly<Record<string, unknown>> {
   switch (answer.kind) {
     case "completed":
-      return { result: toJson(decode(answer.result)) };
+      return { result: viewValue(answer.result) };
     case "failed":
       throw failure("update_failed", `update ${name}`, answer.error);
     case "open":
