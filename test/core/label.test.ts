@@ -27,6 +27,7 @@ describe("the labels of a run", () => {
     ["text", ({ tenant }: { tenant: string }) => tenant],
     ["a number", () => 7],
     ["an object with a number", () => ({ tenant: 7 })],
+    ["an object with undefined", () => ({ tenant: undefined })],
     ["nothing, for it threw", () => Object.keys(null as never)],
     ["more than 64", () => Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`label ${index}`, ""]))],
     ["half a surrogate pair, which no address can hold", () => ({ tenant: "\ud800" })],

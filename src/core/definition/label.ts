@@ -24,7 +24,8 @@ export function labelsOf({ name, labels }: Labelled, input: Stored, given: Label
     // An array or a promise could be spread as well, and would silently give wrong labels or none.
     if (!isRecord(made) || made instanceof Promise)
       throw new TypeError("what the function returned is no object of texts");
-    const isNew = ([label, value]: [string, unknown]): boolean => known[label] !== value;
+    const isNew = ([label, value]: [string, unknown]): boolean =>
+      !Object.hasOwn(known, label) || known[label] !== value;
     if (Object.entries(made).filter(isNew).length > maxLabels) throw new TypeError(`there may be at most ${maxLabels}`);
     const all = { ...(made as Labels), ...given };
     checkLabels(Object.entries(all).filter(isNew));
