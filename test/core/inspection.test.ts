@@ -56,6 +56,14 @@ function verdict(lines: Lines, count = lines.length - 1): string {
   }
 }
 
+it.each([
+  ["empty", ""],
+  ["half of a surrogate pair", "\ud800"],
+  ["longer than any name", "long ".repeat(1000)],
+])("the label of a wait may be %s, as its handler said it", (_what, label) => {
+  expect(verdict(set(whole(), "signal.consumed", { label }))).toBe("taken, 8");
+});
+
 it("a text that is one is taken, whatever fields entries have", () => {
   expect(verdict(whole())).toBe("taken, 8");
   const error = {

@@ -151,7 +151,7 @@ function checkCreated({ id, workflow, version }: EntryOf<"run.created">, manifes
 const values = new Set(["input", "sent", "result", "payload", "request", "argument", "output", "data", "value"]);
 const instants = new Set(["at", "startAt", "notAfter", "retryAt", "startedAt", "until", "wakeAt", "shiftMs"]);
 
-const names = new Set(["step", "name", "call", "update", "patch", "lane", "label", "version"]);
+const names = new Set(["step", "name", "call", "update", "patch", "lane", "version"]);
 
 /** What is wrong with the field, beyond the check of its kind; null where nothing is. */
 function problemOf(name: string, value: unknown, entry: Entry): string | null {
