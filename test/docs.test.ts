@@ -30,6 +30,13 @@ describe.each(pages)("$path", ({ path, text }) => {
     const addresses = called.filter((address) => !patterns.some((pattern) => pattern.test(address)));
     expect(Object.values({ links, files, commands, routes, addresses }).flat()).toEqual([]);
   });
+
+  // What `npm run scale` writes has its paragraphs on one line each.
+  test.skipIf(path === "docs/scale.md")("prose is wrapped at 120 characters", () => {
+    const prose = text.replaceAll(/^ *```[^]*?^ *```/gm, "").split("\n");
+    const isLong = (line: string): boolean => line.length > 120 && !line.startsWith("|") && line.trim().includes(" ");
+    expect(prose.filter(isLong)).toEqual([]);
+  });
 });
 
 test("comments name files that are there", () => {

@@ -49,7 +49,7 @@ const account = defineWorkflow("account", {
     let underWay = 0;
     const { promise: full, resolve } = Promise.withResolvers<void>();
     step.query("cents", () => cents);
-    step.update("pay", z.object({ cents: z.int(), to: z.string() }), async (payment) => {
+    step.update("pay", z.object({ cents: z.int().positive(), to: z.string() }), async (payment) => {
       if (payment.cents > cents) throw new Error(`only ${cents} left`);
       cents -= payment.cents;
       underWay++;
@@ -80,6 +80,7 @@ test("an entity that takes updates for ever, with a short history", async () => 
   expect(run.history[0]).toMatchObject({ kind: "run.created", continuation: { count: 1 } });
   await run.crashEverywhere();
   await expect(pay(100)).rejects.toThrow("only 99 left");
+  await expect(pay(-1)).rejects.toMatchObject({ code: "update_invalid" });
   expect(await run.query("cents")).toBe(99);
 });
 
