@@ -243,8 +243,8 @@ export function viewSchedule(info: ScheduleInfo): Json {
 /** @param room of the answer that it is a part of */
 export function viewValue(stored: Stored | null, room = createRoom()): unknown {
   if (stored === null) return null;
-  // A value that repeats nothing leaves as much as it found.
-  room.left += 4 * stored.length;
+  // Enough for a value that repeats nothing, also where another one has taken all the room for repetitions.
+  room.left = Math.max(0, room.left) + 8 * stored.length;
   return toJson(decode(stored), room);
 }
 

@@ -237,13 +237,32 @@ describe("what is short as it is stored, and endless as JSON, is cut", () => {
     ["dates", (index) => new Date(index)],
     ["texts", (index) => String(index)],
     ["big integers", (index) => BigInt(index)],
-  ])("and %s are not, however many: they need four times the length of what is stored", (_kind, make) => {
-    const stored = encode(
-      Array.from({ length: 100_000 }, (_, index) => make(index)),
-      "many",
-    );
-    const room = { left: 4 * stored.length + 65_536 };
-    toJson(decode(stored), room);
-    expect(room.left).toBeGreaterThan(0);
+  ])(
+    "and %s are not, however many: they need eight times what is stored, and four times if they are many",
+    (_kind, make) => {
+      for (const count of [0, 1, 2, 20, 300]) {
+        const list = Array.from({ length: count }, (_, index) => make(index));
+        for (const value of [list, { list }]) {
+          const stored = encode(value, "some");
+          const json = toJson(decode(stored), { left: 8 * stored.length });
+          expect(JSON.stringify(json)).not.toContain("Cut");
+        }
+      }
+      const stored = encode(
+        Array.from({ length: 100_000 }, (_, index) => make(index)),
+        "many",
+      );
+      const room = { left: 4 * stored.length + 65_536 };
+      toJson(decode(stored), room);
+      expect(room.left).toBeGreaterThan(0);
+    },
+  );
+
+  test("nor is anything else that repeats nothing", () => {
+    const pick = createPick("room");
+    for (let time = 0; time < 300; time += 1) {
+      const stored = encode(randomValue(pick), "any");
+      expect(JSON.stringify(toJson(decode(stored), { left: 8 * stored.length }))).not.toContain('{"$type":"Cut"}');
+    }
   });
 });

@@ -179,11 +179,16 @@ test("a field that only a newer deployment knows is left out", () => {
   });
 });
 
-test("what a value repeats is written, however often, if it is short: up to 64 MiB, beside four times what is stored", () => {
+test("what a value repeats is written, however often, if it is short: up to 64 MiB, beside eight times what is stored", () => {
   const none = {};
   const result = encode(
-    Array.from({ length: 2_200_000 }, () => none),
+    Array.from({ length: 2_500_000 }, () => none),
     "result",
   );
   expect(JSON.stringify(viewUpdate("tidy", { kind: "completed", update: "tidy", result }))).not.toContain("Cut");
+});
+
+test("a value is whole, also where others of the same answer have used up the room for repetitions", () => {
+  const entry = { seq: 1, at, kind: "run.completed", output: encode({ ok: [{}, {}] }, "output") } as const;
+  expect(viewEntry(entry, { left: -1_000_000 })).toMatchObject({ output: { ok: [{}, {}] } });
 });

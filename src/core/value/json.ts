@@ -28,7 +28,7 @@ type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
  */
 export type Room = { left: number };
 
-/** Four times what the largest value has: one that repeats nothing needs no more. */
+/** For what the values of one text repeat. One of the largest that repeats nothing needs no more either. */
 export function createRoom(): Room {
   return { left: 4 * maxValueBytes };
 }
@@ -79,8 +79,8 @@ function write(value: unknown, at: string, walk: Walk): Json {
 const large = 32;
 
 /**
- * How much room a value takes besides its text and contents. Unless it is an object that is repeated, it has a quarter of
- * that in stored text: two characters, `1,`, where it stands there already, and three, `-1,`, for undefined, NaN and the like.
+ * How much room a value takes besides its text and contents: at most eight times what it has in stored text, if it repeats
+ * nothing but numbers and words. A repeated `1,` has two characters there, `-1,` for undefined three, `[],` and `1,` five.
  */
 function sizeOf(value: unknown): number {
   if (typeof value === "object") return value === null ? 8 : large;
