@@ -72,7 +72,8 @@ function serve(): ChildProcess {
     {
       cwd: root,
       stdio: ["ignore", "inherit", "inherit"],
-      // A laptop may be offline, so wrangler's own requests are turned off. Its store of local traces makes calls several times slower.
+      // A laptop may be offline, so wrangler's own requests are turned off. Its store of local traces makes calls several
+      // times slower.
       env: {
         WRANGLER_SEND_METRICS: "false",
         CLOUDFLARE_CF_FETCH_ENABLED: "false",

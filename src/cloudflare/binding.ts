@@ -34,7 +34,10 @@ export class Binding<Params> implements Workflow<Params> {
     return await this.#start(this.#requestOf(options));
   }
 
-  /** @throws HoldfastError id_invalid, options_invalid, duration_invalid, value_uncloneable, value_too_large, workflow_not_found */
+  /**
+   * @throws HoldfastError id_invalid, options_invalid, duration_invalid, value_uncloneable, value_too_large,
+   * workflow_not_found
+   */
   #requestOf(options: WorkflowInstanceCreateOptions<Params>): Start {
     checkListed(this.#definition);
     const { id, params = {}, retention } = options;

@@ -1,6 +1,6 @@
 /**
- * The handle of a run: the same interface inside the Worker (objects/deployment/handle) and outside of it (client/run). Values are
- * plain JavaScript values, and the run's own instants are dates.
+ * The handle of a run: the same interface inside the Worker (objects/deployment/handle) and outside of it
+ * (client/run). Values are plain JavaScript values, and the run's own instants are dates.
  */
 import type { Duration, Instant } from "../duration.ts";
 import type { ParentRun, ScheduleFiring } from "../run/origin.ts";

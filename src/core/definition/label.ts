@@ -7,7 +7,7 @@ import { isLonger } from "../size.ts";
 import { decode } from "../value/value.ts";
 import type { Stored } from "../value/value.ts";
 
-/** How many may be given at a start over HTTP, and how many a definition may make: a row of the directory has to hold them. */
+/** How many may be given at a start over HTTP, and how many a definition may make: a row of the directory holds them. */
 export const maxLabels = 64;
 
 export type Labels = Readonly<Record<string, string>>;

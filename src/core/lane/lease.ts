@@ -1,4 +1,7 @@
-/** Leases of slots: how long a holder counts as one, while others wait, before it is asked; and retries of messages to holders. */
+/**
+ * Leases of slots: how long a holder counts as one, while others wait, before it is asked; and retries of messages to
+ * holders.
+ */
 import { backoffMs } from "../backoff.ts";
 
 const leaseMs = 30_000;

@@ -79,7 +79,10 @@ export function orphansToStop({ orphans, formerChildren, end }: RunState): reado
   return [...orphans.values()].filter(({ child }) => !former.has(child.id));
 }
 
-/** How long after its run gave it up a child may still be created, by a start that was under way then, even in a process that died. */
+/**
+ * How long after its run gave it up a child may still be created, by a start that was under way then, even in a process
+ * that died.
+ */
 const lateStartMs = 60_000;
 
 /** When to look again for an orphan that does not exist; null if it will not be created any more. */

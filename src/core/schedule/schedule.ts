@@ -211,7 +211,10 @@ export function firingAuthor(scheduleId: string): string {
   return `schedule:${scheduleId}`;
 }
 
-/** Whether a run of the schedule was started by a backfill, under the id of its firing: it does not count for the overlap rule. */
+/**
+ * Whether a run of the schedule was started by a backfill, under the id of its firing: it does not count for the overlap
+ * rule.
+ */
 export function isOfBackfill(run: { readonly id: string; readonly by: string }, { id, at }: ScheduleFiring): boolean {
   return run.id === firingRunId(id, at) && run.by !== firingAuthor(id);
 }

@@ -1,7 +1,7 @@
 /**
- * Checks entries that are imported. A journal of our own is checked against `core/history/grammar.ts` only; a text that anybody may
- * have written is checked field by field: no unknown field, no value that could not have been stored, and every entry has
- * to follow from those before it.
+ * Checks entries that are imported. A journal of our own is checked against `core/history/grammar.ts` only; a text that
+ * anybody may have written is checked field by field: no unknown field, no value that could not have been stored, and every
+ * entry has to follow from those before it.
  */
 import { listOf, maybe, object, orNull, text } from "../check.ts";
 import type { Check } from "../check.ts";

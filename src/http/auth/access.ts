@@ -93,7 +93,10 @@ function unreachable(cause: unknown): RequestError {
   return new RequestError("access_keys_unavailable", detail, { headers: { "retry-after": "5" } });
 }
 
-/** The highest right of all matching grants; of two with the same role the one that sees more. @throws RequestError role_insufficient */
+/**
+ * The highest right of all matching grants; of two with the same role the one that sees more.
+ * @throws RequestError role_insufficient
+ */
 export function rightOf(visitor: Visitor, { grants }: Access): Right {
   const [best] = grants
     .filter(({ pattern }) => fits(pattern, visitor))

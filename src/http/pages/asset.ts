@@ -1,4 +1,7 @@
-/** Owns: the script, the style and the sign of the dashboard, as files. Their names change with their content, so they are kept for ever. */
+/**
+ * Owns: the script, the style and the sign of the dashboard, as files. Their names change with their content, so they are
+ * kept for ever.
+ */
 import { RequestError } from "../problem.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";

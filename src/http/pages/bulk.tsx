@@ -1,6 +1,9 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: actions on all runs of a filter, each with the count of those it is about before anything is done; and the rebuilding of the directory. */
+/**
+ * Owns: actions on all runs of a filter, each with the count of those it is about before anything is done; and the
+ * rebuilding of the directory.
+ */
 import type { Cause, RunFilter } from "../../core/service/directory.ts";
 import type { RunAction } from "../../core/service/service.ts";
 import type { Caller } from "../auth/auth.ts";

@@ -1,6 +1,9 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
-/** Owns: the form that filters runs. It works without the script; with it, instants are the reader's own and empty fields stay out of the address. */
+/**
+ * Owns: the form that filters runs. It works without the script; with it, instants are the reader's own and empty fields
+ * stay out of the address.
+ */
 import { FormField } from "./field.tsx";
 import { queryOf } from "./filter.ts";
 import type { FilterParameters } from "./filter.ts";
