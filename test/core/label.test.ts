@@ -38,4 +38,24 @@ describe("the labels of a run", () => {
   ])("are none that can be made where the function returns %s", (_what, labels) => {
     expect(() => made(labels)).toThrow(expect.objectContaining({ code: "label_invalid" }));
   });
+
+  test("are refused in few words, however long what the function made is", () => {
+    const key = "k".repeat(1_000_000);
+    const [short, long] = [{ tenant: "x".repeat(1025) }, { [key]: "" }].map((labels) =>
+      messageOf(() => made(() => labels)),
+    );
+    expect(short).toBe('label "tenant" is not text of at most 1,024 characters, well-formed and without NUL');
+    expect(long).toBe(
+      `the key "${"k".repeat(40)}…" of a label is not text of 1 to 256 characters, well-formed and without NUL`,
+    );
+  });
 });
+
+function messageOf(make: () => unknown): string {
+  try {
+    make();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return "";
+}

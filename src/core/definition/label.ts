@@ -56,14 +56,22 @@ function madeLabels(make: Definition["labels"], input: Stored): Labels {
   }
 }
 
+const safe = "well-formed and without NUL";
+
 function checkLabels(labels: readonly [string, unknown][]): void {
   for (const [label, value] of labels) {
-    if (isLabel(label, 256) && label !== "" && label !== "__proto__" && isLabel(value, 1024)) continue;
-    throw new HoldfastError(
-      "label_invalid",
-      `label ${JSON.stringify(label)} must be well-formed text of at most 1024 characters without NUL, under such a key of 1 to 256`,
-    );
+    if (label === "__proto__") throw refusal("a label cannot be called __proto__");
+    if (!isLabel(label, 256) || label === "") {
+      const shown = JSON.stringify(label.length > 40 ? `${label.slice(0, 40)}…` : label);
+      throw refusal(`the key ${shown} of a label is not text of 1 to 256 characters, ${safe}`);
+    }
+    if (!isLabel(value, 1024))
+      throw refusal(`label ${JSON.stringify(label)} is not text of at most 1,024 characters, ${safe}`);
   }
+}
+
+function refusal(message: string): HoldfastError {
+  return new HoldfastError("label_invalid", message);
 }
 
 /** Text that storage, or an address with it, would change could not be found again. */

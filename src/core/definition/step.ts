@@ -319,7 +319,7 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   waitFor<Payload>(name: string, options: WaitOptions<Payload>): Promise<Payload | null>;
 
   /**
-   * An address that can be given to anyone. Its first accepted call resolves `received()`, also one that came before.
+   * An address that can be given to anyone. Its first accepted call resolves `received()`, also one that came early.
    * @throws webhook_unavailable, if the deployment cannot sign addresses
    */
   webhook(name: string, options?: WebhookOptions): Promise<Webhook>;
