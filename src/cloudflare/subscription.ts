@@ -97,7 +97,7 @@ class Subscription {
 
 type AttemptEntry = Extract<Entry, { kind: `${"step" | "undo"}.${"attempt_failed" | "completed" | "failed"}` }>;
 
-/** Makes the events of one life of a run from its entries, given in order. */
+/** Makes the events of one incarnation of a run from its entries, given in order. */
 class EventFactory {
   #params: unknown = {};
   /** Calls whose first event was made. */

@@ -25,13 +25,13 @@ export type CallOrigin = {
  */
 export function childId({ parent, createdAt, step, episode }: CallOrigin): string {
   const suffix = episode > 0 ? `.${episode}` : "";
-  const life = createdAt.toString(36);
-  const plain = `${parent}.${life}.${step.replace(/#(\d+)$/, ":$1")}${suffix}`;
+  const created = createdAt.toString(36);
+  const plain = `${parent}.${created}.${step.replace(/#(\d+)$/, ":$1")}${suffix}`;
   if (plainStep.test(step) && plain.length <= maxIdLength) return plain;
   const hash = createRandom(JSON.stringify([parent, createdAt, step])).digits();
   const readable = step.replace(/[^A-Za-z0-9_-]+/g, "-").slice(0, 32);
   const tail = `.${readable}.h${hash}${suffix}`;
-  return `${`${parent}.${life}`.slice(0, maxIdLength - tail.length)}${tail}`;
+  return `${`${parent}.${created}`.slice(0, maxIdLength - tail.length)}${tail}`;
 }
 
 export function callOrigin({ created }: RunState, step: string): Omit<CallOrigin, "episode"> {
