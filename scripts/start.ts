@@ -101,8 +101,8 @@ function signingSecret(): string {
 }
 
 /**
- * Ends wrangler, which ends workerd, when this process gets a signal. A signal to npm reaches only the shell that npm started in
- * between, and a SIGKILL not even that, so the end of either counts as a signal too.
+ * Ends wrangler, which ends workerd, when this process gets a signal. A signal to npm reaches only the shell that npm
+ * started in between, and a SIGKILL not even that, so the end of either counts as a signal too.
  */
 function endTogether(child: ChildProcess): void {
   let ending = false;
@@ -114,16 +114,21 @@ function endTogether(child: ChildProcess): void {
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
   const parent = process.ppid;
-  const npm = process.env["npm_lifecycle_event"] === undefined ? null : parentOf(parent);
+  const npm = npmAbove(parent);
   setInterval(() => {
     if (process.ppid !== parent || (npm !== null && !isAlive(npm))) end();
   }, 500).unref();
 }
 
-/** @returns null where nothing says so */
-function parentOf(pid: number): number | null {
-  const { stdout } = spawnSync("ps", ["-o", "ppid=", "-p", String(pid)], { encoding: "utf8" });
-  return Number(stdout ?? "") || null;
+/**
+ * npm, if this shell runs npm's script; else null. Many shells become the program that they end with: npm is the parent
+ * then, and above it is whatever npm was called from, which may end without ending this.
+ */
+function npmAbove(shell: number): number | null {
+  const script = process.env["npm_lifecycle_script"];
+  const { stdout } = spawnSync("ps", ["-ww", "-o", "ppid=,args=", "-p", String(shell)], { encoding: "utf8" });
+  const [, pid, command = ""] = /^\s*(\d+)\s+(.*)/.exec(stdout ?? "") ?? [];
+  return script !== undefined && command.includes(script) ? Number(pid) : null;
 }
 
 function isAlive(pid: number): boolean {

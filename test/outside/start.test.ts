@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Client } from "./client.ts";
-import { freePort, lastingPort } from "./process.ts";
+import { alive, ended, freePort, kill, lastingPort, treeOf } from "./process.ts";
 import { Program, root } from "./program.ts";
 
 /** A document with something odd in it: its run waits for a reviewer. */
@@ -57,6 +57,28 @@ test("npm start says where it is, keeps runs over a restart, and ends when told 
   expect(await client.run("kept", "20s")).toMatchObject({ status: "completed", output: { outcome: "approved" } });
   // The shell between npm and the server outlives this.
   await second.stop(10_000, "SIGKILL");
+});
+
+test("npm start outlives the shell that it was called from", { timeout: 120_000 }, async () => {
+  const port = await lastingPort();
+  // Of a script of one command bash makes that command, so that nothing stands between npm and the server.
+  const line = `npm start --script-shell=bash -- --persist-to ${join(folder, "state")} & wait`;
+  const shell = new Program({ command: ["bash", "-c", line], cwd: root, folder, env: { PORT: String(port) } });
+  program = shell;
+  await shell.says(`Holdfast is ready on http://localhost:${port}`);
+  const others = treeOf(shell.pid).filter((pid) => pid !== shell.pid);
+  try {
+    kill(shell.pid);
+    const client = new Client(`http://localhost:${port}`);
+    // Longer than the server takes to look for what started it, and to end.
+    const delay = "3s";
+    const body = { id: "late", delay, input: { what: "tea", approver: "ann@example.com", manager: "max@example.com" } };
+    await client.call({ method: "POST", path: "/v1/workflows/ask-approval/runs", body });
+    await vi.waitUntil(async () => (await client.run("late")).status === "waiting", { timeout: 20_000 });
+  } finally {
+    for (const pid of alive(others)) kill(pid);
+    await ended(others, 10_000);
+  }
 });
 
 async function start(port: number): Promise<Program> {
