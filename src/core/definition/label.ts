@@ -60,18 +60,21 @@ const safe = "well-formed and without NUL";
 
 function checkLabels(labels: readonly [string, unknown][]): void {
   for (const [label, value] of labels) {
-    if (label === "__proto__") throw refusal("a label cannot be called __proto__");
-    if (!isLabel(label, 256) || label === "") {
-      const shown = JSON.stringify(label.length > 40 ? `${label.slice(0, 40)}…` : label);
-      throw refusal(`the key ${shown} of a label is not text of 1 to 256 characters, ${safe}`);
-    }
-    if (!isLabel(value, 1024))
-      throw refusal(`label ${JSON.stringify(label)} is not text of at most 1,024 characters, ${safe}`);
+    const problem = labelProblem(label, value);
+    if (problem !== null) throw new HoldfastError("label_invalid", problem);
   }
 }
 
-function refusal(message: string): HoldfastError {
-  return new HoldfastError("label_invalid", message);
+/** Why this is no label; null if it is one. */
+export function labelProblem(label: string, value: unknown): string | null {
+  if (label === "__proto__") return "a label cannot be called __proto__";
+  if (!isLabel(label, 256) || label === "") {
+    const shown = JSON.stringify(label.length > 40 ? `${label.slice(0, 40)}…` : label);
+    return `the key ${shown} of a label is not text of 1 to 256 characters, ${safe}`;
+  }
+  return isLabel(value, 1024)
+    ? null
+    : `label ${JSON.stringify(label)} is not text of at most 1,024 characters, ${safe}`;
 }
 
 /** Text that storage, or an address with it, would change could not be found again. */

@@ -1,7 +1,7 @@
 /** Owns: reading the body of a start. */
 import { toInstant, toMs } from "../../core/duration.ts";
 import { HoldfastError } from "../../core/error.ts";
-import { maxLabels } from "../../core/definition/label.ts";
+import { labelProblem, maxLabels } from "../../core/definition/label.ts";
 import { checkName, checkRunId } from "../../core/name.ts";
 import { defined, isRecord } from "../../core/record.ts";
 import type { StartRequest } from "../../core/service/service.ts";
@@ -10,8 +10,6 @@ import { invalidField, readFields, readInside, readValueField } from "../body.ts
 import type { Fields } from "../body.ts";
 
 const maxAddresses = 10;
-const maxLabelKey = 256;
-const maxLabelValue = 1024;
 
 type Start = Pick<StartRequest, "input" | "id" | "labels" | "notify" | "startAt" | "delayMs" | "signal" | "update">;
 
@@ -82,18 +80,14 @@ export function readLabels({ labels }: Fields): Readonly<Record<string, string>>
   if (labels === undefined) return undefined;
   if (!isRecord(labels)) throw invalidField("labels", "must be an object of text");
   const entries = Object.entries(labels);
-  if (entries.length > maxLabels) throw invalidLabel(`There may be at most ${maxLabels} labels.`);
+  if (entries.length > maxLabels) throw invalidLabel(`there may be at most ${maxLabels} labels`);
   return Object.fromEntries(entries.map(([key, value]) => [key, checkLabel(key, value)]));
 }
 
 function checkLabel(key: string, value: unknown): string {
   if (typeof value !== "string") throw invalidField("labels", "must be an object of text");
-  if (key === "" || key.length > maxLabelKey) throw invalidLabel(`A label's key is 1 to ${maxLabelKey} characters.`);
-  if (value.length > maxLabelValue) throw invalidLabel(`A label is at most ${maxLabelValue} characters.`);
-  // Text that storage would change could not be found again.
-  const isSafe = (text: string): boolean => text.isWellFormed() && !text.includes("\0");
-  if (!isSafe(key) || !isSafe(value)) throw invalidLabel("A label is well-formed text without NUL.");
-  if (key === "__proto__") throw invalidLabel("A label cannot be called __proto__.");
+  const problem = labelProblem(key, value);
+  if (problem !== null) throw invalidLabel(problem);
   return value;
 }
 
