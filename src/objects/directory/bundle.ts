@@ -63,8 +63,9 @@ async function send(shard: number, run: RunSummary): Promise<ReportAnswer | null
 /** Joins a bundle; null if there was no answer in time. */
 async function join(bundle: Bundle, run: RunSummary): Promise<ReportAnswer | null> {
   const place = bundle.runs.push(run) - 1;
-  // The bundle has been sent by then.
-  let pauseMs = lagMs - answersMs + lookMs;
+  // The bundle has been sent by then, and has often been answered.
+  await scheduler.wait(lagMs - answersMs + lookMs);
+  let pauseMs = lookMs;
   for (let waitedMs = 0; bundle.answers === null && waitedMs < sharedMs; waitedMs += pauseMs) {
     await scheduler.wait(pauseMs);
     pauseMs = Math.min(pauseMs * 1.5, longestLookMs);
