@@ -1,7 +1,7 @@
 /** Why a run does not go on, in one true sentence for people. */
 import { describeMs } from "../duration.ts";
 import { endError } from "../history/end.ts";
-import { attemptOf, because, inLine, named, ordinal, timeOf, untilText } from "../sentence/phrase.ts";
+import { attemptOf, because, inLine, named, napName, ordinal, timeOf, untilText } from "../sentence/phrase.ts";
 import type { ActiveAttempt, RunSnapshot, RunStatus, RunSummary, Waiting } from "./run.ts";
 import type { RunState } from "../state/state.ts";
 
@@ -174,9 +174,8 @@ function sentence(wait: Waiting, now: number): readonly Piece[] {
   }
 }
 
-/** A sleep; its name is shown unless it is the default. */
 function sleepPieces(name: string, until: number, now: number): readonly Piece[] {
-  const what = name === "sleep" ? "sleeping" : `sleeping (${named(name)})`;
+  const what = `sleeping${napName(name)}`;
   if (until <= now) return [`${what}, and due to wake`];
   return [`${what} for another `, { at: until, form: "left" }, ", until ", time(until)];
 }

@@ -73,6 +73,11 @@ export function named(text: string): string {
   return inLine(text, maxName);
 }
 
+/** ` (cool down)`: the name of a sleep, unless it is the default. */
+export function napName(name: string): string {
+  return name === "sleep" ? "" : ` (${named(name)})`;
+}
+
 /** `charge, ship and 3 more` */
 export function list(names: readonly string[]): string {
   const shown = names.slice(0, maxListed).map(named).join(", ");
