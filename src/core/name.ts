@@ -36,11 +36,14 @@ export function checkSegment(name: unknown, what: string): string {
   throw new HoldfastError("name_invalid", `a ${what} cannot be called ${JSON.stringify(text)}: no URL can name it`);
 }
 
-const runId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
+/** Whether a run may have this id. */
+export function isRunId(text: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/.test(text);
+}
 
 /** @throws HoldfastError id_invalid */
 export function checkRunId(id: unknown): string {
-  if (typeof id === "string" && runId.test(id)) return id;
+  if (typeof id === "string" && isRunId(id)) return id;
   throw new HoldfastError(
     "id_invalid",
     "a run id is 1 to 128 letters, digits, dots, underscores, colons and hyphens, and begins with a letter or a digit",

@@ -8,6 +8,7 @@ import { runStatuses } from "../core/run/run.ts";
 import type { RunStatus } from "../core/run/run.ts";
 import type { GroupField, RunFilter } from "../core/service/directory.ts";
 import { defined } from "../core/record.ts";
+import { isRunId } from "../core/name.ts";
 import { isLonger } from "../core/size.ts";
 import { RequestError } from "./problem.ts";
 import { urlOf } from "./url.ts";
@@ -132,14 +133,10 @@ export function readFilter(query: Query): RunFilter {
   });
 }
 
-/** Whether an id may begin with the text. */
-export function isIdPrefix(text: string): boolean {
-  return /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/.test(text);
-}
-
 function readIdPrefix(query: Query): string | undefined {
   const text = query.get("idPrefix");
-  if (text === undefined || isIdPrefix(text)) return text;
+  // The beginning of an id is one itself.
+  if (text === undefined || isRunId(text)) return text;
   throw invalid("idPrefix", "must be the beginning of a run id: letters, digits, dots, underscores, colons, hyphens");
 }
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import * as backfill from "../../src/core/schedule/backfill.ts";
 import type { Backfill } from "../../src/core/schedule/backfill.ts";
-import { parseCron } from "../../src/core/schedule/cron.ts";
+import { cronOf } from "../../src/core/schedule/cron.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { firingRunId } from "../../src/core/schedule/schedule.ts";
 
@@ -48,7 +48,7 @@ describe("guarantee 6: a backfill starts each slot of its range once", () => {
     const timezone = pick(["UTC", "America/New_York", "Australia/Lord_Howe", "America/Nuuk"]);
     const fromAt = Date.UTC(2026, 2, 1) + Math.floor(random.next() * 60 * 24 * hourMs);
     const untilAt = fromAt + Math.floor(random.next() * spanMs);
-    const parsed = parseCron(cron, timezone);
+    const parsed = cronOf({ cron, timezone });
     let firings = 0;
     for (let nextAt = fromAt; nextAt < untilAt;) {
       const counted = backfill.countSlots(parsed, nextAt, untilAt, 7);

@@ -2,13 +2,13 @@ import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import type { Definition, ScheduleRule } from "../../src/core/definition/definition.ts";
 import { HoldfastError } from "../../src/core/error.ts";
+import { cronOf } from "../../src/core/schedule/cron.ts";
 import * as firing from "../../src/core/schedule/firing.ts";
 import type { ScheduleState } from "../../src/core/schedule/firing.ts";
 import { createRandom } from "../../src/core/random.ts";
 import {
   checkRule,
   collectSchedules,
-  cronOf,
   firingRunId,
   firingStartAt,
   nextSlots,

@@ -8,7 +8,7 @@
  * 2. At most one start is owed at a time; it is in `starting` until its outcome is known.
  * 3. The overlap rule is applied to its own runs alone: they and the firings of its schedule do not affect each other.
  */
-import { parseCron } from "./cron.ts";
+import { cronOf } from "./cron.ts";
 import type { Cron } from "./cron.ts";
 import { backoff, begin, isReached } from "./firing.ts";
 import type { Starting } from "./firing.ts";
@@ -133,18 +133,4 @@ export function dueAt({ starting, running, checkAt }: Backfill, now: number): nu
 export function describeBackfill(backfill: Backfill): BackfillInfo {
   const { fromAt, untilAt, overlap, firings, started, refused } = backfill;
   return { fromAt, untilAt, overlap, firings, started, refused };
-}
-
-/** Parsed once for each pattern and zone that is in use. */
-const crons = new Map<string, Cron>();
-const maxCrons = 100;
-
-function cronOf({ cron, timezone }: Backfill): Cron {
-  const name = `${timezone} ${cron}`;
-  const known = crons.get(name);
-  if (known !== undefined) return known;
-  if (crons.size >= maxCrons) crons.clear();
-  const parsed = parseCron(cron, timezone);
-  crons.set(name, parsed);
-  return parsed;
 }

@@ -62,8 +62,22 @@ export function timezoneProblem(timezone: unknown): string | null {
   }
 }
 
+/** Those in use: each is parsed once. */
+const crons = new Map<string, Cron>();
+const maxCrons = 2_000;
+
 /** @throws what croner throws, for a pattern or zone that `cronProblem` or `timezoneProblem` refuses. */
-export function parseCron(pattern: string, timezone: string): Cron {
+export function cronOf({ cron, timezone }: { readonly cron: string; readonly timezone: string }): Cron {
+  const name = `${timezone} ${cron}`;
+  const known = crons.get(name);
+  if (known !== undefined) return known;
+  if (crons.size >= maxCrons) crons.clear();
+  const parsed = parse(cron, timezone);
+  crons.set(name, parsed);
+  return parsed;
+}
+
+function parse(pattern: string, timezone: string): Cron {
   const zoned = read(pattern, timezone);
   const gaps = isFixed(pattern) ? gapFinder(read(pattern, "UTC"), timezone) : null;
   const next = (at: number): number | null => {

@@ -11,7 +11,8 @@
  */
 import { authorOf } from "../author.ts";
 import { backoffMs } from "../backoff.ts";
-import { cronOf, firingRunId } from "./schedule.ts";
+import { cronOf } from "./cron.ts";
+import { firingRunId } from "./schedule.ts";
 import type { Rule } from "./schedule.ts";
 import type { ScheduleError, SchedulePause } from "../service/schedules.ts";
 
@@ -174,9 +175,9 @@ export function admit(rule: Rule, state: ScheduleState, slotAt: number): { state
   }
 }
 
-/** Under such a rule only the newest slot of the queue starts, also where an earlier rule left more of them. */
-function stopsOthers({ overlap }: Rule): boolean {
-  return overlap === "cancel-other" || overlap === "terminate-other";
+/** How the rule stops other runs, null where it does not: only the newest slot of the queue then starts. */
+function stopOf({ overlap }: Rule): "cancel" | "terminate" | null {
+  return overlap === "cancel-other" ? "cancel" : overlap === "terminate-other" ? "terminate" : null;
 }
 
 function isGoing(state: ScheduleState): boolean {
@@ -185,7 +186,7 @@ function isGoing(state: ScheduleState): boolean {
 
 /** Which runs have to be stopped so that the queue can start, and how; null for none. */
 export function toStop(rule: Rule, state: ScheduleState): { kind: "cancel" | "terminate"; runIds: string[] } | null {
-  const kind = rule.overlap === "cancel-other" ? "cancel" : rule.overlap === "terminate-other" ? "terminate" : null;
+  const kind = stopOf(rule);
   if (state.paused !== null || kind === null || state.queue.length === 0 || !isGoing(state)) return null;
   return { kind, runIds: [...state.running, ...state.starting.map((starting) => starting.runId)] };
 }
@@ -193,7 +194,8 @@ export function toStop(rule: Rule, state: ScheduleState): { kind: "cancel" | "te
 /** Moves slots that may start to `starting`; sets when to check again for the others. */
 export function release(rule: Rule, state: ScheduleState, now: number): ScheduleState {
   if (state.paused !== null) return state;
-  if (stopsOthers(rule) && state.queue.length > 1)
+  // An earlier rule may have left more of them.
+  if (stopOf(rule) !== null && state.queue.length > 1)
     return release(rule, { ...state, queue: state.queue.slice(-1) }, now);
   const count =
     rule.overlap === "allow-all" ? state.queue.length : isGoing(state) ? 0 : Math.min(1, state.queue.length);

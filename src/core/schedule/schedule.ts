@@ -1,10 +1,9 @@
 /** The rules of schedules: checking them, their ids, the ids and times of their runs. */
-import { cronProblem, parseCron, timezoneProblem } from "./cron.ts";
-import type { Cron } from "./cron.ts";
+import { cronOf, cronProblem, timezoneProblem } from "./cron.ts";
 import type { Definition, ScheduleRule } from "../definition/definition.ts";
 import { toMs } from "../duration.ts";
 import { HoldfastError, hasCode, messageOf } from "../error.ts";
-import { checkSegment } from "../name.ts";
+import { checkSegment, isRunId } from "../name.ts";
 import type { ScheduleFiring } from "../run/origin.ts";
 import { createRandom } from "../random.ts";
 import { validate } from "../definition/schema.ts";
@@ -164,17 +163,6 @@ function refused(workflow: string, field: string, problem: string, cause?: unkno
   return new HoldfastError("options_invalid", `workflow ${JSON.stringify(workflow)}: ${field} ${problem}`, { cause });
 }
 
-/** Parsed once for each rule; a rule never changes. */
-const crons = new WeakMap<Rule, Cron>();
-
-export function cronOf(rule: Rule): Cron {
-  const known = crons.get(rule);
-  if (known !== undefined) return known;
-  const cron = parseCron(rule.cron, rule.timezone);
-  crons.set(rule, cron);
-  return cron;
-}
-
 /** A cache of the last result for each rule: schedules are listed more often than they fire. */
 const upcoming = new WeakMap<Rule, { readonly afterAt: number; readonly slots: readonly number[] }>();
 
@@ -191,8 +179,6 @@ export function nextSlots(rule: Rule, at: number, count: number): readonly numbe
   upcoming.set(rule, { afterAt: at, slots });
   return slots;
 }
-
-const runId = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 
 /**
  * The id of the one run of a firing: `nightly:20260101T000000Z`. In a schedule id, characters that a run id cannot have are
@@ -232,7 +218,7 @@ export function runIdPrefix(scheduleId: string): string {
 
 function runIdOf(scheduleId: string, end: string): string {
   const plain = `${scheduleId}:${end}`;
-  if (runId.test(plain)) return plain;
+  if (isRunId(plain)) return plain;
   const cleaned = scheduleId
     .replaceAll(/[^A-Za-z0-9._-]+/g, "-")
     .replace(/^[^A-Za-z0-9]+/, "")

@@ -6,12 +6,13 @@ import type { RunStatus } from "../../core/run/run.ts";
 import type { RunFilter } from "../../core/service/directory.ts";
 import { defined, isRecord } from "../../core/record.ts";
 import type { BulkRequest, RunAction, Service } from "../../core/service/service.ts";
+import { isRunId } from "../../core/name.ts";
 import { isLonger } from "../../core/size.ts";
 import { readReason } from "../auth/author.ts";
 import { invalidField, readFields, readInside, readKey } from "../body.ts";
 import type { Fields } from "../body.ts";
 import { RequestError } from "../problem.ts";
-import { isIdPrefix, readFlag, readQuery } from "../query.ts";
+import { readFlag, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { readLabels } from "./start.ts";
 import { viewRun } from "../view.ts";
@@ -81,7 +82,7 @@ function readName(fields: Fields, name: string): string | undefined {
 }
 
 function readIdPrefix({ idPrefix }: Fields): string | undefined {
-  if (idPrefix === undefined || (typeof idPrefix === "string" && isIdPrefix(idPrefix))) return idPrefix;
+  if (idPrefix === undefined || (typeof idPrefix === "string" && isRunId(idPrefix))) return idPrefix;
   throw invalid("idPrefix", "must be the beginning of a run id");
 }
 

@@ -10,13 +10,14 @@
 import { authorOf } from "../../core/author.ts";
 import type { RequestMetadata } from "../../core/author.ts";
 import { countSlots, maxFirings } from "../../core/schedule/backfill.ts";
+import { cronOf } from "../../core/schedule/cron.ts";
 import { HoldfastError } from "../../core/error.ts";
 import * as firing from "../../core/schedule/firing.ts";
 import type { ScheduleState } from "../../core/schedule/firing.ts";
 import { changeRule, changesMoreThanPause, digestOf, isSamePlan, makePlan } from "../../core/schedule/plan.ts";
 import type { Plan } from "../../core/schedule/plan.ts";
 import { defined, sortedEntries } from "../../core/record.ts";
-import { cronOf, triggerRunId } from "../../core/schedule/schedule.ts";
+import { triggerRunId } from "../../core/schedule/schedule.ts";
 import type { Rule } from "../../core/schedule/schedule.ts";
 import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../../core/service/schedules.ts";
 import { undefinedValue } from "../../core/value/value.ts";
