@@ -6,7 +6,7 @@
  * synchronous: a journal is appended to within one turn, and WebCrypto is asynchronous.
  */
 import type { gcm } from "./aes.ts";
-import { fromBase64, toBase64 } from "../bytes.ts";
+import { fromBase64, joinBytes, readUtf8, toBase64 } from "../bytes.ts";
 import { HoldfastError } from "../error.ts";
 
 /** Keys by id. The newest seals; each opens what was sealed with it. */
@@ -114,10 +114,7 @@ export class Vault {
     if (key === undefined) throw new Error(`the keyring lacks its newest key ${newest}`);
     const nonce = this.#random(nonceBytes);
     const sealed = this.#cipher()(key, nonce, this.#bound(place)).encrypt(new TextEncoder().encode(text));
-    const bytes = new Uint8Array(nonceBytes + sealed.length);
-    bytes.set(nonce);
-    bytes.set(sealed, nonceBytes);
-    return `enc${form}.${newest}.${toBase64(bytes)}`;
+    return `enc${form}.${newest}.${toBase64(joinBytes([nonce, sealed]))}`;
   }
 
   /**
@@ -149,9 +146,7 @@ export class Vault {
     const gcm = this.#cipher();
     try {
       const cipher = gcm(key, bytes.subarray(0, nonceBytes), this.#bound(place));
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
-        cipher.decrypt(bytes.subarray(nonceBytes)),
-      );
+      return readUtf8(cipher.decrypt(bytes.subarray(nonceBytes)));
     } catch {
       return null;
     }

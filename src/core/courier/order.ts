@@ -51,7 +51,7 @@ export type Dispatch = {
 };
 
 /** The size of the request's body. */
-export function bodyBytes({ body }: OrderRequest): number {
+export function bodyBytes({ body }: Pick<OrderRequest, "body">): number {
   return typeof body === "string" ? utf8Length(body) : (body?.byteLength ?? 0);
 }
 

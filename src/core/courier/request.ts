@@ -1,7 +1,8 @@
 /** Checks the request of a `step.fetch` at the call, before it is handed to a courier. */
 import { HoldfastError, messageOf } from "../error.ts";
+import { bodyBytes } from "./order.ts";
 import type { OrderRequest } from "./order.ts";
-import { group, maxValueBytes, utf8Length } from "../size.ts";
+import { group, maxValueBytes } from "../size.ts";
 
 const fields = ["url", "method", "headers", "body"];
 const bodiless: ReadonlySet<string> = new Set(["GET", "HEAD"]);
@@ -68,7 +69,7 @@ function readHeaders(given: unknown, what: string): Headers {
 
 function readBody(given: unknown, what: string): Part {
   const part = partOf(given, what);
-  const bytes = typeof part.body === "string" ? utf8Length(part.body) : (part.body?.byteLength ?? 0);
+  const bytes = bodyBytes(part);
   if (bytes <= maxValueBytes) return part;
   const sizes = `${group(bytes)} bytes, and at most ${group(maxValueBytes)} can be sent`;
   throw new HoldfastError("value_too_large", `${what}: the body has ${sizes}`);

@@ -2,37 +2,34 @@
  * The cursor of a listing: the last run of a page, as opaque text. It is bound to its filter, because a position within one
  * filter means nothing within another.
  */
-import { fromBase64Url, toBase64Url } from "../bytes.ts";
+import { fromBase64Url, readUtf8, toBase64Url } from "../bytes.ts";
 import { HoldfastError } from "../error.ts";
-import type { RunQuery } from "../service/directory.ts";
+import type { RunFilter } from "../service/directory.ts";
 import { fnv1a } from "../hash.ts";
 import { sortedEntries } from "../record.ts";
 
 /** A run's position in the listing, which is newest first, and by descending id where instants are equal. */
 export type Position = { readonly createdAt: number; readonly id: string };
 
-type Filter = Omit<RunQuery, "cursor" | "limit">;
-
 /** The cursor after `position`; letters, digits, `-` and `_` only. */
-export function toCursor(position: Position, filter: Filter): string {
-  const text = [position.createdAt.toString(36), fingerprint(filter), position.id].join(" ");
-  return toBase64Url(new TextEncoder().encode(text));
+export function toCursor(position: Position, filter: RunFilter): string {
+  return spell(position, fingerprint(filter));
+}
+
+function spell({ createdAt, id }: Position, print: string): string {
+  return toBase64Url(new TextEncoder().encode([createdAt.toString(36), print, id].join(" ")));
 }
 
 /** @throws HoldfastError cursor_invalid: not a cursor, or one of another filter. */
-export function fromCursor(cursor: string, filter: Filter): Position {
-  const text = new TextDecoder().decode(fromBase64Url(cursor) ?? undefined);
-  const [created = "", print, id = "", ...more] = text.split(" ");
+export function fromCursor(cursor: string, filter: RunFilter): Position {
+  const text = readUtf8(fromBase64Url(cursor) ?? new Uint8Array()) ?? "";
+  const [created = "", print = "", id = ""] = text.split(" ");
   const position = { createdAt: Number.parseInt(created, 36), id };
-  const whole = more.length === 0 && id !== "" && Number.isSafeInteger(position.createdAt);
-  if (!whole) throw new HoldfastError("cursor_invalid", "the cursor is not one that a listing gave out");
-  if (print !== fingerprint(filter)) {
-    throw new HoldfastError("cursor_invalid", "the cursor belongs to a listing with another filter");
-  }
   // Decoding is lenient: another spelling of the same position is refused.
-  if (toCursor(position, filter) !== cursor) {
+  if (id === "" || !Number.isSafeInteger(position.createdAt) || spell(position, print) !== cursor)
     throw new HoldfastError("cursor_invalid", "the cursor is not one that a listing gave out");
-  }
+  if (print !== fingerprint(filter))
+    throw new HoldfastError("cursor_invalid", "the cursor belongs to a listing with another filter");
   return position;
 }
 
@@ -44,7 +41,7 @@ export function byNewest(left: Position, right: Position): number {
 }
 
 /** The same for every spelling of one filter: order and repetition do not matter. */
-function fingerprint(filter: Filter): string {
+function fingerprint(filter: RunFilter): string {
   const labels = sortedEntries(filter.labels ?? {});
   const statuses = [...new Set(filter.status)].toSorted();
   const { workflow = null, createdAfter = null, createdBefore = null, idPrefix, errorCode, cause } = filter;

@@ -1,5 +1,5 @@
 /** Pages of a listing that is sorted by name. */
-import { fromBase64Url, toBase64Url } from "../bytes.ts";
+import { fromBase64Url, readUtf8, toBase64Url } from "../bytes.ts";
 import { HoldfastError } from "../error.ts";
 
 /** Compares by code points, as the storage sorts text. */
@@ -23,9 +23,7 @@ export function toNameCursor(name: string): string {
 
 /** @throws HoldfastError cursor_invalid */
 export function fromNameCursor(cursor: string): string {
-  const name = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true })
-    .decode(fromBase64Url(cursor) ?? undefined)
-    .slice(prefix.length);
+  const name = (readUtf8(fromBase64Url(cursor) ?? new Uint8Array()) ?? "").slice(prefix.length);
   // Decoding is lenient: anything but the exact text that is made here is refused.
   if (toNameCursor(name) === cursor) return name;
   throw new HoldfastError("cursor_invalid", "the cursor is not one that this listing gave out");

@@ -15,13 +15,9 @@ export type StepStats = StepTally & {
 /** From creation to end, in ms, of completed and failed runs. */
 export type Durations = { readonly p50: number; readonly p95: number; readonly max: number };
 
-export type WorkflowStats = {
+/** The counts are of its runs in the whole window. */
+export type WorkflowStats = SliceCounts & {
   readonly workflow: string;
-  /** Runs created in the window, by their status now. */
-  readonly completed: number;
-  readonly failed: number;
-  readonly cancelled: number;
-  readonly open: number;
   /** Completed among completed and failed. */
   readonly successRate: number | null;
   readonly durations: Durations | null;
@@ -31,7 +27,7 @@ export type WorkflowStats = {
   readonly slices: readonly SliceCounts[];
 };
 
-/** Runs created in a slice, by their status now. */
+/** Runs created in a span of time, by their status now. */
 export type SliceCounts = {
   readonly completed: number;
   readonly failed: number;
