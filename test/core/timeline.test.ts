@@ -333,6 +333,23 @@ describe("a run's timeline", () => {
     ]);
   });
 
+  test("an attempt that began again after a death is told beside the one that was cut off, while it is in flight", () => {
+    const entries = journal(
+      [0, createdFact],
+      [0, startedFact],
+      [7, { kind: "step.interrupted", step: "once", deployment: "two", held: true }],
+    );
+    const underway = [{ step: "once", attempt: 1, since: startAt + 7 * second }];
+    const timeline = timelineOf(entries, presentAt(startAt + 9 * second, underway), { from: 0, limit: 10 });
+    expect(bar(timeline, "run:once")).toMatchObject({
+      attemptCount: 2,
+      attempts: [
+        { attempt: 1, interrupted: true },
+        { attempt: 1, startedAt: startAt + 7 * second, endedAt: null, interrupted: false },
+      ],
+    });
+  });
+
   test("each time that a lane holds the run, or a step, is a bar", () => {
     const entries = journal(
       [0, createdFact],

@@ -65,7 +65,6 @@ export class Bars {
   underway(attempts: readonly Underway[], seq: number): void {
     for (const { step, attempt, since } of attempts) {
       const draft = this.#drafts.begin(this.#undoing ? "undo" : "run", step, { at: since, seq });
-      if (draft.attempts.at(-1)?.endedAt === null && draft.attempts.at(-1)?.attempt === attempt) continue;
       draft.until = null;
       this.#drafts.attempt(draft, { attempt, startedAt: since });
     }
