@@ -148,6 +148,30 @@ describe("a run's page", () => {
     await stage.leave(page);
   });
 
+  test("the focus comes back from a menu and from its dialogs, and a menu closes before the panel behind it", async () => {
+    const { id } = await looked;
+    const page = await stage.visit(`/runs/${id}?step=charge`);
+    const menu = page.locator("[data-actions]");
+    const isOpen = () => menu.evaluate((tag) => tag.hasAttribute("open"));
+    const hasFocus = () => menu.locator("> summary").evaluate((tag) => tag.matches(":focus"));
+    await page.keyboard.press(".");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Escape");
+    expect([await isOpen(), await hasFocus(), await page.locator("#panel").count()]).toEqual([false, true, 1]);
+    await page.keyboard.press(".");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.locator("#signal").waitFor();
+    await page.keyboard.press("Escape");
+    expect([await isOpen(), await hasFocus(), await page.locator("#panel").count()]).toEqual([false, true, 1]);
+    await page.keyboard.press(".");
+    await page.locator("#history-title").click();
+    expect(await isOpen()).toBe(false);
+    await page.keyboard.press("Escape");
+    await page.locator("#panel").waitFor({ state: "detached" });
+    await stage.leave(page);
+  });
+
   test("a sensitive result is not shown, a child's input is, and what is not on record is said to be so", async () => {
     const { id } = await looked;
     const page = await stage.visit(`/runs/${id}?step=token`);

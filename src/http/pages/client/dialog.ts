@@ -1,4 +1,5 @@
 /** Owns: opening and closing dialogs. A button whose action is not possible now shows the reason instead. */
+import { closeMenus } from "./menu.ts";
 import { toast } from "./toast.ts";
 
 export function startDialogs(): void {
@@ -15,7 +16,7 @@ export function startDialogs(): void {
 function openBy(opener: HTMLElement): void {
   const { dialog: id = "", refusal } = opener.dataset;
   if (refusal !== undefined) return toast(refusal, "warning");
-  opener.closest<HTMLDetailsElement>("details[data-menu]")?.removeAttribute("open");
+  closeMenus();
   openDialog(id);
 }
 

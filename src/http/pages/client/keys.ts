@@ -1,5 +1,6 @@
 /** Owns: keyboard shortcuts. Keys with a modifier, or typed into a field, are ignored. */
 import { openDialog } from "./dialog.ts";
+import { closeMenus } from "./menu.ts";
 
 const places: Readonly<Record<string, string>> = {
   r: "/",
@@ -60,9 +61,8 @@ function press(key: string): boolean {
       return step(1);
     case "k":
       return step(-1);
-    case "Escape":
-      return closeMenus();
     default: {
+      if (key === "Escape" && closeMenus()) return true;
       const act = added.get(key);
       act?.();
       return act !== undefined;
@@ -89,10 +89,4 @@ function openMenu(): boolean {
   const menu = document.querySelector<HTMLElement>("[data-actions]");
   if (menu instanceof HTMLDetailsElement) menu.open = true;
   return focus(menu?.querySelector<HTMLElement>("summary, button, a"));
-}
-
-function closeMenus(): boolean {
-  const menus = document.querySelectorAll<HTMLDetailsElement>("details[data-menu][open]");
-  for (const menu of menus) menu.open = false;
-  return menus.length > 0;
 }

@@ -3,6 +3,7 @@
  * loaded yet, and the preview of a fork.
  */
 import { fill } from "./blocks.ts";
+import { addKey } from "./keys.ts";
 import { onDrawn, refresh } from "./page.ts";
 
 export function startRun(): void {
@@ -10,9 +11,7 @@ export function startRun(): void {
   document.addEventListener("click", follow);
   // Captured, so that the field is set before the dialog opens and asks for the preview.
   document.addEventListener("click", chooseFork, true);
-  document.addEventListener("keydown", ({ key }) => {
-    if (key === "Escape" && document.querySelector("dialog[open], details[data-menu][open]") === null) void close();
-  });
+  addKey("Escape", () => void close());
   addEventListener("popstate", () => void refresh());
   // Captured, because `toggle` does not bubble.
   document.addEventListener("toggle", ({ target }) => target instanceof HTMLDetailsElement && enable(target), true);
