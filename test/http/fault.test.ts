@@ -1,5 +1,6 @@
 /** Errors on a page. */
 import { expect, test } from "vitest";
+import type { StoredError } from "../../src/core/error.ts";
 import { Fault } from "../../src/http/pages/fault.tsx";
 
 test("of many failed items the first three are open, so that the timeline is not far below; the others are a click away", async () => {
@@ -16,4 +17,23 @@ test("few failed items are all open", async () => {
   const errors = [1, 2, 3].map((index) => ({ name: "Error", message: `no. ${index}`, index }));
   const html = String(await Fault({ error: { name: "HoldfastError", message: "3 items failed", errors } }));
   expect(html).not.toContain("<details");
+});
+
+test("of a chain of causes the root is open, with the child run that it happened in, and those between are a click away", async () => {
+  const failed = (child: string, cause: StoredError): StoredError => {
+    return { name: "ChildFailed", message: `${child} failed`, code: "child_failed", child, cause };
+  };
+  const root: StoredError = { name: "Error", message: "the account is locked" };
+  const html = String(await Fault({ error: failed("a", failed("b", failed("c", root))) }));
+  expect(html).toMatch(/<summary>2 causes between<\/summary>.*b failed.*c failed.*<\/details>.*the account is locked/);
+  expect(html.split("</details>")[1]).toContain('Caused by run <a href="/runs/c">c</a>');
+  expect(String(await Fault({ error: failed("b", failed("c", root)) }))).not.toContain("<details");
+});
+
+test("a long message is cut, and a click away as a whole", async () => {
+  const html = String(await Fault({ error: { name: "Error", message: `${"x".repeat(5000)} the end` } }));
+  const [open = "", folded = ""] = html.split("<details");
+  expect(open.length).toBeLessThan(1000);
+  expect(folded).toContain("<summary>All 5008 characters</summary>");
+  expect(folded).toContain("the end");
 });

@@ -12,11 +12,14 @@ import { Instant, Span } from "./instant.tsx";
 type FactsProps = { readonly run: RunSnapshot; readonly created: EntryOf<"run.created"> | null };
 
 export function Facts({ run, created }: FactsProps) {
-  const { createdAt, startedAt, finishedAt, steps, trace } = run;
+  const { id, createdAt, startedAt, finishedAt, steps, trace } = run;
   return (
     <section class="card" aria-labelledby="facts-title" id="facts">
       <div class="card-head">
         <h2 id="facts-title">About this run</h2>
+        <a class="push" href={`/v1/runs/${encodeURIComponent(id)}`}>
+          As JSON
+        </a>
       </div>
       <div class="card-body">
         <dl class="points">

@@ -16,7 +16,7 @@ import { ActionDialogs, Actions } from "./actions.tsx";
 import { Facts } from "./facts.tsx";
 import { Family, hasFamily } from "./family.tsx";
 import type { Ancestor } from "./family.tsx";
-import { Fault } from "./fault.tsx";
+import { Fault, textOf } from "./fault.tsx";
 import { childrenBlock, entryBlock, historyBlock, orNull, readGroup, timelineBlock } from "./fragment.tsx";
 import { History } from "./history.tsx";
 import type { Group } from "./history.tsx";
@@ -197,6 +197,9 @@ function Head({ run, caller }: { readonly run: RunSnapshot; readonly caller: Cal
   );
 }
 
+/** Characters of an error's text that can be copied from the page. */
+const maxCopied = 40_000;
+
 function Values({ run }: { readonly run: RunSnapshot }) {
   const { input, output, error } = run;
   return (
@@ -212,6 +215,16 @@ function Values({ run }: { readonly run: RunSnapshot }) {
       <section class="card" aria-labelledby="output-title">
         <div class="card-head">
           <h2 id="output-title">{error === null ? "Output" : "Error"}</h2>
+          {error === null ? null : (
+            <button
+              type="button"
+              class="quiet push"
+              data-copy={textOf(error).slice(0, maxCopied)}
+              aria-label="Copy the error"
+            >
+              <Icon sign="copy" />
+            </button>
+          )}
         </div>
         <div class="card-body">
           {error !== null ? (
