@@ -2,7 +2,7 @@
 export { createClient } from "./client/client.ts";
 export { ApiError } from "./client/refusal.ts";
 export { HoldfastError } from "./core/error.ts";
-export type { Client, ClientWorkflow, RunFilter, StartOptions } from "./client/client.ts";
+export type { BatchOptions, Client, ClientWorkflow, RunFilter, StartOptions } from "./client/client.ts";
 export type { CallOptions, ClientOptions, Method } from "./client/connection.ts";
 export type { FollowOptions } from "./client/event.ts";
 export type { ClientRun, WaitOptions } from "./client/run.ts";

@@ -11,16 +11,21 @@ import type { RunStatus } from "../core/run/run.ts";
 import type { SignalTypes } from "../core/definition/step.ts";
 import { Connection } from "./connection.ts";
 import type { CallOptions, ClientOptions, Method } from "./connection.ts";
+import { errorOf, isTransient } from "./refusal.ts";
+import type { ApiError, Problem } from "./refusal.ts";
 import { createRun, message } from "./run.ts";
 import type { ClientRun } from "./run.ts";
 import { segment, sent } from "./value.ts";
 import { viewListed } from "./view.ts";
 import type { ListedRun, RunJson } from "./view.ts";
 
-export type StartOptions = Omit<OwnOptions, "notAfter"> & {
+export type StartOptions = OwnOptions & {
   /** The same key again finds the same run; generated for a start without an `id`. */
   readonly idempotencyKey?: string;
 };
+
+/** What is said once for all starts of a batch. */
+export type BatchOptions = Pick<StartOptions, "idempotencyKey" | "traceparent">;
 
 export type RunFilter = {
   readonly workflow?: string;
@@ -58,6 +63,9 @@ type Starting<Of> =
     ? [input?: InputOf<Of>, options?: StartOptions]
     : [input: InputOf<Of>, options?: StartOptions];
 
+type InBatch<Of> = Omit<StartOptions, keyof BatchOptions> &
+  (undefined extends InputOf<Of> ? { readonly input?: InputOf<Of> } : { readonly input: InputOf<Of> });
+
 /** A workflow of the Worker. */
 export interface ClientWorkflow<Of> {
   readonly name: string;
@@ -67,6 +75,12 @@ export interface ClientWorkflow<Of> {
    * idempotency_conflict, rate_limited (its `retryAfterMs` says when to try again)
    */
   start(...args: Starting<Of>): Promise<RunOf<Of>>;
+  /**
+   * Makes up to 100 starts with one call. Each has a result of its own, in the same order, whose `reason` is what `start`
+   * would have thrown. The same key again with the same starts finds their runs, and starts those that are not there.
+   * @throws ApiError workflow_not_found, body_invalid, idempotency_conflict
+   */
+  startMany(starts: readonly InBatch<Of>[], options?: BatchOptions): Promise<PromiseSettledResult<RunOf<Of>>[]>;
   /** The handle of a run by its id; nothing is asked of it yet. @throws HoldfastError id_invalid */
   get(id: string): RunOf<Of>;
 }
@@ -109,41 +123,76 @@ export function createClient(options: ClientOptions): Client {
 }
 
 function bindWorkflow<Of>(connection: Connection, name: string): ClientWorkflow<Of> {
+  const path = `/v1/workflows/${segment(name, "workflow")}`;
   return {
     name,
     start: async (...args) => {
-      const [input, options] = args as [input?: unknown, options?: StartOptions];
-      return createRun(connection, await startRun(connection, name, input, options)) as RunOf<Of>;
+      const [input, options = {}] = args as [input?: unknown, options?: StartOptions];
+      const { idempotencyKey, traceparent, ...rest } = options;
+      const call = {
+        body: startBody(name, { ...rest, input }),
+        idempotencyKey: keyFor(idempotencyKey, [rest]),
+        traceparent,
+      };
+      const run = (await connection.call("POST", `${path}/runs`, call)) as RunJson;
+      return createRun(connection, run.id as string) as RunOf<Of>;
+    },
+    startMany: async (starts, { idempotencyKey, traceparent } = {}) => {
+      const runs = starts.map((start) => startBody(name, start));
+      const call = { body: { runs }, idempotencyKey: keyFor(idempotencyKey, starts), traceparent };
+      const results = await startBatch(connection, `${path}/batch`, call);
+      return results.map((result) =>
+        "problem" in result
+          ? { status: "rejected", reason: refusalOf(result) }
+          : { status: "fulfilled", value: createRun(connection, result.id) as RunOf<Of> },
+      );
     },
     get: (id) => createRun(connection, id) as RunOf<Of>,
   };
 }
 
-async function startRun(
-  connection: Connection,
-  name: string,
-  input: unknown,
-  options: StartOptions = {},
-): Promise<string> {
-  const { startAt, signal, idempotencyKey, traceparent, ...rest } = options;
-  const body = {
+type OneStart = Omit<StartOptions, keyof BatchOptions> & { readonly input?: unknown };
+
+function startBody(name: string, { input, startAt, notAfter, signal, ...rest }: OneStart): object {
+  return {
     ...rest,
     ...(input === undefined ? {} : { input: sent(input, `the input of ${name}`) }),
     ...(startAt === undefined ? {} : { startAt: toText(startAt) }),
+    ...(notAfter === undefined ? {} : { notAfter: toText(notAfter) }),
     ...(signal === undefined ? {} : { signal: toStartSignal(signal) }),
   };
-  const path = `/v1/workflows/${segment(name, "workflow")}/runs`;
-  const call = { body, idempotencyKey: idempotencyKey ?? (isKnownById(options) ? null : undefined), traceparent };
-  return ((await connection.call("POST", path, call)) as RunJson).id as string;
+}
+
+type BatchResult = { readonly id: string } | { readonly problem: Problem; readonly retryAfter?: number };
+
+/** Repeats the call while one of its starts may succeed if it is tried again. */
+async function startBatch(connection: Connection, path: string, call: CallOptions): Promise<readonly BatchResult[]> {
+  let results: readonly BatchResult[] = [];
+  const check = (answer: unknown): void => {
+    ({ runs: results } = answer as { readonly runs: readonly BatchResult[] });
+    const passing = results.map(refusalOf).find(isTransient);
+    if (passing !== undefined) throw passing;
+  };
+  await connection.call("POST", path, call, check).catch((error: unknown) => {
+    if (results.length === 0) throw error;
+  });
+  return results;
+}
+
+function refusalOf(result: BatchResult): ApiError | null {
+  if (!("problem" in result)) return null;
+  const { problem, retryAfter } = result;
+  return errorOf(problem, retryAfter === undefined ? undefined : retryAfter * 1000);
 }
 
 /**
- * Whether a repeated start needs no key. An id of the caller's choice is enough to find the run again, and saves the Worker
- * an object for the key, unless the start brings a signal, which would be sent twice. Generating an id would not do instead
- * of a key: a start that another run answered, because of a singleton or a debounce, is found again by its key only.
+ * The key of a call; null for none. An id of the caller's choice is enough to find a run again, and saves the Worker an object
+ * for the key, unless the start brings a signal, which would be sent twice. Generating an id would not do instead of a key: a
+ * start that another run answered, because of a singleton or a debounce, is found again by its key only.
  */
-function isKnownById({ id, signal }: StartOptions): boolean {
-  return id !== undefined && signal === undefined;
+function keyFor(given: string | undefined, starts: readonly OneStart[]): string | null | undefined {
+  const areKnownById = starts.every(({ id, signal }) => id !== undefined && signal === undefined);
+  return given ?? (areKnownById ? null : undefined);
 }
 
 function toStartSignal({ name, payload }: NonNullable<StartOptions["signal"]>): object {

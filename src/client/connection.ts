@@ -64,13 +64,24 @@ export class Connection {
     this.#fetch = fetch;
   }
 
-  /** The JSON of the response, undefined for an empty one. @throws ApiError; the error that the workflow's function threw */
-  async call(method: Method, path: string, options: CallOptions = {}): Promise<unknown> {
+  /**
+   * The JSON of the response, undefined for an empty one.
+   * @param check throws for an answer that tells of a failure; the call is repeated if that may pass
+   * @throws ApiError; the error that the workflow's function threw
+   */
+  async call(
+    method: Method,
+    path: string,
+    options: CallOptions = {},
+    check: (answer: unknown) => void = () => {},
+  ): Promise<unknown> {
     const { idempotencyKey = method === "GET" ? null : crypto.randomUUID() } = options;
     return await this.#retry(options.signal, async (signal) => {
       const response = await this.#request(method, path, { ...options, idempotencyKey, signal }, {});
       const text = await response.text().catch(unanswered);
-      return text === "" ? undefined : parse(text, response);
+      const answer = text === "" ? undefined : parse(text, response);
+      check(answer);
+      return answer;
     });
   }
 

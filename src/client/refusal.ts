@@ -34,7 +34,9 @@ type About = {
   readonly retryAfterMs?: number | undefined;
 };
 
-type Problem = {
+/** A refusal, as the API describes it. */
+export type Problem = {
+  readonly status: number;
   readonly code: string;
   readonly detail: string;
   readonly errors?: readonly Issue[];
@@ -49,8 +51,12 @@ export function refusalOf(response: Response, text: string): Error {
   const problem = readProblem(response, text);
   if (problem === null) return strange(response, text);
   if (problem.error !== undefined) return reviveError(problem.error);
-  const about = { status: response.status, issues: problem.errors, retryAfterMs: pauseOf(response) };
-  return new ApiError(problem.code, problem.detail, about);
+  return errorOf({ ...problem, status: response.status }, pauseOf(response));
+}
+
+/** The error for a refusal. */
+export function errorOf({ code, detail, status, errors }: Problem, retryAfterMs: number | undefined): ApiError {
+  return new ApiError(code, detail, { status, issues: errors, retryAfterMs });
 }
 
 /** The error for a response that is not from Holdfast, but from a proxy in between. */

@@ -30,6 +30,7 @@ import { readQuery } from "./query.ts";
 import type { Call, Route } from "./route.ts";
 import { runRoutes } from "./routes/run.ts";
 import { scheduleRoutes } from "./routes/schedule.ts";
+import { startRoutes } from "./routes/start.ts";
 import { statsRoutes } from "./routes/stats.ts";
 import { timelineRoutes } from "./routes/timeline.ts";
 import { transferRoutes } from "./routes/transfer.ts";
@@ -42,6 +43,7 @@ export function routesOf(service: Service): readonly Route[] {
   const api: readonly Route[] = [
     { method: "GET", path: "/health", role: "open", handle: health },
     ...workflowRoutes(service),
+    ...startRoutes(service),
     ...runRoutes(service),
     ...eventRoutes(service),
     ...timelineRoutes(service),

@@ -3,6 +3,7 @@
  * are read as JSON whatever their Content-Type, because `curl -d` sends that of a form.
  */
 import { joinBytes } from "../core/bytes.ts";
+import { toInstant } from "../core/duration.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
 import { fromJson } from "../core/value/revival.ts";
 import { isRecord } from "../core/record.ts";
@@ -96,9 +97,13 @@ export type Fields = Readonly<Record<string, unknown>>;
  */
 export async function readFields(request: Request, known: readonly string[]): Promise<Fields> {
   const json = await readJson(request);
-  if (json === undefined) return {};
+  return json === undefined ? {} : checkFields(json, known, "The body");
+}
+
+/** @param what names the object in refusals @throws RequestError body_invalid, field_unknown */
+export function checkFields(json: unknown, known: readonly string[], what: string): Fields {
   if (!isRecord(json)) {
-    throw new RequestError("body_invalid", "The body must be a JSON object.", {
+    throw new RequestError("body_invalid", `${what} must be a JSON object.`, {
       issues: [{ path: "", message: "must be an object" }],
     });
   }
@@ -107,7 +112,7 @@ export async function readFields(request: Request, known: readonly string[]): Pr
     .map((name) => ({ path: pointer(name), message: "is not a field of this call" }));
   if (issues.length === 0) return json;
   const listing = known.length === 0 ? "It takes none." : `Known: ${known.join(", ")}.`;
-  throw new RequestError("field_unknown", `The body has fields that this call does not take. ${listing}`, {
+  throw new RequestError("field_unknown", `${what} has fields that this call does not take. ${listing}`, {
     issues: issues.slice(0, 100),
   });
 }
@@ -144,6 +149,18 @@ export function readText(fields: Fields, name: string, limit: number): string | 
   if (typeof value !== "string") throw invalidField(name, "must be text");
   if (isLonger(value, limit)) throw invalidField(name, `must be at most ${limit} characters`);
   return value;
+}
+
+/** RFC 3339 to epoch ms; undefined when absent. @throws RequestError body_invalid */
+export function readInstant(fields: Fields, name: string): number | undefined {
+  const text = fields[name];
+  if (text === undefined) return undefined;
+  try {
+    if (typeof text === "string") return toInstant(text);
+  } catch {
+    // Refused below.
+  }
+  throw invalidField(name, "must be an instant such as 2026-03-01T09:00:00Z (RFC 3339)");
 }
 
 export function invalidField(name: string, message: string): RequestError {

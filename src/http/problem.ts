@@ -188,15 +188,24 @@ const titles: Readonly<Record<number, string>> = {
 
 /** The response for anything thrown. An unexpected error is logged and not shown. */
 export function problem(thrown: unknown): Response {
-  if (thrown instanceof RequestError || thrown instanceof HoldfastError) return refusal(thrown);
-  const passing = unavailability(thrown);
-  if (passing !== null) return refusal(passing);
-  // oxlint-disable-next-line no-console -- it may be shown in the Worker's log only
-  console.error("holdfast: a request failed unexpectedly", thrown);
-  return refusal(new RequestError("internal", "Holdfast failed on this request; the Worker's log says how."));
+  const { body, headers } = describeProblem(thrown);
+  return new Response(JSON.stringify(body), {
+    status: body.status,
+    headers: { ...headers, "content-type": "application/problem+json" },
+  });
 }
 
-function refusal(error: RequestError | HoldfastError): Response {
+/** The parts of that response. */
+export function describeProblem(thrown: unknown) {
+  if (thrown instanceof RequestError || thrown instanceof HoldfastError) return describeRefusal(thrown);
+  const passing = unavailability(thrown);
+  if (passing !== null) return describeRefusal(passing);
+  // oxlint-disable-next-line no-console -- it may be shown in the Worker's log only
+  console.error("holdfast: a request failed unexpectedly", thrown);
+  return describeRefusal(new RequestError("internal", "Holdfast failed on this request; the Worker's log says how."));
+}
+
+function describeRefusal(error: RequestError | HoldfastError) {
   const { status = statuses[error.code], headers } = error instanceof RequestError ? error : { headers: pause(error) };
   const body = {
     type: `urn:holdfast:problem:${error.code}`,
@@ -207,10 +216,7 @@ function refusal(error: RequestError | HoldfastError): Response {
     ...defined({ errors: error.issues }),
     ...(error instanceof RequestError && error.error !== undefined ? { error: error.error } : {}),
   };
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: { ...headers, "content-type": "application/problem+json" },
-  });
+  return { body, headers };
 }
 
 /** Shortens messages, which may quote what the caller sent. */

@@ -66,6 +66,7 @@ function redactRuns(runs: Runs, redaction: Redaction, isBlind: boolean): Runs {
       const answered = update === undefined ? {} : { update: redaction.update(update) };
       return { ...rest, run: redaction.run(run, Date.now()), ...answered };
     },
+    bindBatch: (key, contents) => runs.bindBatch(key, contents),
     read: (id, waitMs) => show(runs.read(id, waitMs)),
     history: async (id, after, limit) => {
       const { entries, ...page } = await runs.history(id, after, limit);

@@ -5,7 +5,7 @@
 import { authorOf } from "../core/author.ts";
 import type { Definition } from "../core/definition/definition.ts";
 import { HoldfastError } from "../core/error.ts";
-import { objectName } from "../core/run/key.ts";
+import { batchName, objectName } from "../core/run/key.ts";
 import { checkName, checkRunId, newRunId } from "../core/name.ts";
 import { checkSignal } from "../core/definition/payload.ts";
 import type { Made, RunStatus } from "../core/run/run.ts";
@@ -31,7 +31,7 @@ import { unwrap } from "./answer.ts";
 import { broadcast } from "./directory/broadcast.ts";
 import { bulk, bulkStart } from "./builtin/bulk.ts";
 import type { Catalog } from "./deployment/catalog.ts";
-import { nameOfKey } from "./deployment/digest.ts";
+import { digestOf, nameOfKey } from "./deployment/digest.ts";
 import { createLanes } from "./lane/lanes.ts";
 import { followDirectory } from "./follow/feed.ts";
 import { signalOf, keyOf, prepare, wishOf } from "./start/preparation.ts";
@@ -90,6 +90,10 @@ export function startByName(catalog: Catalog): StartRun {
 function createRuns(start: StartRun): Runs {
   return {
     start: ({ workflow, ...request }) => start(workflow, request),
+    bindBatch: async (key, contents) => {
+      const name = batchName(await digestOf(contents, 16));
+      unwrap(await runObject(await nameOfKey(key)).bind(name));
+    },
     read: async (id, waitMs = 0) => unpack(unwrap(await runObject(checkRunId(id)).read(waitMs))),
     history: async (id, after, limit) => unwrap(await runObject(checkRunId(id)).history(after, limit)),
     follow: async (id, after) => followRun(checkRunId(id), after),

@@ -215,3 +215,23 @@ describe("bodies", () => {
     expect(await post(new Uint8Array(1024 * 1024 + 1), short, "/hooks/abc")).toEqual([413, "body_too_large"]);
   });
 });
+
+describe("many starts with one call", () => {
+  test("are made a few at a time, so that those of one singleton do not take all calls that a request may make", async () => {
+    let [now, most, all] = [0, 0, 0];
+    const service = failingService(reached);
+    const start = async (): Promise<never> => {
+      all += 1;
+      most = Math.max(most, ++now);
+      await Promise.resolve();
+      now -= 1;
+      throw reached;
+    };
+    const busy = createApp({ ...service, runs: { ...service.runs, start } }, () => parseConfig({ API_TOKENS: tokens }));
+    const body = JSON.stringify({ runs: Array.from({ length: 12 }, () => ({})) });
+    const response = await busy.request("/v1/workflows/a/batch", { method: "POST", headers, body });
+    const { runs } = (await response.json()) as { runs: { problem: { detail: string } }[] };
+    expect(new Set(runs.map(({ problem }) => problem.detail))).toEqual(new Set([reached.message]));
+    expect([most, all]).toEqual([5, 12]);
+  });
+});

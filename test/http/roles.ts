@@ -9,6 +9,7 @@ export const expectedRoles: Readonly<Record<string, Role | "open">> = {
   "GET /v1/workflows": "read",
   "GET /v1/workflows/:name": "read",
   "POST /v1/workflows/:name/runs": "operate",
+  "POST /v1/workflows/:name/batch": "operate",
 
   "GET /v1/runs": "read",
   "GET /v1/runs/:id": "read",

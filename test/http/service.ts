@@ -9,6 +9,7 @@ export function failingService(error: unknown): Service {
     workflows: { list: fail, find: fail },
     runs: {
       start: fail,
+      bindBatch: fail,
       read: fail,
       history: fail,
       list: fail,

@@ -79,7 +79,22 @@ const parcel = defineWorkflow("parcel", {
   },
 });
 
-const worker = createWorker({ workflows: [voyage, stay, tick, parcel] });
+/** In the Worker's first life its 50th start is held up by the ledger before there is a run. */
+const convoy = defineWorkflow("convoy", {
+  input: z.object({ ship: z.number() }).refine(async ({ ship }) => {
+    const { LEDGER: ledger, LIFE } = env as unknown as { readonly LEDGER: string; readonly LIFE?: string };
+    const held = { run: "convoy", step: "held", key: "held", attempt: 0, slotAt: null, ms: 60_000 } satisfies Report;
+    if (ship === 50 && LIFE === "0") await fetch(ledger, { method: "POST", body: JSON.stringify(held) });
+    return true;
+  }),
+  handler: async ({ ship }, step) => {
+    await step.run("sail", (context) => report(step, "sail", context, 0));
+    await step.sleep("at sea", 100);
+    return ship;
+  },
+});
+
+const worker = createWorker({ workflows: [voyage, stay, tick, parcel, convoy] });
 
 export default worker;
 export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = worker.objects;

@@ -48,9 +48,18 @@ async function clients(): Promise<void> {
   await orders.start({ id: 7 });
   // @ts-expect-error an order needs its input
   await orders.start();
-  // @ts-expect-error what the API has no field for
-  await orders.start({ id: "7" }, { notAfter: new Date() });
+  // @ts-expect-error an update is made with the handle
+  await orders.start({ id: "7" }, { update: { name: "count" } });
+  const [first] = await orders.startMany([{ input: { id: "7" }, id: "order-7", notAfter: new Date() }], {
+    idempotencyKey: "morning",
+  });
+  if (first?.status === "fulfilled") expectTypeOf(first.value).toEqualTypeOf<typeof run>();
+  // @ts-expect-error each needs its input
+  await orders.startMany([{ id: "order-7" }]);
+  // @ts-expect-error one key for all of them
+  await orders.startMany([{ input: { id: "7" }, idempotencyKey: "own" }]);
 
+  await client.workflow<typeof nightly>("nightly").startMany([{}, { delay: "1 hour" }]);
   expectTypeOf(await (await client.workflow<typeof nightly>("nightly").start()).result()).toEqualTypeOf<bigint>();
   expectTypeOf(await orders.get("order-7").fork()).toEqualTypeOf<typeof run>();
   const unknown = await client.workflow("whatever").start({ any: "thing" });

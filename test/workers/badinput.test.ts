@@ -111,6 +111,7 @@ const starts: Case[] = [
   ["a startAt that is a number", echoes, json({ startAt: 1_900_000_000_000 }), "400 body_invalid"],
   ["a startAt without a zone", echoes, json({ startAt: "2030-01-01T00:00:00" }), "400 body_invalid"],
   ["a startAt without a time", echoes, json({ startAt: "2030-01-01" }), "400 body_invalid"],
+  ["a notAfter without a time", echoes, json({ notAfter: "2030-01-01" }), "400 body_invalid"],
   ["a day the calendar does not have", echoes, json({ startAt: "2030-02-30T00:00:00Z" }), "400 body_invalid"],
   ["a delay and a startAt", echoes, json({ delay: 1, startAt: "2030-01-01T00:00:00Z" }), "400 body_invalid"],
   ["an empty key", orders, key(""), "400 idempotency_key_invalid"],

@@ -195,6 +195,15 @@ describe("POST /v1/workflows/:name/runs", () => {
     expect(run).toMatchObject({ status: "completed", input, output: input, progress: { seen: input } });
   });
 
+  it("one that has not begun at its notAfter is cancelled", async () => {
+    const notAfter = new Date(Date.now() + 50).toISOString();
+    const late = await start("web-echo", { delay: "1 hour", notAfter }, "?wait=10s");
+    expect(late).toMatchObject({ status: "cancelled", error: { code: "start_expired" } });
+    expect(await start("web-echo", { notAfter: "2035-01-01T00:00:00Z" }, "?wait=10s")).toMatchObject({
+      status: "completed",
+    });
+  });
+
   it("a delay or a startAt holds it back, visibly", async () => {
     const before = Date.now();
     const run = await start("web-echo", { delay: "1 hour" });

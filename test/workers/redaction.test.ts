@@ -260,6 +260,9 @@ const deeds: Readonly<Record<string, readonly (readonly [path: string, options?:
     ["/v1/workflows/redaction-all/runs", { json: { input: { word }, update: { name: "echo", argument: word } } }],
     ["/v1/workflows/redaction-all/runs", { json: { input: { word }, update: { name: "broken" } } }],
   ],
+  "POST /v1/workflows/:name/batch": [
+    ["/v1/workflows/redaction-child/batch", { json: { runs: [{ input: { word } }, { input: word }] } }],
+  ],
   "POST /v1/runs/:id/updates/:name": [
     ["/v1/runs/:id/updates/echo", { json: word }],
     ["/v1/runs/:id/updates/broken", { json: word }],

@@ -117,6 +117,7 @@ describe("the same Idempotency-Key with another body is 409", () => {
 
   it.each([
     ["another delay", { delay: "1 hour" }, { delay: "2 hours" }],
+    ["another notAfter", { notAfter: "2035-01-01T00:00:00Z" }, { notAfter: "2036-01-01T00:00:00Z" }],
     ["a delay that is left out", { delay: "1 hour" }, {}],
     ["another startAt", { startAt: "2035-01-01T00:00:00Z" }, { startAt: "2035-01-01T00:00:01Z" }],
     ["an update that comes later", {}, { update: { name: "count", argument: 1 } }],

@@ -53,15 +53,16 @@ function isAlike(created: EntryOf<"run.created">, { wish, labels, notify = [] }:
 }
 
 /** The part of a request that a start asks for besides its workflow and its input. */
-type Wished = Pick<StartRequest, "labels" | "notify" | "delayMs" | "startAt" | "signal" | "update">;
+type Wished = Pick<StartRequest, "labels" | "notify" | "delayMs" | "startAt" | "notAfter" | "signal" | "update">;
 
 /** A canonical text of these. Of a signal or an update only the name: its value is compared where it is stored. */
-export function wordingOf({ labels = {}, notify = [], delayMs, startAt, signal, update }: Wished): string {
+export function wordingOf({ labels = {}, notify = [], delayMs, startAt, notAfter, signal, update }: Wished): string {
   const begins = delayMs === undefined ? { startAt } : { delayMs };
   return JSON.stringify({
     labels: sortedEntries(labels),
     notify,
     ...begins,
+    notAfter,
     signal: signal?.name,
     update: update?.name,
   });

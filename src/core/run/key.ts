@@ -35,3 +35,13 @@ export function objectName(id: string): string {
 export function isMeant(id: string, own: string): boolean {
   return id === own || objectName(id) === id;
 }
+
+/** The key of one of the starts that were sent together under a key; the tab keeps it apart from the keys that callers give. */
+export function keyInBatch(key: string, index: number): string {
+  return `${key}\t${index}`;
+}
+
+/** What the key of a batch is bound to: no run has such an id. @param digest of what is to be started */
+export function batchName(digest: string): string {
+  return `.batch-${digest}`;
+}

@@ -59,6 +59,11 @@ export interface Runs {
    * what these throw: the run has then been started nevertheless
    */
   start(request: StartRequest): Promise<Started>;
+  /**
+   * Keeps the key for a batch of starts with these contents, each of which is then started under a key of its own.
+   * @throws idempotency_conflict: the key was used for another batch, or for a start
+   */
+  bindBatch(key: string, contents: string): Promise<void>;
   /** The run, once it has ended or after `waitMs` (at most 60,000), whichever is first. @throws run_not_found */
   read(id: string, waitMs?: number): Promise<RunSnapshot>;
   /** Entries with `seq` above `after`, oldest first. @throws run_not_found */

@@ -3,7 +3,7 @@ import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { operations } from "./operation.ts";
 import type { Operation } from "./operation.ts";
-import { object, ref, schemas, text } from "./schema.ts";
+import { closed, ref, schemas, text } from "./schema.ts";
 import type { Schema } from "./schema.ts";
 
 /** The route of the document. @param routes all others, which it describes besides itself */
@@ -101,10 +101,8 @@ function inQuery(name: string, schema: Schema) {
   return { name: prefix, in: "query", style: "form", explode: true, schema: labelled, description };
 }
 
-function bodyOf({ fields, needed = [], body }: Operation) {
-  if (fields === undefined) return body;
-  const optional = Object.keys(fields).filter((name) => !needed.includes(name));
-  return { ...object(fields, optional), additionalProperties: false };
+function bodyOf({ fields, needed, body }: Operation) {
+  return fields === undefined ? body : closed(fields, needed);
 }
 
 const actorHeaders = [

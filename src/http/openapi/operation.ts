@@ -5,7 +5,7 @@
  */
 import { runStatuses } from "../../core/run/run.ts";
 import { barKinds } from "../../core/timeline/timeline.ts";
-import { count, flag, instant, listOf, mapOf, object, orNull, ref, text, value } from "./schema.ts";
+import { closed, count, flag, instant, listOf, mapOf, object, orNull, ref, text, value } from "./schema.ts";
 import type { Schema } from "./schema.ts";
 
 export type Operation = {
@@ -35,6 +35,8 @@ const run = ref("Run");
 const openUpdate = object({ accepted: flag, update: text });
 /** The run, and beside it the answer to the update that came with its start. */
 const started = { ...run, ...object({ update: { anyOf: [object({ result: value }), openUpdate] } }, ["update"]) };
+const startedOne = object({ id: text, status: { enum: runStatuses }, created: flag });
+const refusedOne = object({ problem: ref("Problem"), retryAfter: count }, ["retryAfter"]);
 const wait = { type: "string", examples: ["10s"], description: "Wait this long for the end; at most 60 s." };
 const limit = { type: "integer", minimum: 1, maximum: 200 };
 const filters = {
@@ -66,6 +68,16 @@ const filterFields = object(
 const asked = { reason: text };
 const action: Operation = { summary: "", fields: asked, keyed: true, answers: { 200: run } };
 const span: Schema = { anyOf: [{ type: "number" }, text], examples: ["5 minutes", 90_000] };
+const inBatch = {
+  input: value,
+  id: text,
+  labels: mapOf(text),
+  notify: { anyOf: [text, listOf(text)], description: "Addresses that are told of its end; at most 10." },
+  delay: span,
+  startAt: instant,
+  notAfter: { ...instant, description: "The run is cancelled at this instant if it has not begun by then." },
+  signal: object({ name: text, payload: value }, ["payload"]),
+};
 const schedule = {
   workflow: text,
   cron: text,
@@ -95,18 +107,16 @@ export const operations: Readonly<Record<string, Operation>> = {
   "POST /v1/workflows/:name/runs": {
     summary: "Start a run; the same id or key again finds it",
     query: { wait },
-    fields: {
-      input: value,
-      id: text,
-      labels: mapOf(text),
-      notify: { anyOf: [text, listOf(text)], description: "Addresses that are told of its end; at most 10." },
-      delay: span,
-      startAt: instant,
-      signal: object({ name: text, payload: value }, ["payload"]),
-      update: object({ name: text, argument: value }, ["argument"]),
-    },
+    fields: { ...inBatch, update: object({ name: text, argument: value }, ["argument"]) },
     keyed: true,
     answers: { 200: started, 201: started },
+  },
+  "POST /v1/workflows/:name/batch": {
+    summary: "Start many runs; each has a result of its own, in the same order",
+    fields: { runs: { ...listOf(closed(inBatch)), minItems: 1, maxItems: 100 } },
+    needed: ["runs"],
+    keyed: true,
+    answers: { 200: object({ runs: listOf({ anyOf: [startedOne, refusedOne] }) }) },
   },
   "GET /v1/runs": {
     summary: "Runs, newest first",

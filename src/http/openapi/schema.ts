@@ -36,6 +36,12 @@ export function object(properties: Readonly<Record<string, Schema>>, optional: r
   return required.length === 0 ? { type: "object", properties } : { type: "object", properties, required };
 }
 
+/** An object with no other fields than these, of which only those in `needed` are required. */
+export function closed(fields: Readonly<Record<string, Schema>>, needed: readonly string[] = []): Schema {
+  const optional = Object.keys(fields).filter((name) => !needed.includes(name));
+  return { ...object(fields, optional), additionalProperties: false };
+}
+
 export function ref(name: keyof typeof schemas): Schema {
   return { $ref: `#/components/schemas/${name}` };
 }

@@ -1,20 +1,16 @@
 /** Routes of runs and their signals. */
 import { defined } from "../../core/record.ts";
 import type { RunAction, Service, SignalRequest } from "../../core/service/service.ts";
-import { viewUpdate } from "./ask.ts";
 import { readReason, readWhy } from "../auth/author.ts";
 import { readFields, readKey, readValue } from "../body.ts";
 import type { Role } from "../config.ts";
 import { filterNames, readCount, readFilter, readLimit, readQuery, readWait } from "../query.ts";
 import type { Call, Route } from "../route.ts";
-import { readStart } from "./start.ts";
 import { readTrace } from "../trace.ts";
-import { urlOf } from "../url.ts";
 import { viewHistory, viewRun, viewSummary } from "../view.ts";
 
 export function runRoutes(service: Service): Route[] {
   return [
-    { method: "POST", path: "/v1/workflows/:name/runs", role: "operate", handle: (call) => start(service, call) },
     { method: "GET", path: "/v1/runs", role: "read", handle: (call) => list(service, call) },
     { method: "GET", path: "/v1/runs/:id", role: "read", handle: (call) => read(service, call) },
     { method: "DELETE", path: "/v1/runs/:id", role: "admin", handle: (call) => remove(service, call) },
@@ -27,24 +23,6 @@ export function runRoutes(service: Service): Route[] {
     { method: "POST", path: "/v1/runs/:id/signals/:name", role: "operate", handle: (call) => signal(service, call) },
     { method: "POST", path: "/v1/signals/:name", role: "operate", handle: (call) => broadcast(service, call) },
   ];
-}
-
-async function start(service: Service, { request, param, author }: Call): Promise<Response> {
-  const waitMs = readWait(readQuery(request, ["wait"]));
-  const start = await readStart(request, Date.now());
-  const { run, created, update } = await service.runs.start({
-    ...readKey(request),
-    ...start,
-    workflow: param("name"),
-    origin: urlOf(request).origin,
-    waitMs,
-    ...author,
-    ...readWhy(request),
-    ...readTrace(request),
-  });
-  const headers = { location: `/v1/runs/${run.id}` };
-  const made = update === undefined ? {} : { update: viewUpdate(start.update?.name ?? "", update) };
-  return Response.json({ ...viewRun(run), ...made }, created ? { status: 201, headers } : { status: 200, headers });
 }
 
 async function read(service: Service, { request, param }: Call): Promise<Response> {

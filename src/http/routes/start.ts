@@ -1,30 +1,118 @@
-/** Owns: reading the body of a start. */
-import { toInstant, toMs } from "../../core/duration.ts";
-import { HoldfastError } from "../../core/error.ts";
+/** Owns: starting runs, one by one and many with one call: the routes, and reading the body of a start. */
+import { toMs } from "../../core/duration.ts";
+import { HoldfastError, hasCode } from "../../core/error.ts";
 import { labelProblem, maxLabels } from "../../core/definition/label.ts";
 import { checkName, checkRunId } from "../../core/name.ts";
-import { defined, isRecord } from "../../core/record.ts";
-import type { StartRequest } from "../../core/service/service.ts";
+import { defined, isRecord, sortedEntries } from "../../core/record.ts";
+import { keyInBatch } from "../../core/run/key.ts";
+import type { Made } from "../../core/run/run.ts";
+import type { Service, StartRequest } from "../../core/service/service.ts";
 import type { Stored } from "../../core/value/value.ts";
-import { invalidField, readFields, readInside, readValueField } from "../body.ts";
+import { viewUpdate } from "./ask.ts";
+import { readWhy } from "../auth/author.ts";
+import { checkFields, invalidField, readFields, readInstant, readInside, readKey, readValueField } from "../body.ts";
 import type { Fields } from "../body.ts";
+import { describeProblem } from "../problem.ts";
+import { readQuery, readWait } from "../query.ts";
+import type { Call, Route } from "../route.ts";
+import { readTrace } from "../trace.ts";
+import { urlOf } from "../url.ts";
+import { viewRun } from "../view.ts";
 
 const maxAddresses = 10;
+/** A start makes up to ten calls of objects, and a request on the free plan may make a thousand. */
+const maxBatch = 100;
+/** More would stand in each other's way where their workflow has a singleton. */
+const atOnce = 5;
+const batchFields = ["input", "id", "labels", "notify", "delay", "startAt", "notAfter", "signal"];
+const startFields = [...batchFields, "update"];
 
-type Start = Pick<StartRequest, "input" | "id" | "labels" | "notify" | "startAt" | "delayMs" | "signal" | "update">;
+type Start = Pick<
+  StartRequest,
+  "input" | "id" | "labels" | "notify" | "startAt" | "delayMs" | "notAfter" | "signal" | "update"
+>;
+
+export function startRoutes(service: Service): Route[] {
+  return [
+    { method: "POST", path: "/v1/workflows/:name/runs", role: "operate", handle: (call) => start(service, call) },
+    { method: "POST", path: "/v1/workflows/:name/batch", role: "operate", handle: (call) => startMany(service, call) },
+  ];
+}
+
+async function start(service: Service, call: Call): Promise<Response> {
+  const waitMs = readWait(readQuery(call.request, ["wait"]));
+  const start = readStart(await readFields(call.request, startFields), Date.now());
+  const request = { ...readKey(call.request), ...start, ...readCaller(call), waitMs };
+  const { run, created, update } = await service.runs.start(request);
+  const headers = { location: `/v1/runs/${run.id}` };
+  const made = update === undefined ? {} : { update: viewUpdate(start.update?.name ?? "", update) };
+  return Response.json({ ...viewRun(run), ...made }, { status: created ? 201 : 200, headers });
+}
+
+/** What a start has besides its body and its key. */
+function readCaller({ request, param, author }: Call) {
+  const { origin } = urlOf(request);
+  return { workflow: param("name"), origin, ...author, ...readWhy(request), ...readTrace(request) };
+}
+
+/** Starts each as if it came alone. */
+async function startMany(service: Service, call: Call): Promise<Response> {
+  readQuery(call.request);
+  const { key } = readKey(call.request);
+  const { runs } = await readFields(call.request, ["runs"]);
+  if (!Array.isArray(runs) || runs.length < 1 || runs.length > maxBatch) {
+    throw invalidField("runs", `must be a list of 1 to ${maxBatch} starts`);
+  }
+  const caller = readCaller(call);
+  if (key !== undefined) await service.runs.bindBatch(key, canonical([caller.workflow, runs]));
+  const startOne = async (json: unknown, index: number): Promise<Made> => {
+    const start = readStart(checkFields(json, batchFields, "The start"), Date.now());
+    const own = key === undefined ? {} : { key: keyInBatch(key, index) };
+    return await service.runs.start({ ...own, ...start, ...caller });
+  };
+  const results: PromiseSettledResult<Made>[] = [];
+  while (results.length < runs.length) {
+    const next = runs.slice(results.length, results.length + atOnce);
+    results.push(...(await Promise.allSettled(next.map((json, n) => startOne(json, results.length + n)))));
+  }
+  // It is in the address, and so the same for all of them.
+  const astray = results.find((each) => each.status === "rejected" && hasCode(each.reason, "workflow_not_found"));
+  if (astray?.status === "rejected") throw astray.reason;
+  return Response.json({ runs: results.map(viewResult) });
+}
+
+function viewResult(result: PromiseSettledResult<Made>) {
+  if (result.status === "rejected") {
+    const { body, headers } = describeProblem(result.reason);
+    const after = headers["retry-after"];
+    return { problem: body, ...(after === undefined ? {} : { retryAfter: Number(after) }) };
+  }
+  const { run, created } = result.value;
+  return { id: run.id, status: run.status, created };
+}
+
+/** The same text for the same JSON, in whatever order its fields came. @throws RequestError body_invalid */
+function canonical(json: unknown): string {
+  try {
+    return JSON.stringify(json, (_, value: unknown) =>
+      isRecord(value) ? Object.fromEntries(sortedEntries(value)) : value,
+    );
+  } catch {
+    // There is nothing else that parsed JSON is refused for.
+    throw invalidField("runs", "is nested too deep");
+  }
+}
 
 /**
  * @param now epoch ms, from which a delay counts
  * @throws RequestError and HoldfastError, all of status 400 or 413
  */
-export async function readStart(request: Request, now: number): Promise<Start> {
-  const fields = await readFields(request, ["input", "id", "labels", "notify", "delay", "startAt", "signal", "update"]);
+function readStart(fields: Fields, now: number): Start {
   const { id } = fields;
-  const labels = readLabels(fields);
   return {
     input: readValueField(fields, "input"),
     ...(id === undefined ? {} : { id: checkRunId(id) }),
-    ...defined({ labels }),
+    ...defined({ labels: readLabels(fields), notAfter: readInstant(fields, "notAfter") }),
     ...readBegin(fields, now),
     ...readNotify(fields),
     ...readMessage(fields),
@@ -67,13 +155,7 @@ function readBegin(fields: Fields, now: number): Pick<Start, "startAt" | "delayM
     const delayMs = toMs(delay, "delay");
     return { startAt: now + delayMs, delayMs };
   }
-  if (startAt === undefined) return {};
-  if (typeof startAt !== "string") throw invalidField("startAt", "must be RFC 3339 text");
-  try {
-    return { startAt: toInstant(startAt) };
-  } catch {
-    throw invalidField("startAt", "must be an instant such as 2026-03-01T09:00:00Z (RFC 3339)");
-  }
+  return defined({ startAt: readInstant(fields, "startAt") });
 }
 
 export function readLabels({ labels }: Fields): Readonly<Record<string, string>> | undefined {

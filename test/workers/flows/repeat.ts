@@ -8,7 +8,7 @@ export const code: { refuses: boolean; label: string | null } = { refuses: false
 const item = z.object({ n: z.number() }).refine(() => !code.refuses, "is not taken any more");
 
 /** Waits until it is told to go; answers with what it was told. */
-const changing = defineWorkflow("repeat-changing", {
+export const changing = defineWorkflow("repeat-changing", {
   input: item,
   signals: { go: item.transform(({ n }) => ({ doubled: 2 * n })) },
   labels: () => (code.label === null ? {} : { made: code.label }),
