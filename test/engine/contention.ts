@@ -15,7 +15,7 @@ import { Progress } from "./effects.ts";
 import { act, signal } from "./host.ts";
 import { define } from "./memory.ts";
 import type { MemoryJournal } from "./memory.ts";
-import { interpret } from "./program.ts";
+import { interpret, newLife } from "./program.ts";
 import type { Carried, Life, Surroundings } from "./program.ts";
 import { replyTo } from "./crash.ts";
 import { LaneSimulation } from "./simulation.ts";
@@ -112,7 +112,7 @@ export class Contest {
   #board(id: string, { simulated, contender: { program }, archive, progress, lived }: Contestant): void {
     const { journal, definition } = simulated;
     if (definition === undefined) throw new Error(`${id} has no code`);
-    const life: Life = { handlers: [], patched: [], trace: [], effects: [] };
+    const life = newLife();
     lived.push({ life, earlier: archive.entries.length });
     const around = this.#around(journal, progress);
     const handler = async (input: Carried, step: Step): Promise<unknown> =>

@@ -19,7 +19,9 @@ import { checkLives } from "./lives.ts";
 import { define } from "./memory.ts";
 import { FakeCouriers, answered } from "./couriers.ts";
 import type { Known, Reply } from "./couriers.ts";
-import { interpret } from "./program.ts";
+import { checkQuestions, inquire } from "./question.ts";
+import type { Question } from "./question.ts";
+import { interpret, newLife } from "./program.ts";
 import type { Jolt, Life, Program } from "./program.ts";
 
 /** How long a schema may take, less than it has. */
@@ -37,6 +39,8 @@ export type Hosted = {
   readonly earlier: number;
   /** Calls of webhooks that were answered as the ones that count. */
   readonly accepted: Accepted[];
+  readonly questions: Question[];
+  readonly ask: () => Promise<void>;
 };
 
 type Accepted = { readonly call: string; readonly body: unknown; readonly told: string };
@@ -53,7 +57,7 @@ export function hostProgram(
   before: readonly Write[] = [],
   known: readonly Known[] = [],
 ): Hosted {
-  const life: Life = { handlers: [], patched: [], trace: [], effects: [] };
+  const life = newLife();
   const progress = new Progress();
   // What a dead process does comes behind everything.
   const outcome = (): number => (host.dead ? Infinity : progress.outcome);
@@ -70,11 +74,12 @@ export function hostProgram(
     return replyTo(order, attempt + episode());
   };
   const { timeoutMs, perStep } = program;
-  const definition = define(interpret(program, life, around), {
+  const options = {
     timeoutMs,
     limits: { steps: 100_000, perStep },
     input: program.judged ? slowly(async () => await after(lag())) : undefined,
-  });
+  };
+  const definition = define(interpret(program, life, around), options);
   const couriers: FakeCouriers = new FakeCouriers(definition, reply, { commits, at, cold });
   const { host } = couriers;
   if ((program.seed + before.length) % 2 === 0) couriers.outlive(known);
@@ -82,11 +87,19 @@ export function hostProgram(
   if (before.length === 0) archive.see(host.journal, host.journal.entries);
   progress.see(...archive.entries);
   const earlier = archive.entries.length;
-  const hosted: Hosted = { program, host, couriers, life, progress, archive, earlier, accepted: [] };
+  const [accepted, questions]: [Accepted[], Question[]] = [[], []];
+  const ask = async (): Promise<void> => {
+    const own = newLife();
+    const question = await inquire(host, progress.outcome, define(interpret(program, own, around), options), own);
+    if (question !== null) questions.push(question);
+  };
+  const hosted: Hosted = { program, host, couriers, life, progress, archive, earlier, accepted, questions, ask };
   host.journal.onAppend = (entries) => {
     archive.see(host.journal, entries);
     progress.see(...entries);
-    for (const jolt of program.jolts) if (jolt.write === archive.writes.length) void strike(hosted, jolt);
+    for (const jolt of program.jolts)
+      if (jolt.write === archive.writes.length) void later(hosted, jolt.turns, () => strike(hosted, jolt));
+    if ((archive.writes.length + program.seed) % 6 === 0) void later(hosted, archive.writes.length % 3, ask);
   };
   happen(hosted);
   return hosted;
@@ -115,11 +128,15 @@ function happen(hosted: Hosted): void {
   if (program.cancelAt !== null) plan(program.cancelAt, (run) => act(run, "cancel"));
 }
 
-/** Something comes in the middle of what the run does, so many turns behind one of its writes. */
-async function strike(hosted: Hosted, { turns, what, write }: Jolt): Promise<void> {
-  const { host } = hosted;
+/** So many turns behind what the run does now, unless it dies before. */
+async function later({ host }: Hosted, turns: number, act: () => Promise<void>): Promise<void> {
   for (let turn = 0; turn <= turns; turn++) await host.clock.turn();
-  if (host.dead) return;
+  if (!host.dead) await act();
+}
+
+/** Something comes in the middle of what the run does. */
+async function strike(hosted: Hosted, { what, write }: Jolt): Promise<void> {
+  const { host } = hosted;
   try {
     const name = what === "signal" ? "go" : "heard";
     if (what === "signal" || what === "heard") signal(host.run, name, `struck ${write}`, `struck ${write}`);
@@ -250,6 +267,7 @@ export async function checkProgram(program: Program, every = 1): Promise<number>
   }
   checkRetries(reference);
   checkAccepted(reference);
+  checkAnswers(reference);
   await checkEnded(program, reference);
   return crashes;
 }
@@ -260,11 +278,27 @@ async function checkCrash(program: Program, reference: Hosted, keep: number): Pr
   const commits = before.at(-1)?.commits ?? [];
   const at = entries.at(-1)?.at ?? startAt;
   const hosted = hostProgram(program, commits, at, true, before, reference.couriers.known);
+  if (keep % 4 === 0) await askAlone(hosted);
   await finish(hosted);
   checkSame(reference, entries, hosted);
   checkAccepted(hosted);
+  checkAnswers(hosted);
   const wasRenewed = hosted.archive.writes.slice(keep).some(({ anew }) => anew);
   if (!wasRenewed) expect(hosted.host.journal.commits.slice(0, commits.length)).toEqual(commits);
+}
+
+/** A query changes nothing. */
+async function askAlone({ program, host: { journal }, ask }: Hosted): Promise<void> {
+  const { commits } = journal;
+  const answered = ask();
+  // What it began with is judged in its own time.
+  if (!program.judged) await answered;
+  expect(journal.commits).toEqual(commits);
+}
+
+function checkAnswers({ questions, life, archive, host }: Hosted): void {
+  const isCut = host.dead || host.snapshot.error?.code === "terminated";
+  checkQuestions(questions, life, archive.entries, isCut);
 }
 
 function checkSame(before: Hosted, entries: readonly Entry[], now: Hosted): void {
@@ -345,6 +379,7 @@ async function checkEnded(program: Program, { host }: Hosted): Promise<void> {
   expect(again.host.journal.commits).toEqual(host.journal.commits);
   expect({ ...again.host.snapshot, updatedAt: 0 }).toEqual({ ...host.snapshot, updatedAt: 0 });
   expect(again.life.effects).toEqual([]);
+  await askAlone(again);
 }
 
 /** Several deaths in a row, each after a random number of further commits. */
@@ -361,6 +396,7 @@ export async function checkDeaths(program: Program, next: (limit: number) => num
     };
     await finish(hosted);
     checkAccepted(hosted);
+    checkAnswers(hosted);
     if (!host.dead) break;
     const commits = writes.at(-1)?.commits ?? [];
     hosted = hostProgram(program, commits, host.clock.at + next(3) * 1000, true, writes, hosted.couriers.known);

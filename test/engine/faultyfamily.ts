@@ -15,7 +15,7 @@ import { startAt } from "./host.ts";
 import type { Fault, FamilyProgram } from "./familyprogram.ts";
 import { isRestart } from "./lives.ts";
 import { define } from "./memory.ts";
-import { interpret } from "./program.ts";
+import { interpret, newLife } from "./program.ts";
 import type { Life, Surroundings } from "./program.ts";
 
 const hourMs = 3_600_000;
@@ -109,7 +109,7 @@ export class FaultyFamily {
     this.lived.set(id, lived);
     const last = lived.at(-1);
     if (last?.run === run) return last.life;
-    const life: Life = { handlers: [], patched: [], trace: [], effects: [] };
+    const life = newLife();
     // As of now: it is called on in its first handler.
     const earlier = this.family.archives.get(id)?.entries.length ?? 0;
     lived.push({ run, life, earlier });

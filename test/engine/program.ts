@@ -331,6 +331,10 @@ export type Life = {
   }[];
 };
 
+export function newLife(): Life {
+  return { handlers: [], patched: [], trace: [], effects: [] };
+}
+
 export type Surroundings = {
   /** Resolves once virtual time has passed. */
   readonly after: (ms: number) => Promise<void>;
@@ -353,6 +357,7 @@ type Handler = (input: Carried | undefined, step: Step) => Promise<unknown>;
 export function interpret(program: Program, life: Life, around: Surroundings): Handler {
   return async (input = { round: 0, sum: 0 }, step) => {
     const player = new Player(step, life, around, program, input);
+    step.query("trace", () => player.trace);
     const { round, born = program } = input;
     const body = [born.body, ...born.next][round] ?? { t: "throw" };
     if (program.next.length === 0) await player.play(body, "");
@@ -403,6 +408,10 @@ class Player {
     if (waits) return await renewed;
     renewed.catch(() => {});
     return "to go on as new";
+  }
+
+  get trace(): string[] {
+    return this.life.trace.filter(({ handler }) => handler === this.handler).map(({ text }) => text);
   }
 
   note(path: string, text: unknown): void {
