@@ -39,7 +39,8 @@ function checkRates({ runs, simulation, contention: { lost } }: Contest): void {
   }
 }
 
-function checkRun({ simulated, archive, lived }: Contestant): void {
+function checkRun({ simulated, archive, lived, visitor }: Contestant): void {
+  visitor.check(archive.entries);
   checkLives(archive.lives);
   const isTerminated = simulated.run.snapshot().error?.code === "terminated";
   for (const [i, { life, earlier }] of lived.entries()) {

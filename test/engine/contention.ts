@@ -1,14 +1,11 @@
 /** Runs that contend for slots of lanes, over one virtual time, with what comes upon each of them. */
 import { expect } from "vitest";
 import type { Order } from "../../src/core/courier/order.ts";
-import { HoldfastError } from "../../src/core/error.ts";
 import { limitsOf } from "../../src/core/lane/flow.ts";
 import { createRandom } from "../../src/core/random.ts";
 import type { Step } from "../../src/core/definition/step.ts";
 import { encode } from "../../src/core/value/value.ts";
-import { receiveHook } from "../../src/engine/wait/hook.ts";
 import type { Run } from "../../src/engine/run.ts";
-import { receiveUpdate } from "../../src/engine/ask/update.ts";
 import { Archive } from "./archive.ts";
 import type { Contender, Contention, Stroke } from "./contenders.ts";
 import { Progress } from "./effects.ts";
@@ -22,6 +19,7 @@ import { LaneSimulation } from "./simulation.ts";
 import type { SimulatedRun } from "./simulation.ts";
 import { SimulatedCouriers } from "./simulatedcouriers.ts";
 import type { ReplyTo } from "./simulatedcouriers.ts";
+import { Visitor, unlessRefused } from "./visitor.ts";
 import { Workload } from "./workload.ts";
 
 const hourMs = 3_600_000;
@@ -37,6 +35,7 @@ export class Contestant {
   readonly archive = new Archive();
   readonly progress = new Progress();
   readonly lived: Lived[] = [];
+  readonly visitor = new Visitor();
   deaths = 0;
 
   constructor(contender: Contender, simulated: SimulatedRun) {
@@ -95,9 +94,9 @@ export class Contest {
 
   #begin(id: string, contender: Contender): void {
     const { program, workflow: name, flow } = contender;
-    const { timeoutMs, perStep } = program;
+    const { timeoutMs, steps, perStep } = program;
     const input = encode({ round: 0, sum: 0 }, "the input");
-    const definition = define(nothing, { name, flow, timeoutMs, limits: { steps: 100_000, perStep } });
+    const definition = define(nothing, { name, flow, timeoutMs, limits: { steps, perStep } });
     const { lanes } = limitsOf(definition, input);
     const simulated = this.simulation.add(id, definition, lanes, { workflow: name, input });
     const contestant = new Contestant(contender, simulated);
@@ -130,7 +129,7 @@ export class Contest {
     };
   }
 
-  #happen({ simulated, contender: { program }, progress: { episode } }: Contestant): void {
+  #happen({ simulated, visitor, contender: { program }, progress: { episode } }: Contestant): void {
     const { simulation } = this;
     const plan = (offset: number, what: (run: Run) => unknown): void => {
       simulation.at(simulation.now + offset, () => simulated.act(what));
@@ -141,7 +140,7 @@ export class Contest {
       plan(at, (run) => unlessRefused(() => act(run, "pause")));
       plan(at + ms, (run) => unlessRefused(() => act(run, "resume")));
     }
-    for (const { at, webhook } of program.calls) plan(at, (run) => call(run, webhook, at));
+    for (const { at, webhook } of program.calls) plan(at, () => visitor.call(simulated, webhook, at));
     if (program.cancelAt !== null) plan(program.cancelAt, (run) => unlessRefused(() => act(run, "cancel")));
   }
 
@@ -171,7 +170,7 @@ export class Contest {
   }
 
   /** Moves a run that only the world can move; false where others can. */
-  #feed({ simulated }: Contestant, fed: number): boolean {
+  #feed({ simulated, visitor }: Contestant, fed: number): boolean {
     const { paused, open, listeners } = simulated.run.state;
     if (paused !== null) {
       const isExhausted = [...open].some(({ exhausted }) => exhausted);
@@ -184,7 +183,7 @@ export class Contest {
     const wait = waits.find(({ name }) => !listeners.has(name));
     const hook = [...open].find(({ kind, until }) => kind === "webhook" && until === null);
     if (wait !== undefined) simulated.act((run) => signal(run, wait.name, `fed ${fed}`));
-    else if (hook !== undefined) void simulated.act((run) => call(run, hook.id, fed));
+    else if (hook !== undefined) void simulated.act(() => visitor.call(simulated, hook.id, fed));
     else if (waits.length > 0) void simulated.act((run) => unlessRefused(() => act(run, "cancel")));
     return wait !== undefined || hook !== undefined || waits.length > 0;
   }
@@ -192,7 +191,7 @@ export class Contest {
   async #strike(id: string, { turns, what, write }: Stroke): Promise<void> {
     const contestant = this.runs.get(id);
     if (contestant === undefined) return;
-    const { simulated } = contestant;
+    const { simulated, visitor } = contestant;
     const { journal } = simulated;
     for (let turn = journal.closed ? turns : 0; turn <= turns; turn++) await this.simulation.clock.turn();
     // It has died of something else.
@@ -201,8 +200,8 @@ export class Contest {
     await unlessRefused(async () => {
       if (what === "signal" || what === "heard")
         simulated.act((run) => signal(run, what === "heard" ? what : "go", `struck ${write}`));
-      else if (what === "update") await simulated.act((run) => update(run, write));
-      else if (what === "call") await simulated.act((run) => call(run, "paid", write));
+      else if (what === "update") await simulated.act(() => visitor.update(simulated, write));
+      else if (what === "call") await simulated.act(() => visitor.call(simulated, "paid", write));
       else await simulated.act((run) => act(run, what));
     });
     if (what !== "pause") return;
@@ -258,24 +257,3 @@ export class Contest {
 }
 
 function nothing(): void {}
-
-async function call(run: Run, webhook: string, offset: number): Promise<void> {
-  const body = new TextEncoder().encode(JSON.stringify({ offset }));
-  const request = { method: "POST", headers: { "content-type": "application/json" }, query: {}, body };
-  await unlessRefused(async () => void (await receiveHook(run, webhook, request)));
-}
-
-async function update(run: Run, argument: number): Promise<void> {
-  const request = { name: "add", argument: encode(argument, "an argument"), by: "test", key: `update ${argument}` };
-  await (
-    await receiveUpdate(run, request, () => true)
-  ).end;
-}
-
-async function unlessRefused(what: () => unknown): Promise<void> {
-  try {
-    await what();
-  } catch (error) {
-    if (!(error instanceof HoldfastError)) throw error;
-  }
-}

@@ -23,7 +23,7 @@ import { ManualClock, MemoryJournal, memoryWorld } from "./memory.ts";
 type Kind = "cancel" | "terminate" | "pause" | "resume" | "retry";
 
 /** One life of one run, in a process of its own. */
-class Process extends OneLife {
+export class Process extends OneLife {
   declare readonly journal: MemoryJournal;
   readonly #life: Life;
   readonly #death = Promise.withResolvers<never>();

@@ -22,6 +22,7 @@ export async function checkFamilyProgram(program: FamilyProgram): Promise<number
     checkTold(family, archive.entries);
     checkProcesses(archive.entries, processes);
   }
+  for (const [id, visitor] of faulty.visitors) visitor.check(family.archives.get(id)?.entries ?? []);
   for (const [id, times] of family.made) expect({ id, times }).toEqual({ id, times: 1 });
   return family.lives;
 }

@@ -2,21 +2,20 @@
 import { expect } from "vitest";
 import type { EntryOf } from "../../src/core/history/entry.ts";
 import { planFork } from "../../src/core/lifecycle/fork.ts";
-import { HoldfastError } from "../../src/core/error.ts";
 import { firstCreatedAt } from "../../src/core/run/origin.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { encode } from "../../src/core/value/value.ts";
-import { receiveHook } from "../../src/engine/wait/hook.ts";
 import type { Run } from "../../src/engine/run.ts";
-import { receiveUpdate } from "../../src/engine/ask/update.ts";
 import { Progress } from "./effects.ts";
 import { Family } from "./family.ts";
+import type { Process } from "./family.ts";
 import { startAt } from "./host.ts";
 import type { Fault, FamilyProgram } from "./familyprogram.ts";
 import { isRestart } from "./lives.ts";
 import { define } from "./memory.ts";
 import { interpret, newLife } from "./program.ts";
 import type { Life, Surroundings } from "./program.ts";
+import { Visitor, unlessRefused } from "./visitor.ts";
 
 const hourMs = 3_600_000;
 /** How long calls between runs take. */
@@ -33,6 +32,8 @@ export class FaultyFamily {
   readonly lived = new Map<string, ObservedLife[]>();
   /** Those of runs that were deleted, in the order of `Family.deleted`. */
   readonly buried: (readonly ObservedLife[])[] = [];
+  /** Who called upon each. */
+  readonly visitors = new Map<string, Visitor>();
   readonly #progress = new Map<string, Progress>();
   readonly #blows: Fault[];
   readonly #lags;
@@ -99,7 +100,7 @@ export class FaultyFamily {
       });
       if (wait !== undefined) return this.#signal(id, wait.name, `fed ${fed}`, `fed ${fed}`);
       const hook = [...open].find(({ kind, until }) => kind === "webhook" && until === null);
-      return hook === undefined ? undefined : this.#call(id, hook.id);
+      return hook === undefined ? undefined : this.#visit(id, (visitor, run) => visitor.call(run, hook.id, fed));
     });
   }
 
@@ -150,7 +151,7 @@ export class FaultyFamily {
     const { family } = this;
     for (let turn = 0; turn <= turns; turn++) await family.clock.turn();
     if (!family.has(id) || family.journal(id).closed) return;
-    try {
+    await unlessRefused(async () => {
       switch (what) {
         case "death":
           return family.at(id).die();
@@ -166,15 +167,13 @@ export class FaultyFamily {
         case "heard":
           return this.#signal(id, what === "heard" ? what : "go", `struck ${write}`, `struck ${write}`);
         case "update":
-          return await this.#update(id, write);
+          return await this.#visit(id, (visitor, run) => visitor.update(run, write));
         default:
           await family.act(id, what);
       }
-    } catch (error) {
-      if (!(error instanceof HoldfastError)) throw error;
-    }
+    });
     if (what !== "pause") return;
-    family.plan(family.clock.at + 5000, () => this.#unlessEnded(() => family.act(id, "resume")));
+    family.plan(family.clock.at + 5000, () => unlessRefused(() => family.act(id, "resume")));
   }
 
   /** Once it has ended, and has had stopped whom it was to stop. */
@@ -190,6 +189,7 @@ export class FaultyFamily {
       family.remove(id);
       this.buried.push(this.lived.get(id) ?? []);
       this.lived.delete(id);
+      this.visitors.delete(id);
       this.#progress.delete(id);
     });
   }
@@ -219,33 +219,17 @@ export class FaultyFamily {
   #signal(id: string, name: string, payload: string, key: string): void {
     const request = { name, payload: encode(payload, "a payload"), by: "test", key };
     this.family.wake(id);
-    this.#unlessEnded(() => void this.family.run(id).signal(request));
+    void unlessRefused(() => this.family.run(id).signal(request));
   }
 
-  async #update(id: string, argument: number): Promise<void> {
-    const request = { name: "add", argument: encode(argument, "an argument"), by: "test", key: `update ${argument}` };
-    this.family.wake(id);
-    const { end } = await receiveUpdate(this.family.run(id), request, () => true);
-    this.family.wake(id);
-    await end;
-  }
-
-  #call(id: string, webhook: string): void {
-    const headers = { "content-type": "application/json" };
-    const request = { method: "POST", headers, query: {}, body: new TextEncoder().encode("{}") };
-    this.family.wake(id);
-    this.#unlessEnded(async () => void (await receiveHook(this.family.run(id), webhook, request)));
-  }
-
-  #unlessEnded(act: () => void | Promise<void>): void {
-    const refused = (error: unknown): void => {
-      if (!(error instanceof HoldfastError)) throw error;
-    };
-    try {
-      void Promise.resolve(act()).catch(refused);
-    } catch (error) {
-      refused(error);
-    }
+  async #visit(id: string, act: (visitor: Visitor, visited: Process) => Promise<void>): Promise<void> {
+    const { family, visitors } = this;
+    const visitor = visitors.get(id) ?? new Visitor();
+    visitors.set(id, visitor);
+    const process = family.at(id);
+    process.woken = true;
+    await act(visitor, process);
+    process.woken = true;
   }
 
   /** Another run, which had waited for it too and was tried again, has it go on. */

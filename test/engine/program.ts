@@ -1,7 +1,9 @@
 /** Random workflows, made as data from a seed, and the handler that interprets them. */
 import { NonRetryableError, RetryAfterError } from "../../src/core/error.ts";
 import { createRandom } from "../../src/core/random.ts";
+import type { Schema } from "../../src/core/definition/schema.ts";
 import type { AttemptContext, Step } from "../../src/core/definition/step.ts";
+import type { Caught } from "./caught.ts";
 import { joined } from "../model/player.ts";
 import { makeChild, tell } from "./childprogram.ts";
 import type { ChildProgram, ChildNode, TellNode } from "./childprogram.ts";
@@ -35,6 +37,9 @@ export type Node =
   | { readonly t: "peek" | "log" | "progress" | "throw" | "bail" | "fail" }
   | Wide;
 
+/** How many items are at work at once, how many may fail, and whether the rest is told of those. */
+export type Fan = { readonly concurrency: number; readonly tolerate?: number; readonly settled?: true };
+
 /** What wide programs have besides. */
 export type Wide =
   | {
@@ -43,7 +48,7 @@ export type Wide =
       /** How long each item takes. */
       readonly spans: readonly number[];
       readonly bad: readonly number[];
-      readonly fan: { readonly concurrency: number; readonly tolerate: number };
+      readonly fan: Fan;
       readonly undo: boolean;
     }
   | { readonly t: "contest"; readonly nodes: readonly Node[] }
@@ -79,7 +84,8 @@ export type Program = {
   readonly asks: boolean;
   /** What it goes on with is judged by a schema that takes its time. */
   readonly judged: boolean;
-  /** Calls of a step that each life may make, by name. */
+  /** Calls that each life may make, in all and of a step by name. */
+  readonly steps: number;
   readonly perStep: Readonly<Record<string, number>>;
   readonly jolts: readonly Jolt[];
   /** How often somebody has it tried again once it has failed; what happened to it then happens once more. */
@@ -134,7 +140,7 @@ export function made(seed: number, maker: Maker): Program {
   const [signals, pauses, cancelAt] = [maker.signals(), maker.pauses(), maker.cancelAt()];
   const retries = [1, 0, 2, 0][Math.floor(seed / 2) % 4] ?? 0;
   const timeoutMs = maker.tame || seed % 6 !== 1 ? null : 30 * hourMs;
-  const own = { next: [], asks: false, judged: false, perStep: {}, jolts: [] };
+  const own = { next: [], asks: false, judged: false, steps: 100_000, perStep: {}, jolts: [] };
   return { seed, tame: maker.tame, body, signals, pauses, cancelAt, timeoutMs, calls: maker.calls(), retries, ...own };
 }
 
@@ -245,6 +251,8 @@ class Maker {
   }
 }
 
+type MapNode = Extract<Wide, { t: "map" }>;
+
 export class WideMaker extends Maker {
   /** How long requests take, ms. */
   readonly requestSpans: readonly number[] = [0, 1, 250, 60_000, hourMs];
@@ -278,7 +286,7 @@ export class WideMaker extends Maker {
     return { t: "fetch", name: "ask", ms: this.pick(this.requestSpans), fails, undo: this.below(3) === 0 };
   }
 
-  map(): Node {
+  map(): MapNode {
     const times = Array.from({ length: 1 + this.below(4) }, () => this.pick(this.spans));
     // Which items of several that fail are begun at all, time decides.
     const bad = times.flatMap((_ms, item) => (!this.tame && this.below(4) === 0 ? [item] : []));
@@ -312,7 +320,7 @@ class JudgedMaker extends WideMaker {
 
 export const hookNames: readonly string[] = ["paid", "signed"];
 
-type Verdict = { readonly value: string } | { readonly issues: readonly { readonly message: string }[] };
+type Verdict = { readonly value: unknown } | { readonly issues: readonly { readonly message: string }[] };
 
 /** What a life did: in which order, and after which outcome. */
 export type Life = {
@@ -394,10 +402,20 @@ class Player {
     this.note(path, this.sum);
     if (this.program.asks) {
       this.step.update("add", null, add as never);
+      this.step.update("weigh", this.weighing(), add as never);
       this.step.onSignal("heard", (payload) => this.note(path, `heard ${String(payload)}`));
     }
     this.life.patched.push({ round: this.input.round, answer: this.step.patched("change") });
     await this.play(body, path);
+  }
+
+  /** Takes its time, another in every life. */
+  weighing(): Schema {
+    const validate = async (argument: unknown): Promise<Verdict> => {
+      await this.around.after(this.around.lag());
+      return Number(argument) % 4 === 0 ? { issues: [{ message: "too much" }] } : { value: argument };
+    };
+    return { "~standard": { version: 1, vendor: "test", validate } };
   }
 
   /** @returns at once where it does not wait, or has no other life */
@@ -466,7 +484,8 @@ class Player {
     try {
       this.note(path, JSON.stringify((await work) ?? null));
     } catch (error) {
-      this.note(path, `${(error as Error).message} ${String((error as { code?: unknown }).code)}`);
+      const { message, code, errors = [] } = error as Caught;
+      this.note(path, `${message} ${String(code)} ${errors.map(({ index }) => index).join(" ")}`);
       throw error;
     }
   }
@@ -544,7 +563,7 @@ class Player {
     }
   }
 
-  async map({ name, spans: times, bad, fan, undo }: Extract<Wide, { t: "map" }>, path: string): Promise<unknown> {
+  async map({ name, spans: times, bad, fan, undo }: MapNode, path: string): Promise<unknown> {
     const item = async (ms: number, { index, attempt, idempotencyKey: key }: AttemptContext & { index: number }) => {
       this.effect(`${path}:${index}`, key, attempt);
       await this.around.after(ms);
@@ -554,7 +573,8 @@ class Player {
     // An item gives its index.
     const undone = (index: number, context: AttemptContext) => this.undo(`${path}:${index}`, 0)(index, context);
     const options = { ...fan, ...(undo ? { undo: undone } : {}) };
-    return await this.step.map(name, times, item, options);
+    const results: readonly unknown[] = await this.step.map(name, times, item, options);
+    return fan.settled ? (results as readonly PromiseSettledResult<number>[]).map(outcomeOf) : results;
   }
 
   effect(path: string, key: string, attempt: number): void {
@@ -641,6 +661,10 @@ class Player {
         return kind satisfies never;
     }
   }
+}
+
+function outcomeOf(result: PromiseSettledResult<number>): unknown {
+  return result.status === "fulfilled" ? result.value : (result.reason as Caught).message;
 }
 
 const values: readonly unknown[] = [

@@ -14,8 +14,9 @@ export function makeRenewedProgram(seed: number): Program {
   const body = maker.renewed();
   const next = Array.from({ length: 1 + maker.below(3) }, () => maker.renewed());
   const perStep = maker.tame || maker.below(3) > 0 ? {} : { b: 2 + maker.below(3) };
+  const steps = maker.tame || maker.below(6) > 0 ? 100_000 : 2 + maker.below(8);
   const [asks, judged] = [maker.below(3) === 0, seed % 5 === 0];
-  return { ...made(seed, maker), body, next, asks, judged, perStep, jolts: maker.jolts() };
+  return { ...made(seed, maker), body, next, asks, judged, steps, perStep, jolts: maker.jolts() };
 }
 
 export class RenewedMaker extends WideMaker {
@@ -29,6 +30,19 @@ export class RenewedMaker extends WideMaker {
     // Beside it, time decides how far other branches come.
     const isFree = !(this.tame && parallel);
     return isFree && this.below(9) === 0 ? this.renewal() : super.node(depth, parallel);
+  }
+
+  override map(): Extract<Node, { t: "map" }> {
+    const map = super.map();
+    if (this.below(2) === 0) return map;
+    const how = this.pick([{ settled: true }, { settled: true, tolerate: 1 }, { tolerate: 0.5 }] as const);
+    // What is told of all of them does not hang on which comes first.
+    const bad = this.tame && how.settled && !("tolerate" in how) ? this.some(map.spans.length) : map.bad;
+    return { ...map, bad, fan: { concurrency: map.fan.concurrency, ...how } };
+  }
+
+  some(count: number): number[] {
+    return Array.from({ length: count }, (_unused, i) => i).filter(() => this.below(3) === 0);
   }
 
   renewal(): Node {
