@@ -161,6 +161,16 @@ describe("what survives", () => {
     expect(pass(new Tagged())).toStrictEqual({ a: 1 });
   });
 
+  test.each(["Date", "RegExp", "Error", "Number", "String", "Boolean"])("a class that calls itself %s", (tag) => {
+    class Claimant {
+      readonly a = 1;
+      get [Symbol.toStringTag](): string {
+        return tag;
+      }
+    }
+    expect(pass(new Claimant())).toStrictEqual({ a: 1 });
+  });
+
   test("every call makes a new value", () => {
     const stored = encode({ a: [1] }, what);
     expect(decode(stored)).not.toBe(decode(stored));

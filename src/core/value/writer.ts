@@ -34,6 +34,9 @@ const minusInfinity = -5;
 const minusZero = -6;
 const sparse = -7;
 
+/** Types without a tag of their own: a class that has such a one only calls itself by the type's name. */
+const untagged: ReadonlySet<string> = new Set(["Date", "RegExp", "Error", "Number", "String", "Boolean"]);
+
 export class Writer {
   readonly what: string;
   /** The text of each distinct value, at its index; the first one is the whole value. */
@@ -116,7 +119,9 @@ export class Writer {
     if (proto === null) return this.bareText(value);
     if (value instanceof Error) return this.errorText(value);
     if (ArrayBuffer.isView(value)) return this.viewText(value);
-    return this.taggedText(value, Object.prototype.toString.call(value).slice(8, -1));
+    const tag = Object.prototype.toString.call(value).slice(8, -1);
+    const isClaim = untagged.has(tag) && Symbol.toStringTag in value;
+    return isClaim ? this.unknownText(value, tag) : this.taggedText(value, tag);
   }
 
   taggedText(value: object, tag: string): string {
