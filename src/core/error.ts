@@ -96,6 +96,8 @@ const maxStoredErrors = 256;
 const maxMessageLength = 65_536;
 const maxStackLength = 8192;
 const maxNameLength = 256;
+/** Of the id of a call: a name of 256 characters of two units each, and its occurrence. */
+const maxStepLength = 640;
 /** The highest index of a revived list: a longer sparse array would take too long to go through. */
 const maxIndex = 10_000_000;
 
@@ -112,7 +114,8 @@ type Budget = { readonly above: unknown[]; left: number };
 
 function store(thrown: unknown, budget: Budget): StoredError {
   budget.left -= 1;
-  if (!isErrorLike(thrown)) return { name: "Error", message: cut(describe(thrown), maxMessageLength) };
+  const message = cut(messageOf(thrown), maxMessageLength);
+  if (!isErrorLike(thrown)) return { name: "Error", message };
   const text = (key: string, limit: number): string | undefined => {
     const value = read(thrown, key);
     return typeof value === "string" ? cut(value, limit) : undefined;
@@ -125,9 +128,9 @@ function store(thrown: unknown, budget: Budget): StoredError {
   budget.above.pop();
   return defined({
     name: text("name", maxNameLength) ?? "Error",
-    message: text("message", maxMessageLength) ?? "",
+    message,
     code: text("code", maxNameLength),
-    step: text("step", 2 * maxNameLength),
+    step: text("step", maxStepLength),
     attempts: typeof attempts === "number" && Number.isFinite(attempts) ? attempts : undefined,
     index: isIndex(index) ? index : undefined,
     child: text("child", maxNameLength),
@@ -263,9 +266,10 @@ function describe(thrown: unknown): string {
   }
 }
 
-/** The message of an error, or the text of any other thrown value. */
+/** The message of an error, or the text of any other thrown value. Never throws. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  const message = isErrorLike(thrown) ? read(thrown, "message") : describe(thrown);
+  return typeof message === "string" ? message : "";
 }
 
 /** The beginning of a text that is too long, marked, and never longer than the limit. */

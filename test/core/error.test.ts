@@ -5,12 +5,19 @@ import {
   RetryAfterError,
   hasCode,
   isNonRetryable,
+  messageOf,
   retryAfterOf,
   reviveError,
   storeError,
 } from "../../src/core/error.ts";
 import type { StoredError } from "../../src/core/error.ts";
 import { createPick, randomValue } from "./sample.ts";
+
+test("what is told of a thrown value that is no error is the same as is stored of it", () => {
+  for (const thrown of [{ code: 5 }, Object.create(null), "a", 5n, Symbol("s"), null, undefined])
+    expect(messageOf(thrown)).toBe(storeError(thrown).message);
+  expect(messageOf(new Error("b"))).toBe("b");
+});
 
 describe("storing", () => {
   test("name, message, stack, code, step, attempts and causes", () => {
@@ -77,6 +84,9 @@ describe("storing", () => {
     expect(stored.message).toHaveLength(65_536);
     expect(stored.message).toContain("1000000 characters");
     expect(stored.stack?.length).toBe(8192);
+    // The longest name, of characters of two units each, and its occurrence.
+    const step = `${"\u{1f980}".repeat(256)}#100000`;
+    expect(storeError(Object.assign(new Error("a"), { step })).step).toBe(step);
   });
 
   test("members of an AggregateError; `errors` of others only where they are errors", () => {
