@@ -1,6 +1,6 @@
 /** Names: those that users give, ids of runs, ids of calls within a run. */
 import { HoldfastError } from "./error.ts";
-import { isLonger } from "./size.ts";
+import { isLonger, shortened } from "./size.ts";
 
 const maxNameLength = 256;
 /** Characters of the label of a wait. */
@@ -17,7 +17,7 @@ export function checkName(name: unknown, what: string): string {
     throw new HoldfastError("name_invalid", `${what === "update" ? "an" : "a"} ${what} needs a name that is ${wanted}`);
   }
   if (isLonger(name, maxNameLength)) {
-    const shown = JSON.stringify(`${name.slice(0, 40)}…`);
+    const shown = JSON.stringify(shortened(name, 40));
     throw new HoldfastError("name_invalid", `the name of the ${what} ${shown} is over ${maxNameLength} characters`);
   }
   if (!name.isWellFormed()) {

@@ -20,6 +20,11 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
+/** The text, or as much of it as that many UTF-16 units, and `…`. */
+export function shortened(text: string, units: number): string {
+  return text.length > units ? `${text.slice(0, units)}…` : text;
+}
+
 /** Whether the text has more characters than that; a surrogate pair counts as one. */
 export function isLonger(text: string, characters: number): boolean {
   // The length in units is never below that in characters.

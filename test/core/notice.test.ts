@@ -63,6 +63,8 @@ describe("the body", () => {
     const text = noticeOf(created, { kind: "run.failed", seq: 9, at, error });
     expect(text.length).toBeLessThan(3000);
     expect(JSON.parse(text)).toMatchObject({ data: { error: { name: "Error", code: "step_failed" } } });
+    const short = noticeOf(created, { kind: "run.failed", seq: 9, at, error: { ...error, message: "no card" } });
+    expect(JSON.parse(short)).toMatchObject({ data: { error: { name: "Error", message: "no card" } } });
   });
 
   test("of a run that went on as new tells when its first life was created", () => {

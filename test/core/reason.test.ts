@@ -147,6 +147,8 @@ describe("a run that is held says by what", () => {
     });
     const free = new Map([["mail", { position: 2, used: 10, limit: null }]]);
     expect(reasonOf(state, at, { places: free })).toBe("2nd in lane mail, 10 slots in use");
+    const one = new Map([["mail", { position: 2, used: 1, limit: null }]]);
+    expect(reasonOf(state, at, { places: one })).toBe("2nd in lane mail, 1 slot in use");
   });
 
   test.each([

@@ -1,6 +1,7 @@
 /** The cause of a failure, by which failed runs are grouped: workflow, step, code, and the message without its numbers. */
 import type { StoredError } from "../error.ts";
 import { nameOfCall } from "../name.ts";
+import { shortened } from "../size.ts";
 import type { Cause } from "../service/directory.ts";
 
 /** A failed run, with what its cause is made of. `at` is its end, epoch ms. */
@@ -67,7 +68,7 @@ export class Causes {
   add({ run, workflow, error, at }: Failure): void {
     const { code = null, step, message } = error;
     const name = step === undefined ? null : nameOfCall(step);
-    const shown = message.length > shownLength ? `${message.slice(0, shownLength)}…` : message;
+    const shown = shortened(message, shownLength);
     this.merge({ workflow, code, step: name, message: shown, count: 1, firstAt: at, lastAt: at, run });
   }
 

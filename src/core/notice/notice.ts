@@ -6,7 +6,7 @@ import type { StoredError } from "../error.ts";
 import { toJson } from "../value/json.ts";
 import { firstCreatedAt } from "../run/origin.ts";
 import { defined } from "../record.ts";
-import { utf8Length } from "../size.ts";
+import { shortened, utf8Length } from "../size.ts";
 import { decode } from "../value/value.ts";
 import type { Stored } from "../value/value.ts";
 
@@ -68,7 +68,7 @@ function errorOf(error: StoredError): object {
   const { name, message, code } = error;
   const shown = plain(error);
   if (utf8Length(JSON.stringify(shown)) <= maxPart) return shown;
-  return { name, message: `${message.slice(0, maxMessage)}…`, ...defined({ code }) };
+  return { name, message: shortened(message, maxMessage), ...defined({ code }) };
 }
 
 function plain({ name, message, code, step, attempts, cause }: StoredError): object {

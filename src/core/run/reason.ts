@@ -160,7 +160,8 @@ function sentence(wait: Waiting, now: number): readonly Piece[] {
     case "lane": {
       const { position, used = 0, limit = null } = wait;
       if (position === undefined) return [`waiting for a slot in lane ${name}`, ...since];
-      return [`${ordinal(position)} in lane ${name}, ${used}${limit === null ? "" : ` of ${limit}`} slots in use`];
+      const slots = limit !== null ? `${used} of ${limit} slots` : used === 1 ? "1 slot" : `${used} slots`;
+      return [`${ordinal(position)} in lane ${name}, ${slots} in use`];
     }
     case "run": {
       const workflow = wait.workflow === undefined ? "" : ` of workflow ${named(wait.workflow)}`;

@@ -25,7 +25,7 @@ export function refuseExport(state: RunState, { running, secrets, isSealable }: 
     throw new HoldfastError("not_exportable", `run ${created?.id} cannot be exported as it is: ${why}`);
   };
   if (paused === null) refuse("pause it first, so that it does not go on here and there");
-  if (running > 0) refuse(`${running} attempts are still in flight; wait until they have ended`);
+  if (running > 0) refuse("attempts are still in flight; wait until they have ended");
   const child = openCalls(state).find(({ kind }) => kind === "child");
   if (child !== undefined) refuse(`its child ${JSON.stringify(child.id)} is open and stays here; wait for its end`);
   if (orphans.size > 0) refuse("a child of it is being told to stop");

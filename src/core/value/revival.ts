@@ -3,6 +3,7 @@ import { createBytes, fromBase64, isByteType } from "../bytes.ts";
 import { toInstant } from "../duration.ts";
 import { createError, hide, HoldfastError } from "../error.ts";
 import { isRecord } from "../record.ts";
+import { shortened } from "../size.ts";
 import { escapeKey } from "./json.ts";
 
 /** The limit of nesting in JSON that is read. */
@@ -25,7 +26,7 @@ type Path = (string | number)[];
 function refuse(path: Path, message: string): HoldfastError {
   const pointer = path.map((key) => `/${escapeKey(String(key))}`).join("");
   // Cut, because the sender controls its length.
-  const place = pointer === "" ? "the body" : pointer.length > 200 ? `${pointer.slice(0, 200)}…` : pointer;
+  const place = pointer === "" ? "the body" : shortened(pointer, 200);
   return new HoldfastError("body_invalid", `${place} ${message}`, { issues: [{ path: pointer, message }] });
 }
 
