@@ -5,8 +5,7 @@ import * as firing from "../../src/core/schedule/firing.ts";
 import type { ScheduleState } from "../../src/core/schedule/firing.ts";
 import { changeRule, changesMoreThanPause, isSamePlan, makePlan } from "../../src/core/schedule/plan.ts";
 import { firingRunId, runIdPrefix, triggerRunId } from "../../src/core/schedule/schedule.ts";
-import type { Rule } from "../../src/core/schedule/schedule.ts";
-import type { ScheduleFields, ScheduleRequest } from "../../src/core/service/schedules.ts";
+import type { Rule, ScheduleFields, ScheduleRequest } from "../../src/core/service/schedules.ts";
 import { encode } from "../../src/core/value/value.ts";
 
 const hourMs = 3_600_000;

@@ -13,9 +13,8 @@ import {
   firingStartAt,
   nextSlots,
 } from "../../src/core/schedule/schedule.ts";
-import type { Rule } from "../../src/core/schedule/schedule.ts";
 import type { Schema } from "../../src/core/definition/schema.ts";
-import type { Overlap } from "../../src/core/service/schedules.ts";
+import type { Overlap, Rule } from "../../src/core/service/schedules.ts";
 import { decode } from "../../src/core/value/value.ts";
 
 const hourMs = 3_600_000;

@@ -7,7 +7,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, vi } from "vitest";
 import type { RunStatus } from "../../src/core/run/run.ts";
 import { firingRunId } from "../../src/core/schedule/schedule.ts";
-import type { Rule } from "../../src/core/schedule/schedule.ts";
+import type { Rule } from "../../src/core/service/schedules.ts";
 import type { SchedulerApp } from "../../src/objects/schedule/firing.ts";
 import type { SchedulerRpc } from "../../src/objects/rpc/scheduler.ts";
 import { createSchedulerObject } from "../../src/objects/schedule/scheduler.ts";

@@ -8,37 +8,30 @@
  * 2. At most one start is owed at a time; it is in `starting` until its outcome is known.
  * 3. The overlap rule is applied to its own runs alone: they and the firings of its schedule do not affect each other.
  */
+import type { Author } from "../author.ts";
 import { cronOf } from "./cron.ts";
 import type { Cron } from "./cron.ts";
 import { backoff, begin, isReached } from "./firing.ts";
 import type { Starting } from "./firing.ts";
-import type { BackfillInfo, BackfillOverlap } from "../service/schedules.ts";
+import type { BackfillInfo } from "../service/schedules.ts";
 
-export type Backfill = {
-  readonly schedule: string;
-  /** The schedule's own at the time of the request: as many firings are started as were counted then. */
-  readonly cron: string;
-  readonly timezone: string;
-  readonly fromAt: number;
-  /** Exclusive. */
-  readonly untilAt: number;
-  readonly overlap: BackfillOverlap;
-  readonly by: string;
-  readonly role?: string;
-  /** Why, where somebody said. */
-  readonly reason?: string;
-  readonly firings: number;
-  /** Slots before this are taken. */
-  readonly nextAt: number;
-  readonly started: number;
-  readonly refused: number;
-  readonly starting: Starting | null;
-  /** The run that the next slot waits for. */
-  readonly running: string | null;
-  /** When to ask whether `running` has ended: its report may have been lost. */
-  readonly checkAt: number | null;
-  readonly checks: number;
-};
+export type Backfill = Author &
+  BackfillInfo & {
+    readonly schedule: string;
+    /** The schedule's own at the time of the request: as many firings are started as were counted then. */
+    readonly cron: string;
+    readonly timezone: string;
+    /** Why, where somebody said. */
+    readonly reason?: string;
+    /** Slots before this are taken. */
+    readonly nextAt: number;
+    readonly starting: Starting | null;
+    /** The run that the next slot waits for. */
+    readonly running: string | null;
+    /** When to ask whether `running` has ended: its report may have been lost. */
+    readonly checkAt: number | null;
+    readonly checks: number;
+  };
 
 /** How many slots all backfills of a schedule together may still have to start. */
 export const maxFirings = 10_000;
@@ -62,8 +55,7 @@ export function countSlots(
 }
 
 export function openBackfill(
-  asked: Pick<Backfill, "schedule" | "cron" | "timezone" | "fromAt" | "untilAt" | "overlap" | "firings"> &
-    Pick<Backfill, "by" | "role" | "reason">,
+  asked: Omit<Backfill, "nextAt" | "started" | "refused" | "starting" | "running" | "checkAt" | "checks">,
 ): Backfill {
   const idle = { starting: null, running: null, checkAt: null, checks: 0 };
   return { ...asked, nextAt: asked.fromAt, started: 0, refused: 0, ...idle };

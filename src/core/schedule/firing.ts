@@ -13,8 +13,7 @@ import { authorOf } from "../author.ts";
 import { backoffMs } from "../backoff.ts";
 import { cronOf } from "./cron.ts";
 import { firingRunId } from "./schedule.ts";
-import type { Rule } from "./schedule.ts";
-import type { ScheduleError, SchedulePause } from "../service/schedules.ts";
+import type { Rule, ScheduleError, SchedulePause } from "../service/schedules.ts";
 
 /** A firing whose start has not been acknowledged. */
 export type Starting = {

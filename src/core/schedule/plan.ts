@@ -4,8 +4,8 @@ import { checkSegment } from "../name.ts";
 import { createRandom } from "../random.ts";
 import { defined } from "../record.ts";
 import { settleTiming, timingProblem } from "./schedule.ts";
-import type { Rule, Timing } from "./schedule.ts";
-import type { ScheduleFields, ScheduleRequest } from "../service/schedules.ts";
+import type { Timing } from "./schedule.ts";
+import type { Rule, ScheduleFields, ScheduleRequest } from "../service/schedules.ts";
 import { isSame, undefinedValue } from "../value/value.ts";
 import type { Stored } from "../value/value.ts";
 

@@ -7,25 +7,9 @@ import { checkSegment, isRunId } from "../name.ts";
 import type { ScheduleFiring } from "../run/origin.ts";
 import { createRandom } from "../random.ts";
 import { validate } from "../definition/schema.ts";
-import type { Overlap } from "../service/schedules.ts";
+import type { Overlap, Rule } from "../service/schedules.ts";
 import { encode } from "../value/value.ts";
 import type { Stored } from "../value/value.ts";
-
-/** The rule of a schedule, with defaults filled in. */
-export type Rule = {
-  readonly id: string;
-  readonly workflow: string;
-  readonly cron: string;
-  /** IANA name. */
-  readonly timezone: string;
-  /** Undefined where the rule gives none. */
-  readonly input: Stored | undefined;
-  readonly overlap: Overlap;
-  readonly catchUpMs: number;
-  readonly jitterMs: number;
-  readonly pauseOnFailure: boolean;
-  readonly source: "code" | "api";
-};
 
 export const overlaps: readonly Overlap[] = [
   "skip",

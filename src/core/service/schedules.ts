@@ -75,17 +75,24 @@ export type BackfillRequest = RequestMetadata & {
   readonly overlap?: BackfillOverlap;
 };
 
-export type ScheduleInfo = {
+/** The rule of a schedule, with defaults filled in. */
+export type Rule = {
   readonly id: string;
   readonly workflow: string;
   readonly cron: string;
+  /** IANA name. */
   readonly timezone: string;
-  readonly input: Stored;
+  /** Undefined where the rule gives none. */
+  readonly input: Stored | undefined;
   readonly overlap: Overlap;
   readonly catchUpMs: number;
   readonly jitterMs: number;
   readonly pauseOnFailure: boolean;
   readonly source: "code" | "api";
+};
+
+export type ScheduleInfo = Rule & {
+  readonly input: Stored;
   readonly paused: SchedulePause | null;
   /** The newest firing that has no run, and why. */
   readonly lastError: ScheduleError | null;
@@ -102,6 +109,7 @@ export type ScheduleError = { readonly at: number; readonly slotAt: number; read
 
 export type BackfillInfo = {
   readonly fromAt: number;
+  /** Exclusive. */
   readonly untilAt: number;
   readonly overlap: BackfillOverlap;
   /** How many slots it has; `started` and `refused` count those with a run, and those without one for good. */

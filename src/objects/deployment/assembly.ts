@@ -3,7 +3,7 @@
  * Does not own: their behaviour.
  */
 import { HoldfastError } from "../../core/error.ts";
-import type { Rule } from "../../core/schedule/schedule.ts";
+import type { Rule } from "../../core/service/schedules.ts";
 import { validate } from "../../core/definition/schema.ts";
 import { decode, undefinedValue } from "../../core/value/value.ts";
 import { runObject } from "../address.ts";

@@ -9,7 +9,7 @@ import { collectLimits } from "../../core/lane/limit.ts";
 import type { CodeLimit } from "../../core/lane/limit.ts";
 import { collectSchedules } from "../../core/schedule/schedule.ts";
 import { isRecord } from "../../core/record.ts";
-import type { Rule } from "../../core/schedule/schedule.ts";
+import type { Rule } from "../../core/service/schedules.ts";
 import { bulk } from "../builtin/bulk.ts";
 import { notice } from "../builtin/notice.ts";
 import { rebuild } from "../builtin/rebuild.ts";

@@ -5,10 +5,10 @@
 import { HoldfastError } from "../../core/error.ts";
 import type { ScheduleFiring } from "../../core/run/origin.ts";
 import type { RunSnapshot } from "../../core/run/run.ts";
-import type { Rule } from "../../core/schedule/schedule.ts";
 import type { StartRequest } from "../../core/service/service.ts";
 import { isTransient } from "../run/damage.ts";
 import { describe, within } from "../patience.ts";
+import type { Rule } from "../../core/service/schedules.ts";
 
 /** A start whose run id is derived from schedule and slot, so that making it twice starts one run. */
 export type FiringStart = StartRequest & {

@@ -15,12 +15,12 @@ import { hasCode } from "../../core/error.ts";
 import * as firing from "../../core/schedule/firing.ts";
 import type { ScheduleState, Starting } from "../../core/schedule/firing.ts";
 import { firingAuthor, firingStartAt } from "../../core/schedule/schedule.ts";
-import type { Rule } from "../../core/schedule/schedule.ts";
 import { undefinedValue } from "../../core/value/value.ts";
 import { attempt, callLimitMs } from "./firing.ts";
 import type { SchedulerApp } from "./firing.ts";
 import { describe, within } from "../patience.ts";
 import type { Roster } from "./roster.ts";
+import type { Rule } from "../../core/service/schedules.ts";
 
 /** The pause after an error with a schedule. */
 const brokenMs = 60_000;

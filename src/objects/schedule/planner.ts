@@ -18,8 +18,13 @@ import { changeRule, changesMoreThanPause, digestOf, isSamePlan, makePlan } from
 import type { Plan } from "../../core/schedule/plan.ts";
 import { defined, sortedEntries } from "../../core/record.ts";
 import { triggerRunId } from "../../core/schedule/schedule.ts";
-import type { Rule } from "../../core/schedule/schedule.ts";
-import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../../core/service/schedules.ts";
+import type {
+  BackfillRequest,
+  Rule,
+  ScheduleChange,
+  ScheduleInfo,
+  ScheduleRequest,
+} from "../../core/service/schedules.ts";
 import { undefinedValue } from "../../core/value/value.ts";
 import type { ScheduleStore } from "../../store/schedules.ts";
 import type { Backfills } from "./backfill.ts";

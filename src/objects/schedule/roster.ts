@@ -17,8 +17,7 @@ import * as firing from "../../core/schedule/firing.ts";
 import type { ScheduleState } from "../../core/schedule/firing.ts";
 import type { Plan } from "../../core/schedule/plan.ts";
 import { nextSlots } from "../../core/schedule/schedule.ts";
-import type { Rule } from "../../core/schedule/schedule.ts";
-import type { ScheduleError, ScheduleInfo } from "../../core/service/schedules.ts";
+import type { Rule, ScheduleError, ScheduleInfo } from "../../core/service/schedules.ts";
 import { undefinedValue } from "../../core/value/value.ts";
 import type { Kept, ScheduleStore } from "../../store/schedules.ts";
 
