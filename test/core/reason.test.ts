@@ -134,6 +134,14 @@ describe("a run that waits says for what", () => {
   });
 });
 
+test("a pause does not move the last instant of all", () => {
+  const forever: Fact = { kind: "timer.set", name: "nap", call: "nap", wakeAt: 8.64e15 };
+  const resumed: Fact = { kind: "run.resumed", by: "ana", reason: null, shiftMs: hourMs };
+  const { reason, waitingFor } = shown(stateOf(created, started, forever, paused, [at + hourMs, resumed]), at + hourMs);
+  expect(waitingFor).toMatchObject([{ until: 8.64e15 }]);
+  expect(reason).toBe("sleeping (nap) for another 99979239 days, until 13 Sep 275760 00:00");
+});
+
 describe("a run that is held says by what", () => {
   const held: Fact = { kind: "lane.queued", lane: "mail", step: null };
   const lanes: Fact = { ...created, lanes: [{ lane: "mail", limit: 10, scope: "run" }] } as unknown as Fact;

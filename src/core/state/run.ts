@@ -264,12 +264,15 @@ function release(state: RunState, at: number): void {
   }
 }
 
+/** The last instant that a Date can hold. A sleep may be until then, and is shown. */
+const lastAt = 8.64e15;
+
 /** Moves open deadlines by the length of the pause; those that were fixed during it, by the rest of it. */
 function shift(state: RunState, { at, shiftMs }: Pick<EntryOf<"run.resumed">, "at" | "shiftMs">): void {
   state.timedFrom += shiftMs;
   for (const call of state.calls.values()) {
     if (call.done) continue;
-    if (call.until !== null) call.until += Math.min(shiftMs, at - call.since);
+    if (call.until !== null) call.until = Math.min(lastAt, call.until + Math.min(shiftMs, at - call.since));
     if (call.retryAt !== null) call.retryAt += Math.min(shiftMs, at - call.retryFrom);
   }
 }
