@@ -27,7 +27,7 @@ export function Actions({ run, caller }: ActionsProps) {
           {retry.label}
         </ActionButton>
       ) : null}
-      {status === "paused" ? (
+      {status === "paused" && !isExhausted(run) ? (
         <ActionButton dialog="resume" caller={caller} role="operate" look="primary" sign="running">
           Resume
         </ActionButton>
@@ -89,17 +89,18 @@ function Menu({ run, caller, ended }: MenuProps) {
 }
 
 /** A failed run goes on from what failed; one that waits for its next attempt makes it now. */
-function retryOf({ status, error, waitingFor }: RunSnapshot): {
-  readonly label: string;
-  readonly unless: string | null;
-} {
+function retryOf(run: RunSnapshot): { readonly label: string; readonly unless: string | null } {
+  const { status, waitingFor } = run;
   if (status === "failed") return { label: "Retry", unless: null };
   if (isEnded(status)) return { label: "Retry", unless: `A run that is ${status} has nothing to retry.` };
   if (waitingFor.some(({ kind }) => kind === "retry")) return { label: "Retry now", unless: null };
-  // The engine paused the run because a step has no attempt left: it waits for a person.
-  if (status === "paused" && error !== null && error.code !== "step_kind_changed")
-    return { label: "Retry", unless: null };
+  if (isExhausted(run)) return { label: "Retry", unless: null };
   return { label: "Retry now", unless: "The run waits for no attempt." };
+}
+
+/** The engine paused the run because a step has no attempt left. To retry and to resume are then the same. */
+function isExhausted({ status, error }: RunSnapshot): boolean {
+  return status === "paused" && error !== null && error.code !== "step_kind_changed";
 }
 
 /** Behind the buttons, wherever they stand. */

@@ -7,7 +7,7 @@
 import type { Entry, EntryOf } from "../../core/history/entry.ts";
 import { isEnded } from "../../core/run/run.ts";
 import type { RunSnapshot } from "../../core/run/run.ts";
-import type { Service } from "../../core/service/service.ts";
+import type { Service, WorkflowInfo } from "../../core/service/service.ts";
 import type { Story, Timeline } from "../../core/timeline/timeline.ts";
 import type { Caller } from "../auth/auth.ts";
 import { readQuery } from "../query.ts";
@@ -21,7 +21,8 @@ import { childrenBlock, entryBlock, historyBlock, orNull, readGroup, timelineBlo
 import { History } from "./history.tsx";
 import type { Group } from "./history.tsx";
 import { Icon } from "./icon.tsx";
-import { Summary } from "./summary.tsx";
+import { Inbox, readInbox } from "./inbox.tsx";
+import { lacksCode, Summary } from "./summary.tsx";
 import { answer, Page } from "./page.tsx";
 import { Status } from "./status.tsx";
 import { NoStory, StoryPanel } from "./story.tsx";
@@ -52,7 +53,9 @@ type View = {
   readonly ancestors: readonly Ancestor[];
   readonly first: Entry | null;
   readonly story: Story | null;
-  readonly signals: Readonly<Record<string, object | null>> | null;
+  /** Of a run that waits for a signal, or for its code; null for others, and where the deployment has none of this name. */
+  readonly workflow: WorkflowInfo | null;
+  readonly inbox: Awaited<ReturnType<typeof readInbox>>;
 };
 
 async function runPage(service: Service, { request, param, caller }: Call): Promise<Response> {
@@ -78,14 +81,15 @@ async function readView(service: Service, id: string, step: string | null): Prom
   const { runs } = service;
   const run = await runs.read(id);
   const waits = (kind: "webhook" | "signal") => run.waitingFor.some((wait) => wait.kind === kind);
-  const [timeline, hooks, children, ancestors, history, story, signals] = await Promise.all([
+  const [timeline, hooks, children, ancestors, history, story, workflow, inbox] = await Promise.all([
     runs.timeline(id, { from: 0, limit: barsPerBlock, grouping: folded }),
     waits("webhook") ? runs.timeline(id, { from: 0, limit: 1000, only: "webhook" }) : null,
     runs.timeline(id, { from: 0, limit: 0, only: "child" }),
     ancestorsOf(service, run),
     runs.history(id, 0, 1),
     step === null ? null : orNull(runs.story(id, step), "step_not_found"),
-    waits("signal") ? orNull(service.workflows.find(run.workflow), "workflow_not_found") : null,
+    waits("signal") || lacksCode(run) ? orNull(service.workflows.find(run.workflow), "workflow_not_found") : null,
+    readInbox(service, run),
   ]);
   return {
     run,
@@ -95,7 +99,8 @@ async function readView(service: Service, id: string, step: string | null): Prom
     ancestors,
     first: history.entries[0] ?? null,
     story,
-    signals: signals?.signals ?? null,
+    workflow,
+    inbox,
   };
 }
 
@@ -120,13 +125,15 @@ type RunViewProps = {
 };
 
 function RunView({ view, caller, step, only }: RunViewProps) {
-  const { run, timeline, hooks, signals, story, first, ancestors, children } = view;
+  const { run, timeline, hooks, workflow, inbox, story, first, ancestors, children } = view;
   return (
     <div class="stack run-page">
       <Head run={run} caller={caller} />
-      <Summary run={run} />
+      <Summary run={run} workflow={workflow} />
       <Parts hasFamily={hasFamily(run, ancestors.length + children)} />
-      <Waits run={run} caller={caller} hooks={hooks} signals={signals} />
+      <Waits run={run} caller={caller} hooks={hooks} signals={workflow?.signals ?? null}>
+        <Inbox received={inbox} />
+      </Waits>
       <Values run={run} />
       <TimelineView run={run.id} timeline={timeline} stamp={String(run.seq)} open={story?.bar.key ?? null} />
       <Family run={run} ancestors={ancestors} children={children} />

@@ -5,6 +5,7 @@ import { inLine } from "../../core/sentence/phrase.ts";
 import { maxReason, piecesAt } from "../../core/run/reason.ts";
 import type { Piece } from "../../core/run/reason.ts";
 import type { RunSnapshot } from "../../core/run/run.ts";
+import type { WorkflowInfo } from "../../core/service/service.ts";
 import { toJson } from "../../core/value/json.ts";
 import { decode } from "../../core/value/value.ts";
 import { barAddress } from "./bar.ts";
@@ -14,7 +15,13 @@ import { Value } from "./value.tsx";
 
 const maxActive = 6;
 
-export function Summary({ run }: { readonly run: RunSnapshot }) {
+type SummaryProps = {
+  readonly run: RunSnapshot;
+  /** Of a run that lacks its code: the workflow as this deployment has it; null where it has none. */
+  readonly workflow: WorkflowInfo | null;
+};
+
+export function Summary({ run, workflow }: SummaryProps) {
   return (
     <section class={`card now is-${run.status}`} aria-label="What it is doing now">
       <div class="now-line">
@@ -23,9 +30,27 @@ export function Summary({ run }: { readonly run: RunSnapshot }) {
           <Doing run={run} />
         </p>
       </div>
+      {lacksCode(run) ? <Missing run={run} workflow={workflow} /> : null}
       <Active run={run} />
       <Progress run={run} />
     </section>
+  );
+}
+
+/** Only of such a run the sentence has no part that depends on the clock. */
+export function lacksCode({ status, lead }: RunSnapshot): boolean {
+  return (status === "waiting" || status === "queued") && lead === undefined;
+}
+
+/** What can be done for a run whose version this deployment does not have. */
+function Missing({ run, workflow }: SummaryProps) {
+  return (
+    <p class="now-more">
+      It goes on by itself once a deployment has version {run.version}{" "}
+      {workflow === null ? "of the workflow again." : `again, beside version ${workflow.version}.`} What comes until
+      then is kept.
+      {workflow === null ? null : ` A fork runs with version ${workflow.version}.`}
+    </p>
   );
 }
 

@@ -15,19 +15,20 @@ import type { Sign } from "./icon.tsx";
 import { Instant } from "./instant.tsx";
 import { addressOf } from "./window.tsx";
 
-type WaitsProps = {
+type WaitsProps = PropsWithChildren<{
   readonly run: RunSnapshot;
   readonly caller: Caller | null;
   /** Open webhook waits, in the order in which they began. */
   readonly hooks: readonly Bar[];
   /** JSON Schemas of the workflow's signals; null where its code is not there. */
   readonly signals: Readonly<Record<string, object | null>> | null;
-};
+}>;
 
 /** How many of each kind are shown; a run may wait for thousands of children. */
 const maxCards = 12;
 
-export function Waits({ run, caller, hooks, signals }: WaitsProps) {
+/** @param children stand behind the cards */
+export function Waits({ run, caller, hooks, signals, children: more }: WaitsProps) {
   const { waitingFor } = run;
   const shown = waitingFor.filter(({ kind }) => kind !== "run").slice(0, maxCards);
   const children = waitingFor.filter(({ kind }) => kind === "run");
@@ -48,12 +49,17 @@ export function Waits({ run, caller, hooks, signals }: WaitsProps) {
         />
       ))}
       {children.length === 0 ? null : <Children run={run} waits={children} />}
+      {more}
       {others > 0 ? <p class="faint">… and {others} more waits; the timeline has them all.</p> : null}
     </section>
   );
 }
 
-type CardProps = Omit<WaitsProps, "hooks"> & { readonly id: string; readonly wait: Waiting; readonly hook: Bar | null };
+type CardProps = Omit<WaitsProps, "hooks" | "children"> & {
+  readonly id: string;
+  readonly wait: Waiting;
+  readonly hook: Bar | null;
+};
 
 function Card(props: CardProps) {
   const { wait } = props;

@@ -12,8 +12,10 @@ import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { ActionButton, ActionDialog } from "./dialog.tsx";
 import { FormField } from "./field.tsx";
+import { orNull } from "./fragment.tsx";
 import { ValueForm } from "./form.tsx";
 import { Instant, Span } from "./instant.tsx";
+import { Empty } from "./list.tsx";
 import { answer, Page } from "./page.tsx";
 import { Cron } from "./schedules.tsx";
 import { SchemaView } from "./schema.tsx";
@@ -33,11 +35,15 @@ export function workflowPages(service: Service): Route[] {
 async function show(service: Service, { request, caller, param }: Call): Promise<Response> {
   const window = readWindow(readQuery(request, ["window"]), "24h");
   const name = param("name");
-  const info = await service.workflows.find(name);
-  const [stats, { runs }] = await Promise.all([
+  const [info, stats, { runs }] = await Promise.all([
+    orNull(service.workflows.find(name), "workflow_not_found"),
     service.stats.read({ workflow: name, from: window.from, until: window.until }),
     service.runs.list({ workflow: name, limit: recentRuns }),
   ]);
+  if (info === null) {
+    const page = <Gone request={request} caller={caller} name={name} runs={runs} />;
+    return await answer(page, { status: 404 });
+  }
   return await answer(
     <Page request={request} title={name} section="workflows" caller={caller}>
       <Head info={info} caller={caller} />
@@ -57,6 +63,31 @@ async function show(service: Service, { request, caller, param }: Call): Promise
         <Definition info={info} />
       </div>
     </Page>,
+  );
+}
+
+type GoneProps = Pick<Call, "request" | "caller"> & { readonly name: string; readonly runs: readonly RunSummary[] };
+
+/** A workflow that was taken out of the code may have runs that wait for it. */
+function Gone({ request, caller, name, runs }: GoneProps) {
+  return (
+    <Page request={request} title={name} section="workflows" caller={caller}>
+      <div class="head">
+        <h1>{name}</h1>
+      </div>
+      <div class="stack">
+        <section class="card">
+          <Empty title="This deployment has no workflow of this name" sign="warning">
+            {runs.length === 0 ? (
+              <p>Nor is there any run of it.</p>
+            ) : (
+              <p>Runs that have not ended wait for a deployment that has it.</p>
+            )}
+          </Empty>
+        </section>
+        {runs.length === 0 ? null : <RunsCard name={name} runs={runs} />}
+      </div>
+    </Page>
   );
 }
 

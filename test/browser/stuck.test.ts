@@ -1,0 +1,60 @@
+/** Runs that do not go on: their pages say what is missing, and what helps. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { accessibility, Stage, until } from "./stage.ts";
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open({}, "stuck.ts");
+});
+
+afterAll(async () => {
+  await stage.close();
+});
+
+function statusOf(id: string): Promise<{ readonly status: string }> {
+  return stage.client.call({ method: "GET", path: `/v1/runs/${id}?wait=1s` });
+}
+
+test("a signal under another name than the one that is waited for is shown beside the wait", async () => {
+  await stage.client.start("moved", "misspelt", {});
+  const page = await stage.visit("/runs/misspelt");
+  expect(await page.locator('[data-key="inbox"]').count()).toBe(0);
+  await stage.client.call({ method: "POST", path: "/v1/runs/misspelt/signals/aproval", body: {} });
+  const inbox = page.locator('[data-key="inbox"]');
+  await inbox.getByText("1 signal has come, not taken yet").waitFor();
+  expect(await inbox.locator("li").innerText()).toContain("aproval from local");
+  expect(await accessibility(page)).toEqual([]);
+  await stage.client.call({ method: "POST", path: "/v1/runs/misspelt/signals/approval", body: {} });
+  await inbox.waitFor({ state: "detached" });
+  await stage.leave(page);
+});
+
+test("a run that the engine paused because no attempt is left offers one way on", async () => {
+  await stage.client.start("exhausted", "exhausted", {});
+  await until(
+    () => statusOf("exhausted"),
+    ({ status }) => status === "paused",
+  );
+  const page = await stage.visit("/runs/exhausted");
+  expect(await page.locator(".head .button.primary").allInnerTexts()).toEqual(["Retry"]);
+  await stage.leave(page);
+});
+
+test("a run whose code is gone says what brings it on, and its workflow leads to it", async () => {
+  await stage.client.start("moved", "behind", {});
+  await stage.client.start("dropped", "orphan", {});
+  await stage.runtime.kill();
+  await stage.runtime.start({ variables: { NEXT: "1" }, deployment: "next" });
+  const page = await stage.visit("/runs/behind");
+  const words = async () => (await page.locator(".now").innerText()).replaceAll(/\s+/g, " ");
+  expect(await words()).toContain("once a deployment has version 1 again, beside version 2. What comes until then");
+  await page.goto(`${stage.origin}/runs/orphan`);
+  expect(await words()).toContain("once a deployment has version 1 of the workflow again.");
+  await page.getByRole("link", { name: "dropped" }).click();
+  await page.getByText("This deployment has no workflow of this name").waitFor();
+  expect(await accessibility(page)).toEqual([]);
+  await page.getByRole("link", { name: "orphan" }).click();
+  await page.waitForURL("**/runs/orphan");
+  await stage.leave(page);
+});
