@@ -108,3 +108,44 @@ describe("times", () => {
     }
   });
 });
+
+describe("a bad connection", () => {
+  test("a step that is opened while the page is fetched for another reason has its panel, and the focus", async () => {
+    await start("seen-calm", "slow");
+    const page = await stage.visit("/runs/slow");
+    let release = () => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    // The page without the panel comes late, after the row was opened.
+    await page.route("**/runs/slow", async (route) => {
+      await held;
+      await route.continue();
+    });
+    const asked = page.waitForRequest("**/runs/slow");
+    await stage.client.call({ method: "POST", path: "/v1/runs/slow/signals/hello", body: {} });
+    await asked;
+    await page.locator(".bar-row").first().click();
+    await page.locator("main[aria-busy=true]").waitFor();
+    release();
+    await page.locator("#panel-title:focus").waitFor();
+    expect(await page.locator("main[aria-busy]").count()).toBe(0);
+    await stage.leave(page);
+  });
+
+  test("what cannot be had is said, the panel closes all the same, and the sign at the top says since when", async () => {
+    await start("seen-calm", "lost");
+    const page = await stage.visit("/runs/lost?step=nap");
+    await page.locator("#live[data-state=live]").waitFor();
+    await page.context().setOffline(true);
+    await page.keyboard.press("Escape");
+    expect(await page.locator("#panel").count()).toBe(0);
+    await page.getByText("Holdfast could not be reached. The page shows what it last said.").waitFor();
+    expect(await page.locator("main[aria-busy]").count()).toBe(0);
+    await stage.runtime.kill();
+    await page.locator("#live", { hasText: /^reconnecting since \d\d:\d\d$/ }).waitFor();
+    await page.context().setOffline(false);
+    await stage.runtime.start();
+    await page.locator("#live[data-state=live]").waitFor();
+    stage.complaints.splice(0);
+    await stage.leave(page);
+  });
+});

@@ -19,6 +19,8 @@ const words: Readonly<Record<State, string>> = {
   ended: "at rest",
 };
 
+const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+
 /** The kinds of entries that end a run. Further entries may follow. */
 const ends: readonly string[] = ["run.completed", "run.failed", "run.cancelled"];
 
@@ -122,9 +124,12 @@ function show(state: State): void {
   const sign = document.querySelector<HTMLElement>("#live");
   const word = sign?.querySelector(".word");
   if (sign === null || word === null || word === undefined) return;
+  const shown = sign.hidden ? null : sign.dataset["state"];
+  // What it lost it has only once it is live again, however often it tries.
+  if (shown === state || (shown === "offline" && state === "connecting")) return;
   sign.hidden = false;
   sign.dataset["state"] = state;
-  if (word.textContent !== words[state]) word.textContent = words[state];
+  word.textContent = state === "offline" ? `${words.offline} since ${hour.format(Date.now())}` : words[state];
 }
 
 /** A page without a feed says nothing of it, unless it cannot be had: what it shows is then old. */

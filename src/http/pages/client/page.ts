@@ -26,19 +26,23 @@ export function drawn(root: ParentNode): void {
 const patienceMs = 30_000;
 
 let running: Promise<boolean> | null = null;
-let again = false;
+let next: Promise<boolean> | null = null;
 
-/** Fetches and draws the page. Calls during a refresh cause one more refresh together. @returns whether it could be had */
+/**
+ * Fetches and draws the page. Calls during a refresh, which may be of the address before, cause one more together.
+ * @returns whether it could be had
+ */
 export function refresh(): Promise<boolean> {
   if (running !== null) {
-    again = true;
-    return running;
+    const again = (): Promise<boolean> => {
+      next = null;
+      return refresh();
+    };
+    next ??= running.then(again, again);
+    return next;
   }
   running = refreshOnce().finally(() => {
     running = null;
-    if (!again) return;
-    again = false;
-    void refresh();
   });
   return running;
 }

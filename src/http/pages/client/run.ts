@@ -5,6 +5,7 @@
 import { fill } from "./blocks.ts";
 import { addKey } from "./keys.ts";
 import { onDrawn, refresh } from "./page.ts";
+import { toast } from "./toast.ts";
 
 export function startRun(): void {
   if (document.querySelector(".run-page") === null) return;
@@ -46,14 +47,22 @@ async function navigate(name: string, value: string | null): Promise<void> {
   else url.searchParams.set(name, value);
   url.hash = "";
   if (url.href !== location.href) history.pushState(null, "", url);
-  await refresh();
+  const main = document.querySelector("main");
+  // Drawing the page removes it again.
+  main?.setAttribute("aria-busy", "true");
+  if (await refresh()) return;
+  main?.removeAttribute("aria-busy");
+  toast("Holdfast could not be reached. The page shows what it last said.", "warning");
 }
 
 async function close(): Promise<void> {
   const key = panelKey();
   if (key === null) return;
-  await navigate("step", null);
+  // It is gone at once: that needs no answer.
+  document.querySelector("#panel")?.remove();
+  markRow();
   rowOf(key)?.focus();
+  await navigate("step", null);
 }
 
 function panelKey(): string | null {
