@@ -7,7 +7,6 @@ import type { Context } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { TrieRouter } from "hono/router/trie-router";
 import type { Service } from "../core/service/service.ts";
-import { visibilities } from "../core/redaction/redaction.ts";
 import type { Visibility } from "../core/redaction/redaction.ts";
 import { askRoutes } from "./routes/ask.ts";
 import { authorise } from "./auth/auth.ts";
@@ -38,42 +37,41 @@ import { urlOf } from "./url.ts";
 import { redact } from "./redaction.ts";
 import { workflowRoutes } from "./routes/workflow.ts";
 
-/** All routes of the app. */
-export function routesOf(service: Service): readonly Route[] {
-  const api: readonly Route[] = [
-    { method: "GET", path: "/health", role: "open", handle: health },
-    ...workflowRoutes(service),
-    ...startRoutes(service),
-    ...runRoutes(service),
-    ...eventRoutes(service),
-    ...timelineRoutes(service),
-    ...forkRoutes(service),
-    ...transferRoutes(service),
-    ...bulkRoutes(service),
-    ...directoryRoutes(service),
-    ...askRoutes(service),
-    ...scheduleRoutes(service),
-    ...laneRoutes(service),
-    ...statsRoutes(service),
-    ...metricsRoutes(service),
-    ...hookRoutes(service),
-  ];
-  return [describingRoute(api), ...api, ...siteRoutes(service)];
-}
+const api: readonly Route[] = [
+  { method: "GET", path: "/health", role: "open", handle: health },
+  ...workflowRoutes,
+  ...startRoutes,
+  ...runRoutes,
+  ...eventRoutes(),
+  ...timelineRoutes,
+  ...forkRoutes,
+  ...transferRoutes,
+  ...bulkRoutes,
+  ...directoryRoutes,
+  ...askRoutes,
+  ...scheduleRoutes,
+  ...laneRoutes,
+  ...statsRoutes,
+  ...metricsRoutes,
+  ...hookRoutes,
+];
+
+export const routes: readonly Route[] = [describingRoute(api), ...api, ...siteRoutes];
 
 /**
- * The table of routes is made once for each visibility, over a service that shows no more than that, so that no handler can
- * forget to redact.
  * @param readConfig is called at every request that needs a token; what it throws becomes the response
  */
 export function createApp(service: Service, readConfig: () => Config): Hono {
   // Hono's default would try another router first, which cannot have `/v1/runs/bulk` beside `/v1/runs/:id`.
   const app = new Hono({ router: new TrieRouter() });
-  const door: Door = { readConfig, lockout: new Lockout() };
-  const [whole, unaddressed, shapes] = visibilities.map((visibility) => routesOf(redact(service, visibility)));
-  for (const [index, route] of (whole ?? []).entries()) {
-    const routes = { whole: route, unaddressed: unaddressed?.[index] ?? route, shapes: shapes?.[index] ?? route };
-    app.on(route.method, route.path, (context) => frame(context, door, () => serve(routes, context, door)));
+  const services = {
+    whole: service,
+    unaddressed: redact(service, "unaddressed"),
+    shapes: redact(service, "shapes"),
+  };
+  const door: Door = { services, readConfig, lockout: new Lockout() };
+  for (const route of routes) {
+    app.on(route.method, route.path, (context) => frame(context, door, () => serve(route, context, door)));
   }
   const otherMethods = methodNotAllowed({ app, onMethodNotAllowed: refuseMethod });
   const astray = async (context: Context): Promise<Response> => {
@@ -94,8 +92,12 @@ async function frame(context: Context, { readConfig }: Door, respond: () => Prom
   return response;
 }
 
-/** What every request is authorised with. */
-type Door = { readonly readConfig: () => Config; readonly lockout: Lockout };
+/** What every request is authorised with, and the service as callers may see it. */
+type Door = {
+  readonly services: Readonly<Record<Visibility, Service>>;
+  readonly readConfig: () => Config;
+  readonly lockout: Lockout;
+};
 
 function health({ request }: Call): Response {
   readQuery(request);
@@ -103,19 +105,20 @@ function health({ request }: Call): Response {
 }
 
 async function serve(
-  routes: Readonly<Record<Visibility, Route>>,
+  { role, handle, page }: Route,
   context: Context,
-  { readConfig, lockout }: Door,
+  { services, readConfig, lockout }: Door,
 ): Promise<Response> {
   const request = context.req.raw;
   const param = (name: string): string => context.req.param(name) ?? "";
-  const { role, handle, page } = routes.whole;
   try {
-    const open = { request, param, author: { by: "local" }, caller: null, config: readConfig, lockout };
-    if (role === "open") return await handle(open);
+    const open = { request, param, config: readConfig, lockout };
+    if (role === "open")
+      return await handle({ ...open, service: services.whole, author: { by: "local" }, caller: null });
     const caller = await authorise(request, readConfig(), role, lockout);
     checkPath(request);
-    return await routes[caller.visibility].handle({ ...open, author: readAuthor(request, caller), caller });
+    const service = services[caller.visibility];
+    return await handle({ ...open, service, author: readAuthor(request, caller), caller });
   } catch (error) {
     return page === true ? refusalPage(request, error) : problem(error);
   }

@@ -10,12 +10,10 @@ import type { Hooks } from "../core/service/hooks.ts";
 import type { Runs, Service } from "../core/service/service.ts";
 import type { Schedules } from "../core/service/schedules.ts";
 import { redactions } from "../core/redaction/redaction.ts";
-import type { Visibility, Redaction } from "../core/redaction/redaction.ts";
+import type { Redaction } from "../core/redaction/redaction.ts";
 import { hidden } from "../core/redaction/mask.ts";
 
-/** The service itself for those who may see everything. */
-export function redact(service: Service, visibility: Visibility): Service {
-  if (visibility === "whole") return service;
+export function redact(service: Service, visibility: keyof typeof redactions): Service {
   const redaction = redactions[visibility];
   const { workflows, signals, asks, lanes, directory, stats } = service;
   return {

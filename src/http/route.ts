@@ -1,5 +1,6 @@
 /** A route: one line of the table that the app is built from, and that tests go through. */
 import type { Author } from "../core/author.ts";
+import type { Service } from "../core/service/service.ts";
 import type { Caller } from "./auth/auth.ts";
 import type { Config, Role } from "./config.ts";
 import type { Lockout } from "./auth/lockout.ts";
@@ -16,6 +17,8 @@ export type Route = {
 
 /** A request that was authorised. */
 export type Call = {
+  /** Shows no more than the caller may see, so that no handler can forget to redact. */
+  readonly service: Service;
   readonly request: Request;
   /** A decoded part of the path. */
   readonly param: (name: string) => string;

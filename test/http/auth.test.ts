@@ -1,6 +1,6 @@
 /** Who may call what. The table of routes is walked, so a route without a role cannot be added. */
 import { afterAll, describe, expect, test } from "vitest";
-import { createApp, routesOf } from "../../src/http/app.ts";
+import { createApp, routes } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
 import type { Role } from "../../src/http/config.ts";
 import { expectedRoles } from "./roles.ts";
@@ -8,7 +8,6 @@ import { failingService, reached, tokens } from "./service.ts";
 import { audience, Team } from "./team.ts";
 
 const service = failingService(reached);
-const routes = routesOf(service);
 const guarded = routes.flatMap(({ method, path, role, page }) =>
   role === "open" || page === true ? [] : [{ method, path, role }],
 );

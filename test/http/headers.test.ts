@@ -1,6 +1,6 @@
 /** Headers of every answer, and which pages of other origins may read one. */
 import { describe, expect, test } from "vitest";
-import { createApp, routesOf } from "../../src/http/app.ts";
+import { createApp, routes } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
 import { failingService, reached, tokens } from "./service.ts";
 
@@ -16,7 +16,7 @@ function concrete(path: string): string {
   return path.replace(/:\w+/g, "some");
 }
 
-const calls = routesOf(service).map(({ method, path }) => ({
+const calls = routes.map(({ method, path }) => ({
   method: method === "ALL" ? "POST" : method,
   path: concrete(path),
 }));

@@ -1,6 +1,6 @@
 /** The description of the API against the API itself: what it takes is what a refusal says it takes. */
 import { describe, expect, test } from "vitest";
-import { createApp, routesOf } from "../../src/http/app.ts";
+import { createApp, routes as all } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
 import { documentOf } from "../../src/http/openapi/document.ts";
 import { operations } from "../../src/http/openapi/operation.ts";
@@ -8,7 +8,7 @@ import { failingService, reached } from "./service.ts";
 
 const service = failingService(reached);
 /** Without the pages of the dashboard, and what they are made of. */
-const routes = routesOf(service).filter(({ page, path }) => page !== true && !path.startsWith("/assets/"));
+const routes = all.filter(({ page, path }) => page !== true && !path.startsWith("/assets/"));
 const app = createApp(service, () => parseConfig({ AUTH: "none" }));
 const document = documentOf(routes);
 

@@ -16,8 +16,9 @@ const isWhole = (ids: readonly number[]): boolean => ids.every((id, index) => id
 
 /** The same routes with another heartbeat, as the app serves them. */
 async function beating(path: string, id: string, headers: Record<string, string> = {}): Promise<Response> {
-  const route = eventRoutes(service, 20).find((each) => each.path === path);
+  const route = eventRoutes(20).find((each) => each.path === path);
   const call = {
+    service,
     request: new Request("http://example.com/", { headers }),
     param: () => id,
     author: { by: "test" },

@@ -2,8 +2,7 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { routesOf } from "../../src/http/app.ts";
-import { failingService, reached } from "../http/service.ts";
+import { routes } from "../../src/http/app.ts";
 import { repair } from "./flows/http.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 
@@ -18,7 +17,7 @@ describe("GET /health", () => {
 });
 
 describe("guarantee 9: closed by default", () => {
-  const guarded = routesOf(failingService(reached)).filter(({ role, page }) => role !== "open" && page !== true);
+  const guarded = routes.filter(({ role, page }) => role !== "open" && page !== true);
   const order = ["read", "operate", "admin"] as const;
 
   it.each(guarded)("$method $path asks for a token, and for the role $role", async ({ method, path, role }) => {

@@ -4,8 +4,7 @@
  */
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { routesOf } from "../../src/http/app.ts";
-import { failingService, reached } from "../http/service.ts";
+import { routes } from "../../src/http/app.ts";
 import { ask, newId, runThatIs } from "./client.ts";
 import type { Answer, Ask } from "./client.ts";
 import { sensitiveWord } from "./flows/redaction.ts";
@@ -98,7 +97,7 @@ beforeAll(async () => {
   await runThatIs(runs.cancelled, { status: "cancelled" });
 }, 60_000);
 
-const table = routesOf(failingService(reached)).filter(({ role }) => role !== "open");
+const table = routes.filter(({ role }) => role !== "open");
 const each = (path: (id: string) => string) => async () => Object.values(runs).map(path);
 
 async function bars(): Promise<string[]> {

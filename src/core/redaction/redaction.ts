@@ -22,8 +22,6 @@ import type { ScheduleInfo } from "../service/schedules.ts";
  */
 export type Visibility = "whole" | "unaddressed" | "shapes";
 
-export const visibilities = ["whole", "unaddressed", "shapes"] as const satisfies readonly Visibility[];
-
 /** How each kind of thing is shown to one visibility. `now` is epoch ms, for sentences. */
 export type Redaction = {
   readonly run: (run: RunSnapshot, now: number) => RunSnapshot;

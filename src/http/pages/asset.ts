@@ -16,9 +16,7 @@ const files: ReadonlyMap<string, readonly [type: string, content: string]> = new
   [`icon.${version}.svg`, ["image/svg+xml", icon]],
 ]);
 
-export function assetRoutes(): Route[] {
-  return [{ method: "GET", path: "/assets/:file", role: "open", handle: serve }];
-}
+export const assetRoutes: readonly Route[] = [{ method: "GET", path: "/assets/:file", role: "open", handle: serve }];
 
 function serve({ request, param }: Call): Response {
   readQuery(request);

@@ -16,7 +16,7 @@ import type { Group } from "./history.tsx";
 import { answer } from "./page.tsx";
 import { barsPerBlock, folded, TimelineRows } from "./timeline.tsx";
 
-export async function timelineBlock(service: Service, { request, param }: Call): Promise<Response> {
+export async function timelineBlock({ service, request, param }: Call): Promise<Response> {
   const query = readQuery(request, ["from", "of"]);
   const [from, key] = [readCount(query, "from") ?? 0, query.get("of")];
   const grouping = key === undefined ? folded : ({ kind: "within", key } as const);
@@ -24,7 +24,7 @@ export async function timelineBlock(service: Service, { request, param }: Call):
   return await answer(<TimelineRows run={param("id")} timeline={timeline} open={null} />, { fragment: true });
 }
 
-export async function childrenBlock(service: Service, { request, param }: Call): Promise<Response> {
+export async function childrenBlock({ service, request, param }: Call): Promise<Response> {
   const from = readCount(readQuery(request, ["from"]), "from") ?? 0;
   const { bars } = await service.runs.timeline(param("id"), { from, limit: childrenPerBlock, only: "child" });
   const rows = await Promise.all(
@@ -39,7 +39,7 @@ export async function childrenBlock(service: Service, { request, param }: Call):
 /** A narrowed block is looked for among so many entries; what follows is the next block's. */
 const maxSearched = 5000;
 
-export async function historyBlock(service: Service, { request, param }: Call): Promise<Response> {
+export async function historyBlock({ service, request, param }: Call): Promise<Response> {
   const query = readQuery(request, ["after", "entries"]);
   const [after, only] = [readCount(query, "after") ?? 0, readGroup(query)];
   const id = param("id");
@@ -74,7 +74,7 @@ async function narrowBlock({ runs }: Service, id: string, after: number, only: G
   return { entries, next, last: next ?? 0 };
 }
 
-export async function entryBlock(service: Service, { request, param }: Call): Promise<Response> {
+export async function entryBlock({ service, request, param }: Call): Promise<Response> {
   readQuery(request);
   const seq = Number(param("seq"));
   if (!/^[1-9]\d{0,14}$/.test(param("seq"))) throw new RequestError("route_not_found", "An entry is known by its seq.");

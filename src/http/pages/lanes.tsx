@@ -2,7 +2,6 @@
 /** @jsxImportSource hono/jsx */
 /** Owns: the page of lanes: how full each is, who holds its slots, who waits, and setting its limit. */
 import type { LaneInfo } from "../../core/service/lanes.ts";
-import type { Service } from "../../core/service/service.ts";
 import type { Caller } from "../auth/auth.ts";
 import { readName, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
@@ -21,11 +20,9 @@ const shown = 50;
 const shownSlots = 200;
 const refreshSeconds = "5";
 
-export function lanesPages(service: Service): Route[] {
-  return [{ method: "GET", path: "/lanes", role: "read", page: true, handle: (call) => show(service, call) }];
-}
+export const lanesPages: readonly Route[] = [{ method: "GET", path: "/lanes", role: "read", page: true, handle: show }];
 
-async function show(service: Service, { request, caller }: Call): Promise<Response> {
+async function show({ service, request, caller }: Call): Promise<Response> {
   const query = readQuery(request, ["lane", "cursor"]);
   const name = readName(query, "lane");
   const cursor = query.get("cursor");

@@ -31,18 +31,13 @@ import { StoredValue } from "./value.tsx";
 import { Waits } from "./waits.tsx";
 import { addressOf } from "./window.tsx";
 
-export function runPages(service: Service): Route[] {
-  const page = (path: string, handle: (service: Service, call: Call) => Promise<Response>): Route => {
-    return { method: "GET", path, role: "read", page: true, handle: (call) => handle(service, call) };
-  };
-  return [
-    page("/runs/:id", runPage),
-    page("/runs/:id/timeline", timelineBlock),
-    page("/runs/:id/children", childrenBlock),
-    page("/runs/:id/history", historyBlock),
-    page("/runs/:id/history/:seq", entryBlock),
-  ];
-}
+export const runPages: readonly Route[] = [
+  { method: "GET", path: "/runs/:id", role: "read", page: true, handle: runPage },
+  { method: "GET", path: "/runs/:id/timeline", role: "read", page: true, handle: timelineBlock },
+  { method: "GET", path: "/runs/:id/children", role: "read", page: true, handle: childrenBlock },
+  { method: "GET", path: "/runs/:id/history", role: "read", page: true, handle: historyBlock },
+  { method: "GET", path: "/runs/:id/history/:seq", role: "read", page: true, handle: entryBlock },
+];
 
 /** All data of the page, read concurrently. */
 type View = {
@@ -58,7 +53,7 @@ type View = {
   readonly inbox: Awaited<ReturnType<typeof readInbox>>;
 };
 
-async function runPage(service: Service, { request, param, caller }: Call): Promise<Response> {
+async function runPage({ service, request, param, caller }: Call): Promise<Response> {
   const query = readQuery(request, ["step", "entries"]);
   const [step, only] = [query.get("step") ?? null, readGroup(query)];
   const view = await readView(service, param("id"), step);

@@ -6,7 +6,6 @@ import type { Piece } from "../../core/run/reason.ts";
 import { isEnded, runStatuses } from "../../core/run/run.ts";
 import type { RunStatus, RunSummary } from "../../core/run/run.ts";
 import type { Counts } from "../../core/service/directory.ts";
-import type { Service } from "../../core/service/service.ts";
 import { readFilter } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { countText } from "./axis.ts";
@@ -24,11 +23,9 @@ import { Status } from "./status.tsx";
 
 const pageLimit = 50;
 
-export function runsPages(service: Service): Route[] {
-  return [{ method: "GET", path: "/", role: "read", page: true, handle: (call) => show(service, call) }];
-}
+export const runsPages: readonly Route[] = [{ method: "GET", path: "/", role: "read", page: true, handle: show }];
 
-async function show(service: Service, { request, caller }: Call): Promise<Response> {
+async function show({ service, request, caller }: Call): Promise<Response> {
   const tidied = tidy(new URL(request.url));
   if (tidied !== null) return new Response(null, { status: 303, headers: { location: tidied } });
   const parameters = readParameters(request);

@@ -3,7 +3,6 @@
 /** Owns: the page of schedules: when each fires next, what keeps it from it, and what can be done about it. */
 import { cronInWords } from "../../core/schedule/cronwords.ts";
 import { runIdPrefix } from "../../core/schedule/schedule.ts";
-import type { Service } from "../../core/service/service.ts";
 import type { BackfillInfo, ScheduleInfo } from "../../core/service/schedules.ts";
 import type { Caller } from "../auth/auth.ts";
 import { readCount, readName, readQuery } from "../query.ts";
@@ -21,11 +20,11 @@ import { addressOf } from "./window.tsx";
 const shown = 50;
 const refreshSeconds = "15";
 
-export function schedulesPages(service: Service): Route[] {
-  return [{ method: "GET", path: "/schedules", role: "read", page: true, handle: (call) => show(service, call) }];
-}
+export const schedulesPages: readonly Route[] = [
+  { method: "GET", path: "/schedules", role: "read", page: true, handle: show },
+];
 
-async function show(service: Service, { request, caller }: Call): Promise<Response> {
+async function show({ service, request, caller }: Call): Promise<Response> {
   const query = readQuery(request, ["workflow", "page"]);
   const workflow = readName(query, "workflow");
   const page = Math.max(1, readCount(query, "page") ?? 1);

@@ -13,13 +13,11 @@ import { refusalPage } from "./refusal.tsx";
 
 const maxFormBytes = 16 * 1024;
 
-export function signInPages(): Route[] {
-  return [
-    { method: "GET", path: "/sign-in", role: "open", page: true, handle: (call) => asPage(call, show) },
-    { method: "POST", path: "/sign-in", role: "open", page: true, handle: (call) => asPage(call, signIn) },
-    { method: "POST", path: "/sign-out", role: "open", page: true, handle: (call) => asPage(call, signOut) },
-  ];
-}
+export const signInPages: readonly Route[] = [
+  { method: "GET", path: "/sign-in", role: "open", page: true, handle: (call) => asPage(call, show) },
+  { method: "POST", path: "/sign-in", role: "open", page: true, handle: (call) => asPage(call, signIn) },
+  { method: "POST", path: "/sign-out", role: "open", page: true, handle: (call) => asPage(call, signOut) },
+];
 
 /** What goes wrong here is a page, and the way out of it is not to sign in first. */
 async function asPage(call: Call, handle: (call: Call) => Promise<Response>): Promise<Response> {

@@ -1,7 +1,6 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the page of statistics over time: of all workflows, or of one. */
-import type { Service } from "../../core/service/service.ts";
 import type { Stats, WorkflowStats } from "../../core/stats/stats.ts";
 import { readName, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
@@ -18,11 +17,9 @@ import type { Window } from "./window.tsx";
 
 const shownSteps = 15;
 
-export function statsPages(service: Service): Route[] {
-  return [{ method: "GET", path: "/stats", role: "read", page: true, handle: (call) => show(service, call) }];
-}
+export const statsPages: readonly Route[] = [{ method: "GET", path: "/stats", role: "read", page: true, handle: show }];
 
-async function show(service: Service, { request, caller }: Call): Promise<Response> {
+async function show({ service, request, caller }: Call): Promise<Response> {
   const query = readQuery(request, ["window", "workflow"]);
   const name = readName(query, "workflow");
   const workflow = name === undefined ? {} : { workflow: name };

@@ -4,7 +4,7 @@
 import { fieldOf } from "../../core/form/form.ts";
 import type { Field } from "../../core/form/field.ts";
 import type { RunSummary } from "../../core/run/run.ts";
-import type { Service, WorkflowInfo } from "../../core/service/service.ts";
+import type { WorkflowInfo } from "../../core/service/service.ts";
 import type { Stats } from "../../core/stats/stats.ts";
 import type { ScheduleInfo } from "../../core/service/schedules.ts";
 import type { Caller } from "../auth/auth.ts";
@@ -28,11 +28,11 @@ import type { Window } from "./window.tsx";
 
 const recentRuns = 10;
 
-export function workflowPages(service: Service): Route[] {
-  return [{ method: "GET", path: "/workflows/:name", role: "read", page: true, handle: (call) => show(service, call) }];
-}
+export const workflowPages: readonly Route[] = [
+  { method: "GET", path: "/workflows/:name", role: "read", page: true, handle: show },
+];
 
-async function show(service: Service, { request, caller, param }: Call): Promise<Response> {
+async function show({ service, request, caller, param }: Call): Promise<Response> {
   const window = readWindow(readQuery(request, ["window"]), "24h");
   const name = param("name");
   const [info, stats, { runs }] = await Promise.all([

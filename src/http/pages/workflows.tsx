@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the page that lists the workflows, with their statistics. */
-import type { Service, WorkflowInfo } from "../../core/service/service.ts";
+import type { WorkflowInfo } from "../../core/service/service.ts";
 import type { Stats, WorkflowStats } from "../../core/stats/stats.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
@@ -13,11 +13,11 @@ import { Counts, QuantileCells } from "./tally.tsx";
 import { readWindow, refreshSeconds, WindowChooser } from "./window.tsx";
 import type { Window } from "./window.tsx";
 
-export function workflowsPages(service: Service): Route[] {
-  return [{ method: "GET", path: "/workflows", role: "read", page: true, handle: (call) => show(service, call) }];
-}
+export const workflowsPages: readonly Route[] = [
+  { method: "GET", path: "/workflows", role: "read", page: true, handle: show },
+];
 
-async function show(service: Service, { request, caller }: Call): Promise<Response> {
+async function show({ service, request, caller }: Call): Promise<Response> {
   const window = readWindow(readQuery(request, ["window"]), "24h");
   const [workflows, stats] = await Promise.all([
     service.workflows.list(),

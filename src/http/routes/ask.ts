@@ -1,6 +1,6 @@
 /** Routes of queries and updates of a run. */
 import type { StoredError } from "../../core/error.ts";
-import type { Service, UpdateAnswer } from "../../core/service/service.ts";
+import type { UpdateAnswer } from "../../core/service/service.ts";
 import { readWhy } from "../auth/author.ts";
 import { readKey, readValue } from "../body.ts";
 import { RequestError } from "../problem.ts";
@@ -8,14 +8,12 @@ import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { viewValue } from "../view.ts";
 
-export function askRoutes(service: Service): Route[] {
-  return [
-    { method: "GET", path: "/v1/runs/:id/queries/:name", role: "read", handle: (call) => query(service, call) },
-    { method: "POST", path: "/v1/runs/:id/updates/:name", role: "operate", handle: (call) => update(service, call) },
-  ];
-}
+export const askRoutes: readonly Route[] = [
+  { method: "GET", path: "/v1/runs/:id/queries/:name", role: "read", handle: query },
+  { method: "POST", path: "/v1/runs/:id/updates/:name", role: "operate", handle: update },
+];
 
-async function query(service: Service, { request, param }: Call): Promise<Response> {
+async function query({ service, request, param }: Call): Promise<Response> {
   readQuery(request);
   const name = param("name");
   const answer = await service.asks.query(param("id"), name);
@@ -23,7 +21,7 @@ async function query(service: Service, { request, param }: Call): Promise<Respon
   return Response.json({ result: viewValue(answer.result) });
 }
 
-async function update(service: Service, { request, param, author }: Call): Promise<Response> {
+async function update({ service, request, param, author }: Call): Promise<Response> {
   readQuery(request);
   const name = param("name");
   const key = readKey(request);

@@ -5,7 +5,7 @@ import { runStatuses } from "../../core/run/run.ts";
 import type { RunStatus } from "../../core/run/run.ts";
 import type { RunFilter } from "../../core/service/directory.ts";
 import { defined, isRecord } from "../../core/record.ts";
-import type { BulkRequest, RunAction, Service } from "../../core/service/service.ts";
+import type { BulkRequest, RunAction } from "../../core/service/service.ts";
 import { isRunId } from "../../core/name.ts";
 import { isLonger } from "../../core/size.ts";
 import { readReason } from "../auth/author.ts";
@@ -19,11 +19,9 @@ import { viewRun } from "../view.ts";
 
 const actions: readonly RunAction["kind"][] = ["cancel", "terminate", "pause", "resume", "retry", "delete"];
 
-export function bulkRoutes(service: Service): Route[] {
-  return [{ method: "POST", path: "/v1/runs/bulk", role: "admin", handle: (call) => bulk(service, call) }];
-}
+export const bulkRoutes: readonly Route[] = [{ method: "POST", path: "/v1/runs/bulk", role: "admin", handle: bulk }];
 
-async function bulk(service: Service, { request, author }: Call): Promise<Response> {
+async function bulk({ service, request, author }: Call): Promise<Response> {
   const isDry = readFlag(readQuery(request, ["dryRun"]), "dryRun");
   const options = { ...readKey(request), ...(await readBulk(request)), ...author };
   if (isDry) return Response.json({ count: await service.runs.count(options.filter) });

@@ -4,28 +4,25 @@
  */
 import type { Cause } from "../../core/service/directory.ts";
 import { defined } from "../../core/record.ts";
-import type { Service } from "../../core/service/service.ts";
 import { invalidField, readFields, readKey } from "../body.ts";
 import { filterNames, readFilter, readGroupBy, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { viewInstant, viewRun } from "../view.ts";
 
-export function directoryRoutes(service: Service): Route[] {
-  return [
-    { method: "GET", path: "/v1/directory/counts", role: "read", handle: (call) => count(service, call) },
-    { method: "GET", path: "/v1/directory/causes", role: "read", handle: (call) => causes(service, call) },
-    { method: "POST", path: "/v1/directory/rebuild", role: "admin", handle: (call) => rebuild(service, call) },
-    { method: "POST", path: "/v1/directory/rekey", role: "admin", handle: (call) => rekey(service, call) },
-  ];
-}
+export const directoryRoutes: readonly Route[] = [
+  { method: "GET", path: "/v1/directory/counts", role: "read", handle: count },
+  { method: "GET", path: "/v1/directory/causes", role: "read", handle: causes },
+  { method: "POST", path: "/v1/directory/rebuild", role: "admin", handle: rebuild },
+  { method: "POST", path: "/v1/directory/rekey", role: "admin", handle: rekey },
+];
 
-async function count(service: Service, { request }: Call): Promise<Response> {
+async function count({ service, request }: Call): Promise<Response> {
   const query = readQuery(request, [...filterNames, "groupBy"]);
   const { total, groups } = await service.directory.count(readFilter(query), readGroupBy(query));
   return Response.json({ total, groups });
 }
 
-async function causes(service: Service, { request }: Call): Promise<Response> {
+async function causes({ service, request }: Call): Promise<Response> {
   const found = await service.directory.causes(readFilter(readQuery(request, filterNames)));
   return Response.json({ causes: found.map(viewCause) });
 }
@@ -35,7 +32,7 @@ function viewCause({ firstAt, lastAt, ...cause }: Cause) {
   return { id, workflow, code, step, message, count, firstAt: viewInstant(firstAt), lastAt: viewInstant(lastAt), run };
 }
 
-async function rebuild(service: Service, { request, author }: Call): Promise<Response> {
+async function rebuild({ service, request, author }: Call): Promise<Response> {
   readQuery(request);
   const key = readKey(request);
   const { shard } = await readFields(request, ["shard"]);
@@ -46,7 +43,7 @@ async function rebuild(service: Service, { request, author }: Call): Promise<Res
   return Response.json(viewRun(run), { status: 202, headers: { location: `/v1/runs/${run.id}` } });
 }
 
-async function rekey(service: Service, { request, author }: Call): Promise<Response> {
+async function rekey({ service, request, author }: Call): Promise<Response> {
   readQuery(request);
   const key = readKey(request);
   await readFields(request, []);

@@ -34,19 +34,19 @@ const retryMs = 1000;
 const maxCarried = 8_388_608;
 
 /** @param heartbeatMs the pause after which a heartbeat is sent */
-export function eventRoutes(service: Service, heartbeatMs = everyMs): Route[] {
+export function eventRoutes(heartbeatMs = everyMs): Route[] {
   return [
-    { method: "GET", path: "/v1/runs/:id/events", role: "read", handle: (call) => run(service, call, heartbeatMs) },
+    { method: "GET", path: "/v1/runs/:id/events", role: "read", handle: (call) => run(call, heartbeatMs) },
     {
       method: "GET",
       path: "/v1/directory/events",
       role: "read",
-      handle: (call) => directory(service, call, heartbeatMs),
+      handle: (call) => directory(call, heartbeatMs),
     },
   ];
 }
 
-async function run(service: Service, { request, param }: Call, heartbeatMs: number): Promise<Response> {
+async function run({ service, request, param }: Call, heartbeatMs: number): Promise<Response> {
   const after = readCount(readQuery(request, ["after"]), "after");
   // A client that began with `after`, and got no event, reconnects without the header.
   const last = readLastEvent(request) ?? after ?? 0;
@@ -78,7 +78,7 @@ function runEvents(id: string, news: RunNews): readonly Event[] {
   }
 }
 
-async function directory(service: Service, { request }: Call, heartbeatMs: number): Promise<Response> {
+async function directory({ service, request }: Call, heartbeatMs: number): Promise<Response> {
   const changes = await service.directory.follow(readFilter(readQuery(request, filterNames)));
   const events = sourceOf(changes, (batch) => batch.map(directoryEvent));
   const toMessage: ToMessage = (event) => ("name" in event ? { event: event.name, data: event.data } : event);

@@ -1,5 +1,5 @@
 /** Owns: routes of forks. */
-import type { ForkRequest, Service } from "../../core/service/service.ts";
+import type { ForkRequest } from "../../core/service/service.ts";
 import { checkRunId } from "../../core/name.ts";
 import { isRecord } from "../../core/record.ts";
 import type { Stored } from "../../core/value/value.ts";
@@ -13,20 +13,20 @@ import { viewRun } from "../view.ts";
 
 /** Characters of a step's id: enough for a name of 256 characters in UTF-16, and its occurrence. */
 const maxStep = 600;
-export function forkRoutes(service: Service): Route[] {
-  return [{ method: "POST", path: "/v1/runs/:id/fork", role: "admin", handle: (call) => fork(service, call) }];
-}
+export const forkRoutes: readonly Route[] = [
+  { method: "POST", path: "/v1/runs/:id/fork", role: "admin", handle: fork },
+];
 
-async function fork(service: Service, call: Call): Promise<Response> {
+async function fork(call: Call): Promise<Response> {
   const { request, param, author } = call;
   const isDry = readFlag(readQuery(request, ["dryRun"]), "dryRun");
   const options = { ...readKey(request), ...(await readFork(request)), origin: urlOf(request).origin, ...author };
   if (isDry) {
     const { from, results } = options;
-    const { kept, rerun } = await service.runs.previewFork(param("id"), { from, given: [...results.keys()] });
+    const { kept, rerun } = await call.service.runs.previewFork(param("id"), { from, given: [...results.keys()] });
     return Response.json({ kept, rerun });
   }
-  const { run, created } = await service.runs.fork(param("id"), options);
+  const { run, created } = await call.service.runs.fork(param("id"), options);
   const headers = { location: `/v1/runs/${run.id}` };
   return Response.json(viewRun(run), { status: created ? 201 : 200, headers });
 }

@@ -6,7 +6,6 @@
 import { HoldfastError, hasCode } from "../../core/error.ts";
 import type { HookAnswer, HookRequest, InboundAnswer } from "../../core/service/hooks.ts";
 import { defined } from "../../core/record.ts";
-import type { Service } from "../../core/service/service.ts";
 import { readReason } from "../auth/author.ts";
 import { readBytes, readFields, readKey } from "../body.ts";
 import { isVisit, receipt, refusalReceipt } from "../pages/receipt.tsx";
@@ -23,22 +22,14 @@ const passHeaders = ["cf-access-jwt-assertion", "cf-access-token", "cf-access-cl
 const passCookie = /^(?:(?:__Host-)?holdfast_session|CF_(?:Authorization|AppSession|Binding))\s*=/;
 const hookMethods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
-export function hookRoutes(service: Service): Route[] {
-  const revokePath = "/v1/runs/:id/webhooks/:name/revoke";
-  return [
-    { method: "GET", path: "/v1/webhooks", role: "read", handle: (call) => list(service, call) },
-    { method: "POST", path: revokePath, role: "operate", handle: (call) => revoke(service, call) },
-    { method: "ALL", path: "/hooks/:token", role: "open", handle: (call) => answer(service, call) },
-    {
-      method: "ALL",
-      path: "/webhooks/:name",
-      role: "open",
-      handle: (call) => receiveInbound(service, call).catch(conceal),
-    },
-  ];
-}
+export const hookRoutes: readonly Route[] = [
+  { method: "GET", path: "/v1/webhooks", role: "read", handle: list },
+  { method: "POST", path: "/v1/runs/:id/webhooks/:name/revoke", role: "operate", handle: revoke },
+  { method: "ALL", path: "/hooks/:token", role: "open", handle: answer },
+  { method: "ALL", path: "/webhooks/:name", role: "open", handle: (call) => receiveInbound(call).catch(conceal) },
+];
 
-async function list(service: Service, { request, config }: Call): Promise<Response> {
+async function list({ service, request, config }: Call): Promise<Response> {
   readQuery(request);
   const origin = config().publicUrl ?? urlOf(request).origin;
   const webhooks = await service.hooks.list();
@@ -49,7 +40,7 @@ async function list(service: Service, { request, config }: Call): Promise<Respon
   return Response.json({ webhooks: views });
 }
 
-async function revoke(service: Service, { request, param, author }: Call): Promise<Response> {
+async function revoke({ service, request, param, author }: Call): Promise<Response> {
   readQuery(request);
   const fields = await readFields(request, ["reason"]);
   const options = { ...readKey(request), ...author, reason: readReason(request, fields) };
@@ -57,16 +48,16 @@ async function revoke(service: Service, { request, param, author }: Call): Promi
 }
 
 /** Addresses are sent to people too, whom JSON would tell little. */
-async function answer(service: Service, call: Call): Promise<Response> {
+async function answer(call: Call): Promise<Response> {
   try {
-    return await receive(service, call).catch(conceal);
+    return await receive(call).catch(conceal);
   } catch (error) {
     if (!isVisit(call.request)) throw error;
     return await refusalReceipt(problem(error));
   }
 }
 
-async function receive(service: Service, { request, param }: Call): Promise<Response> {
+async function receive({ service, request, param }: Call): Promise<Response> {
   const look = looked(request, hookMethods);
   try {
     // HEAD only checks that the address is valid, and must not resolve the wait.
@@ -85,7 +76,7 @@ async function receive(service: Service, { request, param }: Call): Promise<Resp
   }
 }
 
-async function receiveInbound(service: Service, { request, param }: Call): Promise<Response> {
+async function receiveInbound({ service, request, param }: Call): Promise<Response> {
   const name = param("name");
   const { methods, maxBytes } = await service.hooks.find(name);
   const look = looked(request, methods);

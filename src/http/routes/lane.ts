@@ -1,21 +1,18 @@
 /** Routes of lanes: how full they are, and their limits. */
 import type { LaneInfo } from "../../core/service/lanes.ts";
-import type { Service } from "../../core/service/service.ts";
 import { readReason } from "../auth/author.ts";
 import { invalidField, readFields, readKey } from "../body.ts";
 import { readLimit, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { viewInstant } from "../view.ts";
 
-export function laneRoutes(service: Service): Route[] {
-  return [
-    { method: "GET", path: "/v1/lanes", role: "read", handle: (call) => list(service, call) },
-    { method: "GET", path: "/v1/lanes/:name", role: "read", handle: (call) => find(service, call) },
-    { method: "PATCH", path: "/v1/lanes/:name", role: "admin", handle: (call) => override(service, call) },
-  ];
-}
+export const laneRoutes: readonly Route[] = [
+  { method: "GET", path: "/v1/lanes", role: "read", handle: list },
+  { method: "GET", path: "/v1/lanes/:name", role: "read", handle: find },
+  { method: "PATCH", path: "/v1/lanes/:name", role: "admin", handle: override },
+];
 
-async function list(service: Service, { request }: Call): Promise<Response> {
+async function list({ service, request }: Call): Promise<Response> {
   const query = readQuery(request, ["limit", "cursor"]);
   const cursor = query.get("cursor");
   const limit = readLimit(query, 50);
@@ -23,12 +20,12 @@ async function list(service: Service, { request }: Call): Promise<Response> {
   return Response.json({ lanes: page.lanes.map(viewLane), cursor: page.cursor });
 }
 
-async function find(service: Service, { request, param }: Call): Promise<Response> {
+async function find({ service, request, param }: Call): Promise<Response> {
   const limit = readLimit(readQuery(request, ["limit"]), 20);
   return Response.json(viewLane(await service.lanes.find(param("name"), limit)));
 }
 
-async function override(service: Service, { request, param, author }: Call): Promise<Response> {
+async function override({ service, request, param, author }: Call): Promise<Response> {
   readQuery(request);
   const { key } = readKey(request);
   const limit = readOverride(await readFields(request, ["limit"]));

@@ -3,7 +3,6 @@
  * Does not own: the format (exposition), the figures (the service).
  */
 import { runStatuses } from "../../core/run/run.ts";
-import type { Service } from "../../core/service/service.ts";
 import type { Census, Stats, StepStats, WorkflowStats } from "../../core/stats/stats.ts";
 import type { ScheduleInfo } from "../../core/service/schedules.ts";
 import { exposition, expositionType } from "./exposition.ts";
@@ -18,11 +17,9 @@ const minuteMs = 60 * 1000;
 const defaultWindowMs = 60 * minuteMs;
 const maxWindowMs = maxWindowDays * 24 * 60 * minuteMs;
 
-export function metricsRoutes(service: Service): Route[] {
-  return [{ method: "GET", path: "/metrics", role: "read", handle: (call) => scrape(service, call) }];
-}
+export const metricsRoutes: readonly Route[] = [{ method: "GET", path: "/metrics", role: "read", handle: scrape }];
 
-async function scrape(service: Service, { request }: Call): Promise<Response> {
+async function scrape({ service, request }: Call): Promise<Response> {
   const windowMs = readWindow(readQuery(request, ["window"]));
   const now = Date.now();
   const [stats, census, schedules] = await Promise.all([

@@ -3,7 +3,6 @@ import type { RequestMetadata } from "../../core/author.ts";
 import { toInstant } from "../../core/duration.ts";
 import { defined } from "../../core/record.ts";
 import { overlaps } from "../../core/schedule/schedule.ts";
-import type { Service } from "../../core/service/service.ts";
 import type {
   BackfillOverlap,
   BackfillRequest,
@@ -23,25 +22,22 @@ const maxText = 256;
 const maxNext = 200;
 const shownNext = 5;
 
-export function scheduleRoutes(service: Service): Route[] {
-  const path = "/v1/schedules/:id";
-  return [
-    { method: "GET", path: "/v1/schedules", role: "read", handle: (call) => list(service, call) },
-    { method: "POST", path: "/v1/schedules", role: "admin", handle: (call) => create(service, call) },
-    { method: "GET", path, role: "read", handle: (call) => find(service, call) },
-    { method: "PATCH", path, role: "admin", handle: (call) => change(service, call) },
-    { method: "DELETE", path, role: "admin", handle: (call) => remove(service, call) },
-    { method: "POST", path: `${path}/trigger`, role: "operate", handle: (call) => trigger(service, call) },
-    { method: "POST", path: `${path}/backfill`, role: "admin", handle: (call) => backfill(service, call) },
-  ];
-}
+export const scheduleRoutes: readonly Route[] = [
+  { method: "GET", path: "/v1/schedules", role: "read", handle: list },
+  { method: "POST", path: "/v1/schedules", role: "admin", handle: create },
+  { method: "GET", path: "/v1/schedules/:id", role: "read", handle: find },
+  { method: "PATCH", path: "/v1/schedules/:id", role: "admin", handle: change },
+  { method: "DELETE", path: "/v1/schedules/:id", role: "admin", handle: remove },
+  { method: "POST", path: "/v1/schedules/:id/trigger", role: "operate", handle: trigger },
+  { method: "POST", path: "/v1/schedules/:id/backfill", role: "admin", handle: backfill },
+];
 
-async function list(service: Service, { request }: Call): Promise<Response> {
+async function list({ service, request }: Call): Promise<Response> {
   const workflow = readName(readQuery(request, ["workflow"]), "workflow");
   return Response.json({ schedules: (await service.schedules.list(workflow)).map(viewSchedule) });
 }
 
-async function find(service: Service, { request, param }: Call): Promise<Response> {
+async function find({ service, request, param }: Call): Promise<Response> {
   const next = readCount(readQuery(request, ["next"]), "next") ?? shownNext;
   if (next > maxNext) throw new RequestError("parameter_invalid", `The parameter next must be at most ${maxNext}.`);
   return Response.json(viewSchedule(await service.schedules.find(param("id"), next)));
@@ -52,42 +48,42 @@ const changeable = [
   "reason",
 ];
 
-async function create(service: Service, call: Call): Promise<Response> {
+async function create(call: Call): Promise<Response> {
   readQuery(call.request);
   const fields = await readFields(call.request, ["id", ...changeable]);
-  const { schedule, created } = await service.schedules.create(readSchedule(call, fields));
+  const { schedule, created } = await call.service.schedules.create(readSchedule(call, fields));
   const headers = { location: `/v1/schedules/${encodeURIComponent(schedule.id)}` };
   return Response.json(viewSchedule(schedule), created ? { status: 201, headers } : { status: 200, headers });
 }
 
-async function change(service: Service, call: Call): Promise<Response> {
+async function change(call: Call): Promise<Response> {
   readQuery(call.request);
   const fields = await readFields(call.request, changeable);
   const options = { ...readMetadata(call, fields), ...readChange(fields) };
-  return Response.json(viewSchedule(await service.schedules.change(call.param("id"), options)));
+  return Response.json(viewSchedule(await call.service.schedules.change(call.param("id"), options)));
 }
 
-async function remove(service: Service, call: Call): Promise<Response> {
+async function remove(call: Call): Promise<Response> {
   readQuery(call.request);
   const options = readMetadata(call, await readFields(call.request, ["reason"]));
-  await service.schedules.remove(call.param("id"), options);
+  await call.service.schedules.remove(call.param("id"), options);
   return new Response(null, { status: 204 });
 }
 
-async function trigger(service: Service, call: Call): Promise<Response> {
+async function trigger(call: Call): Promise<Response> {
   const waitMs = readWait(readQuery(call.request, ["wait"]));
   const options = readMetadata(call, await readFields(call.request, ["reason"]));
   const { origin } = urlOf(call.request);
-  const { run, created } = await service.schedules.trigger(call.param("id"), { ...options, origin, waitMs });
+  const { run, created } = await call.service.schedules.trigger(call.param("id"), { ...options, origin, waitMs });
   const headers = { location: `/v1/runs/${run.id}` };
   return Response.json(viewRun(run), created ? { status: 201, headers } : { status: 200, headers });
 }
 
-async function backfill(service: Service, call: Call): Promise<Response> {
+async function backfill(call: Call): Promise<Response> {
   readQuery(call.request);
   const fields = await readFields(call.request, ["from", "to", "overlap", "reason"]);
   const options = { ...readMetadata(call, fields), ...readRange(fields) };
-  const { firings } = await service.schedules.backfill(call.param("id"), options);
+  const { firings } = await call.service.schedules.backfill(call.param("id"), options);
   return Response.json({ firings }, { status: 202 });
 }
 

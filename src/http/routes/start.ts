@@ -6,7 +6,7 @@ import { checkName, checkRunId } from "../../core/name.ts";
 import { defined, isRecord, sortedEntries } from "../../core/record.ts";
 import { keyInBatch } from "../../core/run/key.ts";
 import type { Made } from "../../core/run/run.ts";
-import type { Service, StartRequest } from "../../core/service/service.ts";
+import type { StartRequest } from "../../core/service/service.ts";
 import type { Stored } from "../../core/value/value.ts";
 import { viewUpdate } from "./ask.ts";
 import { readWhy } from "../auth/author.ts";
@@ -32,18 +32,16 @@ type Start = Pick<
   "input" | "id" | "labels" | "notify" | "startAt" | "delayMs" | "notAfter" | "signal" | "update"
 >;
 
-export function startRoutes(service: Service): Route[] {
-  return [
-    { method: "POST", path: "/v1/workflows/:name/runs", role: "operate", handle: (call) => start(service, call) },
-    { method: "POST", path: "/v1/workflows/:name/batch", role: "operate", handle: (call) => startMany(service, call) },
-  ];
-}
+export const startRoutes: readonly Route[] = [
+  { method: "POST", path: "/v1/workflows/:name/runs", role: "operate", handle: start },
+  { method: "POST", path: "/v1/workflows/:name/batch", role: "operate", handle: startMany },
+];
 
-async function start(service: Service, call: Call): Promise<Response> {
+async function start(call: Call): Promise<Response> {
   const waitMs = readWait(readQuery(call.request, ["wait"]));
   const start = readStart(await readFields(call.request, startFields), Date.now());
   const request = { ...readKey(call.request), ...start, ...readCaller(call), waitMs };
-  const { run, created, update } = await service.runs.start(request);
+  const { run, created, update } = await call.service.runs.start(request);
   const headers = { location: `/v1/runs/${run.id}` };
   const made = update === undefined ? {} : { update: viewUpdate(start.update?.name ?? "", update) };
   return Response.json({ ...viewRun(run), ...made }, { status: created ? 201 : 200, headers });
@@ -56,7 +54,7 @@ function readCaller({ request, param, author }: Call) {
 }
 
 /** Starts each as if it came alone. */
-async function startMany(service: Service, call: Call): Promise<Response> {
+async function startMany(call: Call): Promise<Response> {
   readQuery(call.request);
   const { key } = readKey(call.request);
   const { runs } = await readFields(call.request, ["runs"]);
@@ -64,11 +62,11 @@ async function startMany(service: Service, call: Call): Promise<Response> {
     throw invalidField("runs", `must be a list of 1 to ${maxBatch} starts`);
   }
   const caller = readCaller(call);
-  if (key !== undefined) await service.runs.bindBatch(key, canonical([caller.workflow, runs]));
+  if (key !== undefined) await call.service.runs.bindBatch(key, canonical([caller.workflow, runs]));
   const startOne = async (json: unknown, index: number): Promise<Made> => {
     const start = readStart(checkFields(json, batchFields, "The start"), Date.now());
     const own = key === undefined ? {} : { key: keyInBatch(key, index) };
-    return await service.runs.start({ ...own, ...start, ...caller });
+    return await call.service.runs.start({ ...own, ...start, ...caller });
   };
   const results: PromiseSettledResult<Made>[] = [];
   while (results.length < runs.length) {

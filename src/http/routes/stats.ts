@@ -3,7 +3,6 @@
  * Does not own: what is counted.
  */
 import { defined } from "../../core/record.ts";
-import type { Service } from "../../core/service/service.ts";
 import type { Stats, StatsQuery, StatsSlice, StepStats, WorkflowStats } from "../../core/stats/stats.ts";
 import { RequestError } from "../problem.ts";
 import { readInstant, readName, readQuery } from "../query.ts";
@@ -14,11 +13,9 @@ import { viewInstant } from "../view.ts";
 const dayMs = 24 * 60 * 60 * 1000;
 export const maxWindowDays = 400;
 
-export function statsRoutes(service: Service): Route[] {
-  return [{ method: "GET", path: "/v1/stats", role: "read", handle: (call) => read(service, call) }];
-}
+export const statsRoutes: readonly Route[] = [{ method: "GET", path: "/v1/stats", role: "read", handle: read }];
 
-async function read(service: Service, { request }: Call): Promise<Response> {
+async function read({ service, request }: Call): Promise<Response> {
   const query = toStatsQuery(readQuery(request, ["workflow", "from", "to"]), Date.now());
   return Response.json(viewStats(await service.stats.read(query)));
 }

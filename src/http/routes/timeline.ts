@@ -1,6 +1,5 @@
 /** Routes of a run's timeline: its bars, and all that is recorded of one of them. */
 import { defined } from "../../core/record.ts";
-import type { Service } from "../../core/service/service.ts";
 import { createRoom } from "../../core/value/json.ts";
 import { barKinds } from "../../core/timeline/timeline.ts";
 import type { Bar, BarAttempt, BarKind, Story, Timeline } from "../../core/timeline/timeline.ts";
@@ -10,14 +9,12 @@ import type { Query } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { viewInstant, viewValue } from "../view.ts";
 
-export function timelineRoutes(service: Service): Route[] {
-  return [
-    { method: "GET", path: "/v1/runs/:id/timeline", role: "read", handle: (call) => timeline(service, call) },
-    { method: "GET", path: "/v1/runs/:id/steps/:key", role: "read", handle: (call) => story(service, call) },
-  ];
-}
+export const timelineRoutes: readonly Route[] = [
+  { method: "GET", path: "/v1/runs/:id/timeline", role: "read", handle: timeline },
+  { method: "GET", path: "/v1/runs/:id/steps/:key", role: "read", handle: story },
+];
 
-async function timeline(service: Service, { request, param }: Call): Promise<Response> {
+async function timeline({ service, request, param }: Call): Promise<Response> {
   const query = readQuery(request, ["from", "limit", "kind"]);
   const [from, limit] = [readCount(query, "from") ?? 0, readLimit(query, 200)];
   const window = { from, limit, ...defined({ only: readKind(query) }) };
@@ -32,7 +29,7 @@ function readKind(query: Query): BarKind | undefined {
   throw new RequestError("parameter_invalid", `The parameter kind must be one of ${barKinds.join(", ")}.`);
 }
 
-async function story(service: Service, { request, param }: Call): Promise<Response> {
+async function story({ service, request, param }: Call): Promise<Response> {
   readQuery(request);
   return Response.json(viewStory(await service.runs.story(param("id"), param("key"))));
 }

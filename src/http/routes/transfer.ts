@@ -1,7 +1,6 @@
 /** Owns: routes of exports and imports of runs, as lines of JSON. */
 import { HoldfastError } from "../../core/error.ts";
 import { defined } from "../../core/record.ts";
-import type { Service } from "../../core/service/service.ts";
 import { readWhy } from "../auth/author.ts";
 import { readFields, readKey } from "../body.ts";
 import { readQuery } from "../query.ts";
@@ -12,15 +11,13 @@ import { viewRun } from "../view.ts";
 const type = "application/x-ndjson";
 const maxBytes = 64 * 1024 * 1024;
 
-export function transferRoutes(service: Service): Route[] {
-  return [
-    // An export shows everything, so it needs another role than a GET.
-    { method: "POST", path: "/v1/runs/:id/export", role: "admin", handle: (call) => exportRun(service, call) },
-    { method: "POST", path: "/v1/runs/import", role: "admin", handle: (call) => importRun(service, call) },
-  ];
-}
+export const transferRoutes: readonly Route[] = [
+  // An export shows everything, so it needs another role than a GET.
+  { method: "POST", path: "/v1/runs/:id/export", role: "admin", handle: exportRun },
+  { method: "POST", path: "/v1/runs/import", role: "admin", handle: importRun },
+];
 
-async function exportRun(service: Service, { request, param }: Call): Promise<Response> {
+async function exportRun({ service, request, param }: Call): Promise<Response> {
   readQuery(request);
   await readFields(request, []);
   const id = param("id");
@@ -29,7 +26,7 @@ async function exportRun(service: Service, { request, param }: Call): Promise<Re
   return new Response(text, { headers });
 }
 
-async function importRun(service: Service, { request, author }: Call): Promise<Response> {
+async function importRun({ service, request, author }: Call): Promise<Response> {
   const id = readQuery(request, ["id"]).get("id");
   const key = readKey(request);
   const { origin } = urlOf(request);

@@ -6,10 +6,9 @@
 import { abortAllDurableObjects } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it, vi } from "vitest";
-import { routesOf } from "../../../src/http/app.ts";
+import { routes } from "../../../src/http/app.ts";
 import type { Role } from "../../../src/http/config.ts";
 import { createPick } from "../../core/sample.ts";
-import { failingService, reached } from "../../http/service.ts";
 import { ask, historyOf, tokens } from "../client.ts";
 import { Client } from "./client.ts";
 import type { Finding } from "./client.ts";
@@ -24,8 +23,6 @@ const calls = Number(settings["FUZZ_CALLS"] || 600);
 const clients = 6;
 /** So many times all objects are ended in mid-air. */
 const storms = 2;
-
-const routes = routesOf(failingService(reached));
 
 async function cookieOf(role: Role): Promise<string> {
   const raw = new URLSearchParams({ token: tokens[role] }).toString();
