@@ -214,7 +214,8 @@ export class Drive {
   }
 
   #goOn(definition: Definition, cold: boolean, late: boolean): void {
-    const admitted = this.lanes.admits();
+    const { resumedAt } = this.state;
+    this.lanes.admits(cold || (resumedAt > 0 && resumedAt >= this.ledger.openedAt));
     if (this.execution !== null && !this.execution.course.over) {
       this.execution.tick(this.now());
       return;
@@ -229,7 +230,7 @@ export class Drive {
       return;
     }
     if (cold) this.ledger.append(this.interrupted(this.ledger.openedUnder === this.#world.deployment));
-    if (admitted || late) this.#start(definition);
+    if (!this.lanes.isQueued || late) this.#start(definition);
   }
 
   #start(definition: Definition): Execution {

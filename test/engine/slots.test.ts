@@ -623,6 +623,25 @@ describe("what wakes a parked run while others have its slot", () => {
     expect(simulation.lane("mail").isEmpty).toBe(true);
   });
 
+  test("takes a signal that it does not wait for into its buffer, evicted as it is, and is queued nowhere", async () => {
+    const { simulation, a } = await parked(async (_input, step) => {
+      const nap = step.sleep("nap", "1 hour");
+      const go = step.waitFor("go", { timeout: "2 hours" });
+      await Promise.all([nap, go]);
+    });
+    a.evict();
+    a.act((run) => signal(run, "other", 1));
+    await simulation.drive(3000);
+    expect([a.status, simulation.lane("mail").waiting]).toEqual(["waiting", 0]);
+    // Its deadline and the signal that it does wait for set it going all the same.
+    await simulation.drive(70 * minute);
+    expect(a.kinds).toContain("timer.fired");
+    a.evict();
+    a.act((run) => signal(run, "go", 1));
+    await simulation.drive();
+    expect([a.status, a.kinds.filter((kind) => kind === "lane.queued")]).toEqual(["completed", []]);
+  });
+
   test("its next attempt", async () => {
     let attempts = 0;
     const { simulation, a } = await parked(async (_input, step) => {

@@ -172,7 +172,8 @@ export class Work {
 
   /** Whether something could begin or fire if the run were not held. */
   isDue(now: number): boolean {
-    for (const { begun } of this.#pending.values()) if (!begun) return true;
+    for (const pending of this.#pending.values())
+      if (!pending.begun && this.#deadlines.restingCall(pending) === undefined) return true;
     // A wait that a pause kept from its signal need not be on record.
     return this.attempts.isReady || this.#deadlines.due(now).length > 0 || this.waits.isDue(now);
   }

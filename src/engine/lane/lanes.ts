@@ -49,23 +49,16 @@ export class RunLanes {
   }
 
   /**
-   * Whether the run may go on; where it may not and has something to do, its slots are asked for. Without a handler
-   * in memory nobody can tell whether it has: then it has to go on to find out.
+   * Whether the run may go on; where it may not and is known to have something to do, its slots are asked for. What the
+   * record does not tell, its handler does once it has replayed, for which it needs no slot.
+   * @param wasAtWork when its last life ended, or it was paused
    */
-  admits(): boolean {
+  admits(wasAtWork = false): boolean {
     if (this.slots.isOpen) return true;
-    const { execution } = this.#run;
-    if (execution === null || execution.course.over || this.#isDue(this.#run.now())) this.slots.isWanted = true;
+    const now = this.#run.now();
+    const isDue = this.#isLive ? this.#isDue(now) : wasAtWork || hasCome(this.#run.state, now);
+    if (isDue) this.slots.isWanted = true;
     return false;
-  }
-
-  /**
-   * It has no slot, and nothing on record that it waits for: it may have something to do, or wait for updates and listeners
-   * only. Its handler, which needs no slot to replay, can tell.
-   */
-  get mayRest(): boolean {
-    const { state } = this.#run;
-    return !this.slots.isOpen && state.startedAt !== null && state.queued.size === 0 && openCalls(state).length === 0;
   }
 
   /** Whether asking for a slot again explains an alarm that came by this instant. */
@@ -175,8 +168,13 @@ export class RunLanes {
     const { execution, state } = this.#run;
     // A queued run stays queued until it has its slots, even if it has nothing left to do with them.
     if (this.slots.isQueued(null)) return true;
-    if (execution !== null && !execution.course.over) return execution.isDue(now) || this.#isSignalled();
-    return isDue(state, now) || state.queued.size > 0;
+    return this.#isLive ? execution?.isDue(now) === true || this.#isSignalled() : isDue(state, now);
+  }
+
+  /** Its handler has replayed, and can tell what there is to do. */
+  get #isLive(): boolean {
+    const { course } = this.#run.execution ?? {};
+    return course?.live === true && !course.over;
   }
 
   /** A signal is buffered that an open wait, or a listener, takes. */
@@ -201,9 +199,14 @@ export function decidedAt({ startAt, notAfter }: Pick<EntryOf<"run.created">, "s
  * is to be asked, its alarm knows: whoever merely looks at the run does not set it to work for that.
  */
 export function isDue(state: RunState, now: number): boolean {
-  const { created, startedAt, end, paused } = state;
+  const { created, end, paused } = state;
   if (created === null || end !== null || paused !== null) return false;
-  if (startedAt === null) return decidedAt(created) <= now;
-  const open = openCalls(state);
-  return state.queued.size > 0 || open.length === 0 || open.some((call) => deadlineOf(call) <= now);
+  return hasCome(state, now) || (state.startedAt !== null && openCalls(state).length === 0);
+}
+
+/** By the record alone: it waits for a slot, or is to begin, or a deadline has come. */
+function hasCome(state: RunState, now: number): boolean {
+  const { created, startedAt, queued } = state;
+  if (created !== null && startedAt === null) return decidedAt(created) <= now;
+  return queued.size > 0 || openCalls(state).some((call) => deadlineOf(call) <= now);
 }

@@ -65,8 +65,6 @@ export class Host {
     if (this.#loop !== null) return this.#nudge.ring();
     const { isCold, run } = this.#memory;
     const died = isCold && alarm !== undefined && !isHousekeeping(alarm) && run.wasCutOff(dueBy(alarm));
-    // Merely because somebody looks at it, or it has a report to make, it takes no place in a lane.
-    if (isCold && !died && run.lanes.mayRest && run.isDue()) run.awake().catch(() => {});
     this.#startLoop(died);
   }
 
