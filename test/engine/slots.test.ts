@@ -196,6 +196,21 @@ describe("a run that needs a slot", () => {
   });
 });
 
+test("a rate does not count a run anew whose version goes after it has begun", async () => {
+  const simulation = new LaneSimulation();
+  const needs = [need("rate", 1, { periodMs: minute })];
+  const a = simulation.add("a", (_input, step) => step.sleep("nap", "1 hour"), needs);
+  await simulation.drive(1000);
+  const b = simulation.add("b", (_input, step) => step.sleep("nap", "1 hour"), needs);
+  simulation.at(30_000, () => {
+    a.definition = undefined;
+    a.evict();
+    a.act(() => {});
+  });
+  await simulation.drive(2 * minute);
+  expect((b.run.state.startedAt ?? Infinity) - (a.run.state.startedAt ?? 0)).toBeLessThan(minute + 100);
+});
+
 describe("a parked run", () => {
   const napper = (ledger: Ledger) => async (_input: unknown, step: Step) => {
     await step.run("one", () => ledger.work(step.info.id, 5));
@@ -556,6 +571,30 @@ describe("a step whose request a courier makes", () => {
     await simulation.drive();
     expect([a.status, b.status, simulation.lane("mail").isEmpty]).toEqual(["completed", "completed", true]);
   });
+
+  test.each([true, false])(
+    "gives the run's slot back as it is answered, though it was evicted meanwhile; in a pause: %s",
+    async (isPaused) => {
+      const simulation = new LaneSimulation();
+      const couriers = new SimulatedCouriers(simulation, () => ({ end: answered("yes"), ms: 5 * minute }));
+      simulation.couriers = (id, isDead) => couriers.of(id, isDead);
+      const asksAndWaits: Handler = async (_input, step) => {
+        const go = step.waitFor("go");
+        await step.fetch("ask", "https://example.com/");
+        await go;
+      };
+      const a = simulation.add("a", asksAndWaits, [need("mail", 1)]);
+      await simulation.drive(1000);
+      if (isPaused) void a.act((run) => act(run, "pause"));
+      await simulation.drive(2000);
+      a.evict();
+      const b = simulation.add("b", worker(new Ledger(simulation)), [need("mail", 1)]);
+      await simulation.drive(5 * minute - 1000);
+      expect(b.status).toBe("queued");
+      await simulation.drive(5 * minute + 1000);
+      expect([a.kinds.includes("step.completed"), b.status]).toEqual([true, "completed"]);
+    },
+  );
 
   test("has it handed over as soon as a run that was called meanwhile has its slot again, where a death kept it from its courier (4)", async () => {
     const simulation = new LaneSimulation();

@@ -26,6 +26,8 @@ export class Slots implements Limiter {
   readonly #state: () => RunState;
   /** An earlier memory may have left tickets in the lanes. */
   readonly #inherited: boolean;
+  /** An earlier memory kept all slots of the run, parked as it was, because couriers made its requests. */
+  readonly #keptForCouriers: boolean;
   #run: Acquisition | null = null;
   /** The needs of the acquisition above. */
   #madeFor: readonly LaneNeed[] | undefined = undefined;
@@ -40,6 +42,7 @@ export class Slots implements Limiter {
     this.#state = state;
     const { created, end } = state();
     this.#inherited = created !== null && (end === null || now - end.at < recentEndMs);
+    this.#keptForCouriers = dispatchedCalls(state()).length > 0;
   }
 
   /** Whether no lane holds the run back. A run that is cancelled, or about to end, waits for no lane. */
@@ -62,13 +65,13 @@ export class Slots implements Limiter {
     this.isWanted = false;
     if (this.#state().created?.lanes === undefined) return;
     const { queued, startedAt } = this.#state();
-    const inLine = all || this.isQueued(null);
+    const inLine = all || this.isQueued(null) || this.#keptForCouriers;
     for (const [index, slot] of [...this.#acquisition().slots].entries()) {
       const isQueued = queued.has(laneKey({ lane: slot.lane, step: null }));
       if (index < this.#kept && (slot.phase === "held" || (slot.phase === "away" && !slot.asking && !isQueued)))
         continue;
       // A rate counts a run once, when it begins: nothing to give back after that. One that has not begun asks again when it does.
-      if (slot.phase === "held" && slot.need.periodMs !== null && startedAt !== null) continue;
+      if (slot.need.periodMs !== null && startedAt !== null) continue;
       this.#giveBack(slot, inLine);
     }
   }
