@@ -149,7 +149,8 @@ export class Run {
     const { atWork: busy = false } = this.execution ?? {};
     const { count: running = 0, inFlight = new Map() } = this.execution?.work.attempts ?? {};
     const updates = this.execution?.silent === false ? this.execution.messageHandlers.names("updates") : [];
-    return { running, busy, inFlight, stuck, updates };
+    const starting = this.execution?.work.children.unstarted ?? [];
+    return { running, busy, inFlight, stuck, updates, starting };
   }
 
   /** The signal with what the workflow's own schema makes of the payload. @throws signal_invalid */

@@ -305,6 +305,11 @@ describe("a run that goes on by itself says what it is at", () => {
       return reasonOf(state, at + 3000, { busy: true, running: flights.length, inFlight });
     };
     expect(of()).toBe("running its handler, which is at no step");
+    const starting = [1, 2].map((i) => ({ id: `order-7.ship:${i}`, workflow: "ship" }));
+    const run = shown(state, at, { busy: true, starting });
+    expect(run.reason).toBe("starting run order-7.ship:1 of workflow ship (and 1 more)");
+    expect(reasonAt(run, at + dayMs)).toBe(run.reason);
+    expect(redactRun(run, at).reason).toBe(run.reason);
     expect(of(flight("ship", 1))).toBe("running ship since 14:02");
     expect(of(flight("charge", 2))).toBe("running charge (attempt 2 of 6) since 14:02");
     expect(of(flight("ship", 3), flight("charge", 2), flight("pack", 1))).toBe(

@@ -162,6 +162,25 @@ describe("invoke", () => {
     expect(family.ids()).toEqual(["parent"]);
   });
 
+  test("says that it starts it, while the start is under way, or is to be tried again", async () => {
+    const parent = flow("parent", async (_input, step) => await step.invoke("kid", null, { id: "kid-1" }));
+    const family = new Family(
+      parent,
+      flow("kid", () => 1),
+    ).begin("parent");
+    let isDown = true;
+    family.fails = () => isDown;
+    family.lag = () => 100;
+    await family.drive(family.clock.at + 50);
+    const says = { status: "running", reason: "starting run kid-1 of workflow kid" };
+    expect(family.snapshot("parent")).toMatchObject(says);
+    await family.drive(family.clock.at + 500);
+    expect(family.snapshot("parent")).toMatchObject(says);
+    isDown = false;
+    await family.drive();
+    expect(family.snapshot("parent")).toMatchObject({ status: "completed" });
+  });
+
   test("arguments that cannot be meant are refused with what is wrong with them", async () => {
     const family = await new Family(
       double,

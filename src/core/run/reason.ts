@@ -3,6 +3,7 @@ import { describeMs } from "../duration.ts";
 import { endError } from "../history/end.ts";
 import { attemptOf, because, inLine, named, napName, ordinal, timeOf, untilText } from "../sentence/phrase.ts";
 import type { ActiveAttempt, RunSnapshot, RunStatus, RunSummary, Waiting } from "./run.ts";
+import type { ChildRun } from "./origin.ts";
 import type { RunState } from "../state/state.ts";
 
 /** The parts of a run that its sentence is made from. */
@@ -30,8 +31,8 @@ export function reasonAt(run: Explained, now: number): string | null {
 export function piecesAt({ status, waitingFor, reason, lead, ...told }: Explained, now: number): readonly Piece[] {
   const { active } = told;
   if (status === "running" && lead === null && active !== undefined) {
-    // Without an attempt in flight, the handler awaits something that is not a call of `step`.
-    return active[0] === undefined ? [idle] : work(active[0], told.steps?.running ?? 1);
+    // Without an attempt in flight it starts a child, or the handler awaits something that is not a call of `step`.
+    return active[0] === undefined ? [reason ?? idle] : work(active[0], told.steps?.running ?? 1);
   }
   const isHeld = status === "queued" || status === "waiting";
   // A run that was listed by an older deployment has only the sentence that was made then.
@@ -55,14 +56,16 @@ function pieceText(piece: Piece, now: number): string {
   }
 }
 
+/** The updates that its handler takes, and the children that it is starting. */
+type Told = { readonly updates?: readonly string[]; readonly starting?: readonly ChildRun[] };
+
 /** The sentence about the run without what it waits for and what it is executing. */
 export function standingOf(
   state: RunState,
   status: RunStatus,
   /** Why the run cannot be driven by this deployment. */
   stuck: string | null,
-  /** The updates that its handler takes. */
-  updates: readonly string[] = [],
+  { updates = [], starting = [] }: Told = {},
 ): Pick<Explained, "reason" | "lead"> {
   switch (status) {
     case "completed":
@@ -74,7 +77,7 @@ export function standingOf(
       return { reason: state.paused === null ? null : `paused ${byWhom(state.paused)}` };
     case "running": {
       const lead = endingReason(state);
-      return { reason: lead, lead };
+      return { reason: lead ?? startOf(starting), lead };
     }
     case "queued":
     case "waiting": {
@@ -90,6 +93,15 @@ export function standingOf(
 /** What is said of a run that has no other wait. */
 function forUpdates([name, ...more]: readonly string[]): string | null {
   return name === undefined ? null : `waiting for update ${named(name)}${others(more.length + 1)}`;
+}
+
+/** What is said of a run that is at no step while it starts these children. */
+function startOf([child, ...more]: readonly ChildRun[]): string | null {
+  return child === undefined ? null : `starting ${runText(child.id, child.workflow)}${others(more.length + 1)}`;
+}
+
+function runText(id: string, workflow?: string): string {
+  return `run ${named(id)}${workflow === undefined ? "" : ` of workflow ${named(workflow)}`}`;
 }
 
 function outcomeOf({ end }: RunState, status: "failed" | "cancelled"): string {
@@ -163,10 +175,8 @@ function sentence(wait: Waiting, now: number): readonly Piece[] {
       const slots = limit !== null ? `${used} of ${limit} slots` : used === 1 ? "1 slot" : `${used} slots`;
       return [`${ordinal(position)} in lane ${name}, ${slots} in use`];
     }
-    case "run": {
-      const workflow = wait.workflow === undefined ? "" : ` of workflow ${named(wait.workflow)}`;
-      return [`waiting for run ${name}${workflow}`, ...since, ...giveUp];
-    }
+    case "run":
+      return [`waiting for ${runText(wait.name, wait.workflow)}`, ...since, ...giveUp];
     case "signal":
     case "webhook":
       return [`waiting for ${wait.kind} ${name}`, ...since, ...giveUp];

@@ -2,6 +2,7 @@
 import { endError, endStatus } from "../history/end.ts";
 import type { EntryOf } from "../history/entry.ts";
 import { firstCreatedAt } from "./origin.ts";
+import type { ChildRun } from "./origin.ts";
 import { inLine, maxWords } from "../sentence/phrase.ts";
 import { reasonAt, standingOf } from "./reason.ts";
 import type { ActiveAttempt, NextAttempt, QueuePosition, RunSnapshot, RunStatus, Waiting } from "./run.ts";
@@ -29,6 +30,8 @@ export type Activity = {
   readonly stuck: string | null;
   /** The updates that its handler takes; where it rests at no call of `step`, it waits for one of them. */
   readonly updates?: readonly string[];
+  /** The children that it is starting. */
+  readonly starting?: readonly ChildRun[];
   /** Its positions in the lanes that it waits for, as far as they were asked. */
   readonly places?: ReadonlyMap<string, QueuePosition>;
   /** What the run has taken by now, where that is measured. */
@@ -52,7 +55,7 @@ export function snapshot(state: RunState, memory: Activity, now: number): RunSna
   const { created, glance, activity } = outline(state, memory);
   const { end } = state;
   const { status, waitingFor } = glance;
-  const standing = standingOf(state, status, activity.stuck, activity.updates);
+  const standing = standingOf(state, status, activity.stuck, activity);
   const steps = { ...state.steps, running: activity.running };
   const active = end === null ? activeOf(state, activity) : [];
   return {

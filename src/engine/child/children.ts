@@ -86,6 +86,11 @@ export class Children {
     return this.#starting;
   }
 
+  /** Those that are being started, or whose start is tried again. */
+  get unstarted(): ChildRun[] {
+    return [...this.#launches.values()].map(({ fact }) => fact.child);
+  }
+
   /** How many children are being asked whether they have ended: this memory has to stay for those answers, too. */
   get asking(): number {
     return this.#asking;
