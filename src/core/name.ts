@@ -44,9 +44,10 @@ export function isRunId(text: string): boolean {
 /** @throws HoldfastError id_invalid */
 export function checkRunId(id: unknown): string {
   if (typeof id === "string" && isRunId(id)) return id;
+  const shown = typeof id === "string" ? JSON.stringify(id.length > 40 ? `${id.slice(0, 40)}…` : id) : typeof id;
   throw new HoldfastError(
     "id_invalid",
-    "a run id is 1 to 128 letters, digits, dots, underscores, colons and hyphens, and begins with a letter or a digit",
+    `a run id is 1 to 128 letters, digits, dots, underscores, colons and hyphens, and begins with a letter or a digit, unlike ${shown}`,
   );
 }
 

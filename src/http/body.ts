@@ -5,6 +5,8 @@
 import { joinBytes } from "../core/bytes.ts";
 import { toInstant } from "../core/duration.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
+import type { Issue } from "../core/error.ts";
+import { escapeKey } from "../core/value/json.ts";
 import { fromJson } from "../core/value/revival.ts";
 import { isRecord } from "../core/record.ts";
 import { isLonger } from "../core/size.ts";
@@ -66,7 +68,7 @@ async function readJson(request: Request): Promise<unknown> {
   try {
     return JSON.parse(utf8.decode(bytes)) as unknown;
   } catch (error) {
-    const why = error instanceof SyntaxError ? "is not JSON" : "is not UTF-8 text";
+    const why = error instanceof SyntaxError ? `is not JSON: ${error.message}` : "is not UTF-8 text";
     throw new RequestError("json_invalid", `The body ${why}.`);
   }
 }
@@ -107,14 +109,13 @@ export function checkFields(json: unknown, known: readonly string[], what: strin
       issues: [{ path: "", message: "must be an object" }],
     });
   }
-  const issues = Object.keys(json)
-    .filter((name) => !known.includes(name))
-    .map((name) => ({ path: pointer(name), message: "is not a field of this call" }));
-  if (issues.length === 0) return json;
+  const unknown = Object.keys(json).filter((name) => !known.includes(name));
+  const [first, ...rest] = unknown.slice(0, 100).map(cut);
+  if (first === undefined) return json;
   const listing = known.length === 0 ? "It takes none." : `Known: ${known.join(", ")}.`;
-  throw new RequestError("field_unknown", `${what} has fields that this call does not take. ${listing}`, {
-    issues: issues.slice(0, 100),
-  });
+  const detail = `${what} has a field that this call does not take, ${JSON.stringify(first)}. ${listing}`;
+  const issues = [first, ...rest].map((name) => issueAt(name, "is not a field of this call"));
+  throw new RequestError("field_unknown", detail, { issues });
 }
 
 /** A field that holds a user's value; undefined where it is absent. @throws HoldfastError body_invalid */
@@ -164,12 +165,15 @@ export function readInstant(fields: Fields, name: string): number | undefined {
 }
 
 export function invalidField(name: string, message: string): RequestError {
-  return new RequestError("body_invalid", `${name} ${message}.`, { issues: [{ path: pointer(name), message }] });
+  return new RequestError("body_invalid", `${name} ${message}.`, { issues: [issueAt(name, message)] });
 }
 
-function pointer(name: string): string {
-  const shown = name.length > 80 ? `${name.slice(0, 80)}…` : name;
-  return `/${shown.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+function issueAt(name: string, message: string): Issue {
+  return { path: `/${escapeKey(name)}`, message };
+}
+
+function cut(name: string): string {
+  return name.length > 80 ? `${name.slice(0, 80)}…` : name;
 }
 
 /**

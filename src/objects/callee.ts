@@ -5,7 +5,7 @@
  * Invariant 1: calls of runs whose id is the object's name, which most are, are not changed.
  */
 import { HoldfastError } from "../core/error.ts";
-import { isMeant, objectName } from "../core/run/key.ts";
+import { isKeyName, isMeant, objectName } from "../core/run/key.ts";
 import { isRecord } from "../core/record.ts";
 import { answer } from "./answer.ts";
 import { aroundCalls, aroundMethods } from "./interception.ts";
@@ -47,7 +47,7 @@ export function refuseOthers<Called extends object>(
   aroundMethods(prototype, (object, make, args, name) => {
     const callee = name === "act" ? undefined : calleeOf(args);
     if (callee === undefined) return make(...args);
-    if (isOther(callee, ownId(object))) return answer(() => Promise.reject(noRun()));
+    if (isOther(callee, ownId(object))) return answer(() => Promise.reject(noRun(callee)));
     return make(...args.slice(0, -1));
   });
 }
@@ -57,8 +57,10 @@ export function isOther(callee: string, own: string | undefined): boolean {
   return own !== undefined && !isMeant(callee, own);
 }
 
-export function noRun(): HoldfastError {
-  return new HoldfastError("run_not_found", "no run has this id");
+/** @param id of the run, or the name of its object, which for one of a key says nothing to the caller */
+export function noRun(id: string | undefined): HoldfastError {
+  const shown = id === undefined || isKeyName(id) ? "this id" : `the id ${id}`;
+  return new HoldfastError("run_not_found", `no run has ${shown}`);
 }
 
 function calleeOf(args: readonly unknown[]): string | undefined {

@@ -289,6 +289,29 @@ describe("guarantee 8: a wrong request has one answer", () => {
   });
 });
 
+describe("a refusal names what is wrong", () => {
+  const schedule = (cron: string): Ask => json({ workflow: "web-echo", cron });
+  it.each<[call: string, options: Ask, said: string]>([
+    ["GET /v1/runs/nobody", {}, "no run has the id nobody"],
+    ["GET /v1/runs/nobody/events", {}, "no run has the id nobody"],
+    ["POST /v1/runs/nobody/cancel", {}, "no run has the id nobody"],
+    ["GET /v1/runs/no%20body", {}, 'unlike "no body"'],
+    [orders, json({ id: 7 }), "unlike number"],
+    [orders, json({ inptu: {}, b: 1 }), 'does not take, "inptu"'],
+    [orders, raw('{"input":1,}'), "The body is not JSON: "],
+    [orders, json({ labels: { team: "a", size: 7 } }), '"size" has another value'],
+    [
+      "POST /v1/schedules",
+      schedule("* * *"),
+      'cron "* * *" has 3 fields: it needs five, or six with the seconds first',
+    ],
+    ["POST /v1/schedules", schedule("0 0 0 1 1 1 2030"), "has 7 fields"],
+  ])("%s: %j", async (call, options, said) => {
+    const { body } = await ask(call, options);
+    expect(String(body["detail"])).toContain(said);
+  });
+});
+
 describe("a schema that throws", () => {
   it("has refused what it was given, with 422", async () => {
     expect(await refusal("POST /v1/workflows/web-brittle/runs", json({ input: "{bad" }))).toBe("422 input_invalid");

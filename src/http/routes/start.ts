@@ -165,7 +165,9 @@ export function readLabels({ labels }: Fields): Readonly<Record<string, string>>
 }
 
 function checkLabel(key: string, value: unknown): string {
-  if (typeof value !== "string") throw invalidField("labels", "must be an object of text");
+  if (typeof value !== "string") {
+    throw invalidField("labels", `must be an object of text; ${JSON.stringify(key.slice(0, 80))} has another value`);
+  }
   const problem = labelProblem(key, value);
   if (problem !== null) throw invalidLabel(problem);
   return value;

@@ -34,7 +34,7 @@ export async function followRun(id: string, after: number): Promise<ReadableStre
 async function dial(id: string): Promise<Response> {
   const request = new Request("https://run/events", { headers: { upgrade: "websocket", [calleeHeader]: id } });
   const response = await runObject(id).fetch(request);
-  if (response.status === 404) throw noRun();
+  if (response.status === 404) throw noRun(id);
   if (response.status === 503) unwrap({ ok: false, refusal: await response.json<Refusal>() });
   return response;
 }

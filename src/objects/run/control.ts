@@ -51,7 +51,7 @@ export class Control {
   async act(action: RunAction, callee?: string): Promise<PackedRun> {
     const { kind } = action;
     if (kind === "delete") return await this.#delete(action, callee);
-    if (callee !== undefined && isOther(callee, this.#memory.id)) throw noRun();
+    if (callee !== undefined && isOther(callee, this.#memory.id)) throw noRun(callee);
     if (kind === "retry") await this.#retry({ ...action, kind });
     else await this.#target(action).act({ ...action, kind });
     this.#host.proceed();
@@ -118,7 +118,7 @@ export class Control {
     if (this.#alias.hasRemoved(removal)) return remainsOf(callee, null, "the run was deleted");
     // A run that cannot be read can still be removed.
     const damage = this.#memory.damage();
-    if (isOther(callee, this.#memory.id)) throw noRun();
+    if (isOther(callee, this.#memory.id)) throw noRun(callee);
     const remains =
       damage === null
         ? await this.#remove(this.#target(action), action)

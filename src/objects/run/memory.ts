@@ -67,7 +67,7 @@ export class Memory {
   /** The creation of the run's newest incarnation. @throws HoldfastError run_not_found */
   creation(): EntryOf<"run.created"> {
     const { created } = this.run.state;
-    if (created === null) throw noRun();
+    if (created === null) throw noRun(this.#ctx.id.name);
     return created;
   }
 
