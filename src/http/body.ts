@@ -3,8 +3,7 @@
  * are read as JSON whatever their Content-Type, because `curl -d` sends that of a form.
  */
 import { joinBytes } from "../core/bytes.ts";
-import { toInstant } from "../core/duration.ts";
-import { HoldfastError, hasCode } from "../core/error.ts";
+import { HoldfastError } from "../core/error.ts";
 import type { Issue } from "../core/error.ts";
 import { escapeKey } from "../core/value/json.ts";
 import { fromJson } from "../core/value/revival.ts";
@@ -13,6 +12,7 @@ import { isLonger } from "../core/size.ts";
 import { encode } from "../core/value/value.ts";
 import type { Stored } from "../core/value/value.ts";
 import { RequestError } from "./problem.ts";
+import type { Reading } from "./reading.ts";
 
 /** Refuses bytes that are no UTF-8. */
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
@@ -120,26 +120,20 @@ export function checkFields(json: unknown, known: readonly string[], what: strin
 
 /** A field that holds a user's value; undefined where it is absent. @throws HoldfastError body_invalid */
 export function readValueField(fields: Fields, name: string): Stored {
-  const json = fields[name];
-  if (!Object.hasOwn(fields, name)) return encode(undefined, name);
-  try {
-    return encode(fromJson(json), name);
-  } catch (error) {
-    if (!hasCode(error, "body_invalid")) throw error;
-    const issues = error.issues?.map(({ path, message }) => ({ path: `/${name}${path}`, message })) ?? [];
-    throw new HoldfastError(error.code, `In ${name}: ${error.message}`, { issues });
-  }
+  const value = (): unknown => (Object.hasOwn(fields, name) ? fromJson(fields[name]) : undefined);
+  return readInside(name, () => encode(value(), name));
 }
 
-/** Reads something within a field; paths of issues are completed with that field. */
+/** Reads something within a field, which issues then name. */
 export function readInside<Value>(field: string, read: () => Value): Value {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof RequestError || error instanceof HoldfastError) || error.issues === undefined) throw error;
     const issues = error.issues.map(({ path, message }) => ({ path: `/${field}${path}`, message }));
-    if (error instanceof HoldfastError) throw new HoldfastError(error.code, error.message, { issues });
-    throw new RequestError(error.code, error.message, { issues });
+    const told = `In ${field}: ${error.message}`;
+    if (error instanceof HoldfastError) throw new HoldfastError(error.code, told, { issues });
+    throw new RequestError(error.code, told, { issues });
   }
 }
 
@@ -152,16 +146,20 @@ export function readText(fields: Fields, name: string, limit: number): string | 
   return value;
 }
 
-/** RFC 3339 to epoch ms; undefined when absent. @throws RequestError body_invalid */
-export function readInstant(fields: Fields, name: string): number | undefined {
-  const text = fields[name];
-  if (text === undefined) return undefined;
-  try {
-    if (typeof text === "string") return toInstant(text);
-  } catch {
-    // Refused below.
-  }
-  throw invalidField(name, "must be an instant such as 2026-03-01T09:00:00Z (RFC 3339)");
+/** Undefined when absent. @throws RequestError body_invalid */
+export function readField<Value>(fields: Fields, name: string, reading: Reading<Value>): Value | undefined {
+  const given = fields[name];
+  if (given === undefined) return undefined;
+  const value = reading.of(given);
+  if (value !== null) return value;
+  throw invalidField(name, reading.rule);
+}
+
+/** @throws RequestError body_invalid, also when absent */
+export function needField<Value>(fields: Fields, name: string, reading: Reading<Value>): Value {
+  const value = readField(fields, name, reading);
+  if (value !== undefined) return value;
+  throw invalidField(name, `is needed, and ${reading.rule}`);
 }
 
 export function invalidField(name: string, message: string): RequestError {

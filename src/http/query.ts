@@ -2,15 +2,12 @@
  * Owns: query parameters, read strictly: an unknown or repeated one is refused, because ignoring a misspelt filter would
  * answer another question than was asked.
  */
-import { isCauseId } from "../core/listing/cause.ts";
-import { toInstant, toMs } from "../core/duration.ts";
-import { runStatuses } from "../core/run/run.ts";
-import type { RunStatus } from "../core/run/run.ts";
+import { toMs } from "../core/duration.ts";
 import type { GroupField, RunFilter } from "../core/service/directory.ts";
 import { defined } from "../core/record.ts";
-import { isRunId } from "../core/name.ts";
-import { isLonger } from "../core/size.ts";
 import { RequestError } from "./problem.ts";
+import { asInstant, conditionNames, readConditions } from "./reading.ts";
+import type { Reading } from "./reading.ts";
 import { urlOf } from "./url.ts";
 
 /** Parameters by name; each at most once. */
@@ -63,7 +60,7 @@ function listing(known: readonly string[]): string {
 export function readWait(query: Query): number {
   const waitMs = readSpan(query, "wait") ?? 0;
   if (waitMs <= maxWaitMs) return waitMs;
-  throw invalid("wait", "must be at most 60 s");
+  throw invalidParameter("wait", "must be at most 60 s");
 }
 
 /** A Duration in ms. @throws HoldfastError duration_invalid */
@@ -77,14 +74,14 @@ export function readSpan(query: Query, name: string): number | undefined {
 export function readLimit(query: Query, otherwise: number): number {
   const limit = readCount(query, "limit") ?? otherwise;
   if (limit >= 1 && limit <= maxLimit) return limit;
-  throw invalid("limit", `must be from 1 to ${maxLimit}`);
+  throw invalidParameter("limit", `must be from 1 to ${maxLimit}`);
 }
 
 /** `true` or `false`; false unless given. */
 export function readFlag(query: Query, name: string): boolean {
   const text = query.get(name) ?? "false";
   if (text === "true" || text === "false") return text === "true";
-  throw invalid(name, "must be true or false");
+  throw invalidParameter(name, "must be true or false");
 }
 
 /** A whole number, 0 or more. */
@@ -92,65 +89,33 @@ export function readCount(query: Query, name: string): number | undefined {
   const text = query.get(name);
   if (text === undefined) return undefined;
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw invalid(name, "must be a whole number");
+  throw invalidParameter(name, "must be a whole number");
 }
 
-/** RFC 3339 to epoch ms. */
-export function readInstant(query: Query, name: string): number | undefined {
+/** @throws RequestError parameter_invalid */
+export function readParameter<Value>(query: Query, name: string, reading: Reading<Value>): Value | undefined {
   const text = query.get(name);
   if (text === undefined) return undefined;
-  try {
-    // A plus sign that was not encoded arrives as a blank.
-    return toInstant(text.replace(/ (?=\d\d:\d\d$)/, "+"));
-  } catch {
-    throw invalid(name, "must be an instant such as 2026-03-01T09:00:00Z (RFC 3339)");
-  }
+  // In an instant, a plus sign that was not encoded arrives as a blank.
+  const value = reading.of((reading as Reading<unknown>) === asInstant ? text.replace(/ (?=\d\d:\d\d$)/, "+") : text);
+  if (value !== null) return value;
+  throw invalidParameter(name, reading.rule);
 }
 
 /** The parameters that `readFilter` reads. */
-export const filterNames = [
-  "workflow",
-  "status",
-  "label.",
-  "createdAfter",
-  "createdBefore",
-  "idPrefix",
-  "errorCode",
-  "cause",
-] as const;
+export const filterNames = [...conditionNames, "label."] as const;
 
 /** The filter of runs. @throws RequestError parameter_invalid */
 export function readFilter(query: Query): RunFilter {
-  return defined({
-    workflow: readName(query, "workflow"),
-    status: readStatuses(query),
-    labels: readLabels(query),
-    createdAfter: readInstant(query, "createdAfter"),
-    createdBefore: readInstant(query, "createdBefore"),
-    idPrefix: readIdPrefix(query),
-    errorCode: readName(query, "errorCode"),
-    cause: readCause(query),
-  });
-}
-
-function readIdPrefix(query: Query): string | undefined {
-  const text = query.get("idPrefix");
-  // The beginning of an id is one itself.
-  if (text === undefined || isRunId(text)) return text;
-  throw invalid("idPrefix", "must be the beginning of a run id: letters, digits, dots, underscores, colons, hyphens");
-}
-
-function readCause(query: Query): string | undefined {
-  const text = query.get("cause");
-  if (text === undefined || isCauseId(text)) return text;
-  throw invalid("cause", "must be the id of a cause, as GET /v1/directory/causes answers it");
+  const conditions = readConditions((name, reading) => readParameter(query, name, reading));
+  return { ...conditions, ...defined({ labels: readLabels(query) }) };
 }
 
 /** Fields to group by, with commas between them; none unless given. */
 export function readGroupBy(query: Query): readonly GroupField[] {
   const fields = query.get("groupBy")?.split(",") ?? [];
-  if (fields.length > maxGroupFields) throw invalid("groupBy", `must be at most ${maxGroupFields} fields`);
-  if (new Set(fields).size < fields.length) throw invalid("groupBy", "must name each field once");
+  if (fields.length > maxGroupFields) throw invalidParameter("groupBy", `must be at most ${maxGroupFields} fields`);
+  if (new Set(fields).size < fields.length) throw invalidParameter("groupBy", "must name each field once");
   return fields.map(toGroupField);
 }
 
@@ -159,18 +124,10 @@ function toGroupField(text: string): GroupField {
   if (field !== undefined) return field;
   const key = text.startsWith("label.") ? text.slice(6) : "";
   if (key !== "" && key.length <= 256) return `label.${key}`;
-  throw invalid("groupBy", "must be of workflow, status, errorCode, label.KEY; several with commas between them");
-}
-
-/** One status, or several with commas between them. */
-function readStatuses(query: Query): readonly RunStatus[] | undefined {
-  return query.get("status")?.split(",").map(toStatus);
-}
-
-function toStatus(text: string): RunStatus {
-  const status = runStatuses.find((known) => known === text);
-  if (status !== undefined) return status;
-  throw invalid("status", `must be of ${runStatuses.join(", ")}; several with commas between them`);
+  throw invalidParameter(
+    "groupBy",
+    "must be of workflow, status, errorCode, label.KEY; several with commas between them",
+  );
 }
 
 /** The labels of `label.KEY=value` parameters. */
@@ -180,19 +137,12 @@ function readLabels(query: Query): Readonly<Record<string, string>> | undefined 
     .map(([name, value]) => [name.slice(6), value]);
   if (labels.length === 0) return undefined;
   for (const [key = ""] of labels) {
-    if (key === "" || key.length > 256) throw invalid("label.KEY", "must have a KEY of 1 to 256 characters");
+    if (key === "" || key.length > 256) throw invalidParameter("label.KEY", "must have a KEY of 1 to 256 characters");
   }
   return Object.fromEntries(labels) as Record<string, string>;
 }
 
-/** Text of 1 to 256 characters. */
-export function readName(query: Query, name: string): string | undefined {
-  const text = query.get(name);
-  if (text === undefined || (text !== "" && !isLonger(text, 256))) return text;
-  throw invalid(name, "must be 1 to 256 characters");
-}
-
-function invalid(name: string, rule: string): RequestError {
+export function invalidParameter(name: string, rule: string): RequestError {
   return new RequestError("parameter_invalid", `The parameter ${name} ${rule}.`);
 }
 

@@ -3,7 +3,8 @@
 /** Owns: the page of lanes: how full each is, who holds its slots, who waits, and setting its limit. */
 import type { LaneInfo } from "../../core/service/lanes.ts";
 import type { Caller } from "../auth/auth.ts";
-import { readName, readQuery } from "../query.ts";
+import { readParameter, readQuery } from "../query.ts";
+import { asName } from "../reading.ts";
 import type { Call, Route } from "../route.ts";
 import { FormField } from "./field.tsx";
 import { Ratio } from "./spark.tsx";
@@ -24,7 +25,7 @@ export const lanesPages: readonly Route[] = [{ method: "GET", path: "/lanes", ro
 
 async function show({ service, request, caller }: Call): Promise<Response> {
   const query = readQuery(request, ["lane", "cursor"]);
-  const name = readName(query, "lane");
+  const name = readParameter(query, "lane", asName);
   const cursor = query.get("cursor");
   const { lanes, cursor: next } =
     name === undefined

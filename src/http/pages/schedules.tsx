@@ -5,7 +5,8 @@ import { cronInWords } from "../../core/schedule/cronwords.ts";
 import { runIdPrefix } from "../../core/schedule/schedule.ts";
 import type { BackfillInfo, ScheduleInfo } from "../../core/service/schedules.ts";
 import type { Caller } from "../auth/auth.ts";
-import { readCount, readName, readQuery } from "../query.ts";
+import { readCount, readParameter, readQuery } from "../query.ts";
+import { asName } from "../reading.ts";
 import type { Call, Route } from "../route.ts";
 import { ActionButton } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
@@ -26,7 +27,7 @@ export const schedulesPages: readonly Route[] = [
 
 async function show({ service, request, caller }: Call): Promise<Response> {
   const query = readQuery(request, ["workflow", "page"]);
-  const workflow = readName(query, "workflow");
+  const workflow = readParameter(query, "workflow", asName);
   const page = Math.max(1, readCount(query, "page") ?? 1);
   const [schedules, workflows] = await Promise.all([service.schedules.list(workflow), service.workflows.list()]);
   const rows = schedules.slice((page - 1) * shown, page * shown);

@@ -2,7 +2,8 @@
 /** @jsxImportSource hono/jsx */
 /** Owns: the page of statistics over time: of all workflows, or of one. */
 import type { Stats, WorkflowStats } from "../../core/stats/stats.ts";
-import { readName, readQuery } from "../query.ts";
+import { readParameter, readQuery } from "../query.ts";
+import { asName } from "../reading.ts";
 import type { Call, Route } from "../route.ts";
 import { countText } from "./axis.ts";
 import { DurationChart, OutcomeChart } from "./chart.tsx";
@@ -21,7 +22,7 @@ export const statsPages: readonly Route[] = [{ method: "GET", path: "/stats", ro
 
 async function show({ service, request, caller }: Call): Promise<Response> {
   const query = readQuery(request, ["window", "workflow"]);
-  const name = readName(query, "workflow");
+  const name = readParameter(query, "workflow", asName);
   const workflow = name === undefined ? {} : { workflow: name };
   const window = readWindow(query, "24h");
   const [stats, listed] = await Promise.all([

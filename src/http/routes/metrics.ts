@@ -7,8 +7,7 @@ import type { Census, Stats, StepStats, WorkflowStats } from "../../core/stats/s
 import type { ScheduleInfo } from "../../core/service/schedules.ts";
 import { exposition, expositionType } from "./exposition.ts";
 import type { Family, Sample } from "./exposition.ts";
-import { RequestError } from "../problem.ts";
-import { readQuery, readSpan } from "../query.ts";
+import { invalidParameter, readQuery, readSpan } from "../query.ts";
 import type { Query } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { maxWindowDays } from "./stats.ts";
@@ -43,10 +42,7 @@ async function scrape({ service, request }: Call): Promise<Response> {
 function readWindow(query: Query): number {
   const windowMs = readSpan(query, "window") ?? defaultWindowMs;
   if (windowMs >= minuteMs && windowMs <= maxWindowMs) return windowMs;
-  throw new RequestError(
-    "parameter_invalid",
-    `The parameter window must be from 1 minute to ${maxWindowDays} days, as in window=6h.`,
-  );
+  throw invalidParameter("window", `must be from 1 minute to ${maxWindowDays} days, as in window=6h`);
 }
 
 function runFamilies({ workflows }: Census, now: number): Family[] {

@@ -1,6 +1,5 @@
 /** Routes of schedules. */
 import type { RequestMetadata } from "../../core/author.ts";
-import { toInstant } from "../../core/duration.ts";
 import { defined } from "../../core/record.ts";
 import { overlaps } from "../../core/schedule/schedule.ts";
 import type {
@@ -10,10 +9,10 @@ import type {
   ScheduleRequest,
 } from "../../core/service/schedules.ts";
 import { readReason } from "../auth/author.ts";
-import { invalidField, readFields, readKey, readText, readValueField } from "../body.ts";
+import { invalidField, needField, readField, readFields, readKey, readText, readValueField } from "../body.ts";
 import type { Fields } from "../body.ts";
-import { RequestError } from "../problem.ts";
-import { readCount, readName, readQuery, readWait } from "../query.ts";
+import { invalidParameter, readCount, readParameter, readQuery, readWait } from "../query.ts";
+import { asInstant, asName, asOneOf } from "../reading.ts";
 import type { Call, Route } from "../route.ts";
 import { urlOf } from "../url.ts";
 import { viewRun, viewSchedule } from "../view.ts";
@@ -33,13 +32,13 @@ export const scheduleRoutes: readonly Route[] = [
 ];
 
 async function list({ service, request }: Call): Promise<Response> {
-  const workflow = readName(readQuery(request, ["workflow"]), "workflow");
+  const workflow = readParameter(readQuery(request, ["workflow"]), "workflow", asName);
   return Response.json({ schedules: (await service.schedules.list(workflow)).map(viewSchedule) });
 }
 
 async function find({ service, request, param }: Call): Promise<Response> {
   const next = readCount(readQuery(request, ["next"]), "next") ?? shownNext;
-  if (next > maxNext) throw new RequestError("parameter_invalid", `The parameter next must be at most ${maxNext}.`);
+  if (next > maxNext) throw invalidParameter("next", `must be at most ${maxNext}`);
   return Response.json(viewSchedule(await service.schedules.find(param("id"), next)));
 }
 
@@ -121,19 +120,12 @@ function readChange(fields: Fields): ScheduleFields {
     cron: readText(fields, "cron", maxText),
     timezone: readText(fields, "timezone", maxText),
     input: Object.hasOwn(fields, "input") ? readValueField(fields, "input") : undefined,
-    overlap: readOneOf(fields, overlaps),
+    overlap: readField(fields, "overlap", asOneOf(overlaps)),
     catchUp: readSpan(fields, "catchUp"),
     jitter: readSpan(fields, "jitter"),
     paused: readSwitch(fields, "paused"),
     pauseOnFailure: readSwitch(fields, "pauseOnFailure"),
   });
-}
-
-function readOneOf<Overlap extends string>({ overlap }: Fields, known: readonly Overlap[]): Overlap | undefined {
-  if (overlap === undefined) return undefined;
-  const found = known.find((each) => each === overlap);
-  if (found !== undefined) return found;
-  throw invalidField("overlap", `must be one of ${known.join(", ")}`);
 }
 
 function readSpan(fields: Fields, name: string): number | string | undefined {
@@ -151,19 +143,9 @@ function readSwitch(fields: Fields, name: string): boolean | undefined {
 const backfillOverlaps: readonly BackfillOverlap[] = ["allow-all", "buffer-all"];
 
 function readRange(fields: Fields): Pick<BackfillRequest, "fromAt" | "untilAt" | "overlap"> {
-  const fromAt = readInstant(fields, "from");
-  const untilAt = readInstant(fields, "to");
+  const fromAt = needField(fields, "from", asInstant);
+  const untilAt = needField(fields, "to", asInstant);
   if (untilAt <= fromAt) throw invalidField("to", "must be later than from");
-  const overlap = readOneOf(fields, backfillOverlaps);
+  const overlap = readField(fields, "overlap", asOneOf(backfillOverlaps));
   return overlap === undefined ? { fromAt, untilAt } : { fromAt, untilAt, overlap };
-}
-
-function readInstant(fields: Fields, name: string): number {
-  const text = fields[name];
-  if (typeof text !== "string") throw invalidField(name, "is needed, as RFC 3339 text");
-  try {
-    return toInstant(text);
-  } catch {
-    throw invalidField(name, "must be an instant such as 2026-03-01T09:00:00Z (RFC 3339)");
-  }
 }

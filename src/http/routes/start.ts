@@ -10,10 +10,11 @@ import type { StartRequest } from "../../core/service/service.ts";
 import type { Stored } from "../../core/value/value.ts";
 import { viewUpdate } from "./ask.ts";
 import { readWhy } from "../auth/author.ts";
-import { checkFields, invalidField, readFields, readInstant, readInside, readKey, readValueField } from "../body.ts";
+import { checkFields, invalidField, readField, readFields, readInside, readKey, readValueField } from "../body.ts";
 import type { Fields } from "../body.ts";
 import { describeProblem } from "../problem.ts";
 import { readQuery, readWait } from "../query.ts";
+import { asInstant } from "../reading.ts";
 import type { Call, Route } from "../route.ts";
 import { readTrace } from "../trace.ts";
 import { urlOf } from "../url.ts";
@@ -110,7 +111,7 @@ function readStart(fields: Fields, now: number): Start {
   return {
     input: readValueField(fields, "input"),
     ...(id === undefined ? {} : { id: checkRunId(id) }),
-    ...defined({ labels: readLabels(fields), notAfter: readInstant(fields, "notAfter") }),
+    ...defined({ labels: readLabels(fields), notAfter: readField(fields, "notAfter", asInstant) }),
     ...readBegin(fields, now),
     ...readNotify(fields),
     ...readMessage(fields),
@@ -153,7 +154,7 @@ function readBegin(fields: Fields, now: number): Pick<Start, "startAt" | "delayM
     const delayMs = toMs(delay, "delay");
     return { startAt: now + delayMs, delayMs };
   }
-  return defined({ startAt: readInstant(fields, "startAt") });
+  return defined({ startAt: readField(fields, "startAt", asInstant) });
 }
 
 export function readLabels({ labels }: Fields): Readonly<Record<string, string>> | undefined {

@@ -5,8 +5,9 @@
 import { defined } from "../../core/record.ts";
 import type { Stats, StatsQuery, StatsSlice, StepStats, WorkflowStats } from "../../core/stats/stats.ts";
 import { RequestError } from "../problem.ts";
-import { readInstant, readName, readQuery } from "../query.ts";
+import { readParameter, readQuery } from "../query.ts";
 import type { Query } from "../query.ts";
+import { asInstant, asName } from "../reading.ts";
 import type { Call, Route } from "../route.ts";
 import { viewInstant } from "../view.ts";
 
@@ -26,9 +27,9 @@ async function read({ service, request }: Call): Promise<Response> {
  * @throws RequestError parameter_invalid
  */
 function toStatsQuery(query: Query, now: number): StatsQuery {
-  const workflow = readName(query, "workflow");
-  const until = readInstant(query, "to") ?? now;
-  const from = readInstant(query, "from") ?? until - dayMs;
+  const workflow = readParameter(query, "workflow", asName);
+  const until = readParameter(query, "to", asInstant) ?? now;
+  const from = readParameter(query, "from", asInstant) ?? until - dayMs;
   if (from >= until) {
     const [early, late] = [from, until].map(viewInstant);
     throw refused(`from must be before to: ${early} is not before ${late}`);

@@ -2,10 +2,9 @@
 import { defined } from "../../core/record.ts";
 import { createRoom } from "../../core/value/json.ts";
 import { barKinds } from "../../core/timeline/timeline.ts";
-import type { Bar, BarAttempt, BarKind, Story, Timeline } from "../../core/timeline/timeline.ts";
-import { RequestError } from "../problem.ts";
-import { readCount, readLimit, readQuery } from "../query.ts";
-import type { Query } from "../query.ts";
+import type { Bar, BarAttempt, Story, Timeline } from "../../core/timeline/timeline.ts";
+import { readCount, readLimit, readParameter, readQuery } from "../query.ts";
+import { asOneOf } from "../reading.ts";
 import type { Call, Route } from "../route.ts";
 import { viewInstant, viewValue } from "../view.ts";
 
@@ -17,16 +16,8 @@ export const timelineRoutes: readonly Route[] = [
 async function timeline({ service, request, param }: Call): Promise<Response> {
   const query = readQuery(request, ["from", "limit", "kind"]);
   const [from, limit] = [readCount(query, "from") ?? 0, readLimit(query, 200)];
-  const window = { from, limit, ...defined({ only: readKind(query) }) };
+  const window = { from, limit, ...defined({ only: readParameter(query, "kind", asOneOf(barKinds)) }) };
   return Response.json(viewTimeline(await service.runs.timeline(param("id"), window)));
-}
-
-function readKind(query: Query): BarKind | undefined {
-  const text = query.get("kind");
-  if (text === undefined) return undefined;
-  const kind = barKinds.find((known) => known === text);
-  if (kind !== undefined) return kind;
-  throw new RequestError("parameter_invalid", `The parameter kind must be one of ${barKinds.join(", ")}.`);
 }
 
 async function story({ service, request, param }: Call): Promise<Response> {
