@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { Contest } from "./contention.ts";
 import type { Contestant } from "./contention.ts";
 import { makeContention } from "./contenders.ts";
-import { checkEffects } from "./effects.ts";
 import { checkLives } from "./lives.ts";
+import { checkProcesses } from "./processes.ts";
 
 const programs = Number(process.env["CRASH_PROGRAMS"] ?? 200);
 const firstSeed = Number(process.env["CRASH_SEED"] ?? 1);
@@ -39,26 +39,10 @@ function checkRates({ runs, simulation, contention: { lost } }: Contest): void {
   }
 }
 
-function checkRun({ simulated, archive, lived, visitor }: Contestant): void {
-  visitor.check(archive.entries);
-  checkLives(archive.lives);
-  const isTerminated = simulated.run.snapshot().error?.code === "terminated";
-  for (const [i, { life, earlier }] of lived.entries()) {
-    // What a dead process did counts for nothing.
-    const effects = life.effects.filter(({ outcome }) => outcome < Infinity);
-    checkEffects(archive.entries, effects, earlier);
-    const next = lived[i + 1];
-    const [first] = next?.life.handlers ?? [];
-    if (next === undefined || first === undefined) continue;
-    const handler = life.handlers.findLastIndex((each) => {
-      return each.episode === first.episode && each.round === first.round;
-    });
-    const seen = life.trace.filter((note) => note.handler === handler && note.outcome < Infinity);
-    const again = next.life.trace.filter((note) => note.handler === 0);
-    // It may have died itself before it came so far, or have been terminated.
-    const { length } = i + 2 < lived.length || isTerminated ? again : seen;
-    expect(again.slice(0, seen.length).map(({ text }) => text)).toEqual(seen.slice(0, length).map(({ text }) => text));
-  }
+function checkRun({ archive: { lives, entries }, lived, visitor }: Contestant): void {
+  visitor.check(entries);
+  checkLives(lives);
+  checkProcesses(entries, lived);
 }
 
 test("guarantees 2, 3, 4, 8: runs that share lanes survive what comes upon each", { timeout: 3_600_000 }, async () => {

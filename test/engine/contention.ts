@@ -13,8 +13,9 @@ import { act, signal } from "./host.ts";
 import { define } from "./memory.ts";
 import type { MemoryJournal } from "./memory.ts";
 import { interpret, newLife } from "./program.ts";
-import type { Carried, Life, Surroundings } from "./program.ts";
+import type { Carried, Surroundings } from "./program.ts";
 import { replyTo } from "./crash.ts";
+import type { Lived } from "./processes.ts";
 import { LaneSimulation } from "./simulation.ts";
 import type { SimulatedRun } from "./simulation.ts";
 import { SimulatedCouriers } from "./simulatedcouriers.ts";
@@ -24,9 +25,6 @@ import { Workload } from "./workload.ts";
 
 const hourMs = 3_600_000;
 const lags: readonly number[] = [0, 0, 1, 300, 20_000];
-
-/** One process of one run, and what was on record as it began. */
-export type Lived = { readonly life: Life; readonly earlier: number };
 
 /** One run with all that it ever was. */
 export class Contestant {
@@ -112,7 +110,7 @@ export class Contest {
     const { journal, definition } = simulated;
     if (definition === undefined) throw new Error(`${id} has no code`);
     const life = newLife();
-    lived.push({ life, earlier: archive.entries.length });
+    lived.push({ life, earlier: archive.entries.length, journal });
     const around = this.#around(journal, progress);
     const handler = async (input: Carried, step: Step): Promise<unknown> =>
       await interpret(program, life, around)(input, this.workload.watch(simulated, step));
@@ -150,7 +148,7 @@ export class Contest {
     const sent = simulated.entries("step.dispatched").find(({ seq }) => seq === order.id.seq);
     const [attempt, { outcome, episode }] = [sent?.attempt ?? 0, progress];
     const path = String(order.request.body);
-    lived.at(-1)?.life.effects.push({ path, key: order.key, attempt, outcome, episode });
+    lived.at(-1)?.life.effects.push({ path, key: order.key, attempt, outcome, episode, signal: null });
     return replyTo(order, attempt + episode);
   }
 

@@ -9,7 +9,7 @@ import { act, signal, startAt } from "./host.ts";
 import type { Host } from "./host.ts";
 import { Archive } from "./archive.ts";
 import type { Write } from "./archive.ts";
-import { checkEffects, checkKeys, Progress } from "./effects.ts";
+import { checkEffects, checkKeys, checkSignals, Progress } from "./effects.ts";
 import { checkLives } from "./lives.ts";
 import { define } from "./memory.ts";
 import type { ManualClock } from "./memory.ts";
@@ -64,7 +64,7 @@ export function hostProgram(
     const sent = host.entries("step.dispatched").find(({ seq }) => seq === order.id.seq);
     const attempt = sent?.attempt ?? 0;
     const path = String(order.request.body);
-    life.effects.push({ path, key: order.key, attempt, outcome: outcome(), episode: episode() });
+    life.effects.push({ path, key: order.key, attempt, outcome: outcome(), episode: episode(), signal: null });
     return replyTo(order, attempt + episode());
   };
   const { timeoutMs, steps, perStep } = program;
@@ -276,6 +276,7 @@ function checkAnswers({ visitor, questions, life, archive, host }: Hosted): void
   visitor.check(archive.entries);
   const isCut = host.dead || host.snapshot.error?.code === "terminated";
   checkQuestions(questions, life, archive.entries, isCut);
+  checkSignals(archive.entries, life.effects, host.dead);
 }
 
 function checkSame(before: Hosted, entries: readonly Entry[], now: Hosted): void {

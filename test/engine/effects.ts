@@ -140,3 +140,39 @@ export function checkKeys(before: readonly Effect[], now: readonly Effect[]): vo
     if (known !== effect.key) expect(effect.key).toBe(known);
   }
 }
+
+const ends: ReadonlySet<string> = new Set(["completed", "failed", "attempt_failed"]);
+/** What stops all that is at work. */
+const stops = /^(run\.(created|cancel_requested|retried|completed|failed|cancelled)|undo\.started)$/;
+/** What shows that the handler has not come to its end, which stops what can be undone before it is on record. */
+const signs = /^(timer\.fired|wait\.timed_out|signal\.consumed|child\.started)$/;
+
+/**
+ * An attempt is told to stop where it has taken too long or its run was stopped, and only then.
+ * @param entries up to the end of the process whose effects these are
+ */
+export function checkSignals(entries: readonly Entry[], effects: readonly Effect[], isDead: boolean): void {
+  for (const { key, attempt, outcome, episode, signal } of effects) {
+    if (signal === null || outcome === Infinity) continue;
+    const { step, isUndo } = deedOf(key);
+    const later = entries.filter(({ seq }) => seq > outcome);
+    const end = later.find((entry) => {
+      const [noun, verb = ""] = entry.kind.split(".");
+      const isEnd = noun === (isUndo ? "undo" : "step") && ends.has(verb);
+      return isEnd && "attempt" in entry && "step" in entry && entry.step === step && entry.attempt === attempt;
+    });
+    const stop = later.find(({ kind }) => stops.test(kind))?.seq ?? Infinity;
+    const { aborted } = signal;
+    const told = { step, attempt, outcome, aborted };
+    if (end === undefined || stop < end.seq) {
+      if (end === undefined && !isDead) expect(told).toEqual({ ...told, aborted: true });
+      continue;
+    }
+    const isLate = "error" in end && end.error?.code === "step_timeout";
+    const goesOn = later.some(({ kind, seq }) => seq > end.seq && seq < stop && signs.test(kind));
+    const begins = effects.some((each) => {
+      return each.signal !== null && each.episode === episode && each.outcome >= end.seq && each.outcome < stop;
+    });
+    if (isLate || goesOn || begins) expect(told).toEqual({ ...told, aborted: isLate });
+  }
+}

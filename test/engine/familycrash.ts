@@ -3,11 +3,10 @@ import { expect } from "vitest";
 import { goneError } from "../../src/core/lifecycle/child.ts";
 import type { Entry } from "../../src/core/history/entry.ts";
 import { FaultyFamily } from "./faultyfamily.ts";
-import type { ObservedLife } from "./faultyfamily.ts";
-import { checkEffects } from "./effects.ts";
 import type { Family } from "./family.ts";
 import type { FamilyProgram } from "./familyprogram.ts";
 import { checkLives, isRestart } from "./lives.ts";
+import { checkProcesses } from "./processes.ts";
 
 /** The program, with what comes upon it, and all that must hold then. */
 export async function checkFamilyProgram(program: FamilyProgram): Promise<number> {
@@ -25,30 +24,6 @@ export async function checkFamilyProgram(program: FamilyProgram): Promise<number
   for (const [id, visitor] of faulty.visitors) visitor.check(family.archives.get(id)?.entries ?? []);
   for (const [id, times] of family.made) expect({ id, times }).toEqual({ id, times: 1 });
   return family.lives;
-}
-
-/** What one process saw, the next one sees (guarantee 3), and what it did is not done again (guarantee 2). */
-function checkProcesses(entries: readonly Entry[], lived: readonly ObservedLife[]): void {
-  for (const [i, { life, earlier }] of lived.entries()) {
-    const known = life.effects.filter(({ outcome }) => outcome < Infinity);
-    checkEffects(entries, known, earlier);
-    const next = lived[i + 1];
-    const [first] = next?.life.handlers ?? [];
-    if (next === undefined || first === undefined) continue;
-    const handler = life.handlers.findLastIndex((each) => {
-      return each.episode === first.episode && each.round === first.round;
-    });
-    const seen = life.trace.filter((note) => note.handler === handler && note.outcome < Infinity);
-    const again = next.life.trace.filter((note) => note.handler === 0);
-    // It may have died itself before it came so far, or have been terminated.
-    const isCut =
-      i + 2 < lived.length ||
-      entries.some(
-        (entry) => isRestart(entry) || (entry.kind === "run.cancelled" && entry.error.code === "terminated"),
-      );
-    const { length } = isCut ? again : seen;
-    expect(again.slice(0, seen.length).map(({ text }) => text)).toEqual(seen.slice(0, length).map(({ text }) => text));
-  }
 }
 
 /** Of a child's end its parent hears what the child has on record, and soon. */

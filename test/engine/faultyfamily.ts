@@ -13,6 +13,7 @@ import { startAt } from "./host.ts";
 import type { Fault, FamilyProgram } from "./familyprogram.ts";
 import { isRestart } from "./lives.ts";
 import { define } from "./memory.ts";
+import type { Lived } from "./processes.ts";
 import { interpret, newLife } from "./program.ts";
 import type { Life, Surroundings } from "./program.ts";
 import { Visitor, unlessRefused } from "./visitor.ts";
@@ -22,8 +23,7 @@ const hourMs = 3_600_000;
 const ways: readonly number[] = [0, 0, 0, 1, 40, 300, 3000];
 const lags: readonly number[] = [0, 0, 1, 300, 20_000];
 
-/** One process of one run, with the number of entries that it began with. */
-export type ObservedLife = { readonly run: Run; readonly life: Life; readonly earlier: number };
+type ObservedLife = Lived & { readonly run: Run };
 
 export class FaultyFamily {
   readonly family: Family;
@@ -113,7 +113,7 @@ export class FaultyFamily {
     const life = newLife();
     // As of now: it is called on in its first handler.
     const earlier = this.family.archives.get(id)?.entries.length ?? 0;
-    lived.push({ run, life, earlier });
+    lived.push({ run, life, earlier, journal: this.family.journal(id) });
     return life;
   }
 

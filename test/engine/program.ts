@@ -336,6 +336,8 @@ export type Life = {
     readonly outcome: number;
     /** After how many retries of the failed run. */
     readonly episode: number;
+    /** What tells the attempt to stop; null where somebody else makes it. */
+    readonly signal: AbortSignal | null;
   }[];
 };
 
@@ -523,8 +525,9 @@ class Player {
         });
       }
       case "own": {
-        const fn = ({ attempt, idempotencyKey: key }: AttemptContext): string => {
-          this.effect(path, key, attempt);
+        const fn = (context: AttemptContext): string => {
+          const { attempt } = context;
+          this.effect(path, context);
           if (attempt + this.around.episode() > node.fails) return `own ${attempt}`;
           throw node.how === "after" ? new RetryAfterError(`${path} ${attempt}`, 5000) : new TypeError(path);
         };
@@ -542,7 +545,7 @@ class Player {
         return await receive(step, node, path, {
           around: this.around,
           note: (text) => this.note(path, text),
-          effect: (own, key, attempt) => this.effect(own, key, attempt),
+          effect: (own, context) => this.effect(own, context),
         });
       default:
         return node satisfies never;
@@ -564,8 +567,9 @@ class Player {
   }
 
   async map({ name, spans: times, bad, fan, undo }: MapNode, path: string): Promise<unknown> {
-    const item = async (ms: number, { index, attempt, idempotencyKey: key }: AttemptContext & { index: number }) => {
-      this.effect(`${path}:${index}`, key, attempt);
+    const item = async (ms: number, context: AttemptContext & { index: number }) => {
+      const { index } = context;
+      this.effect(`${path}:${index}`, context);
       await this.around.after(ms);
       if (bad.includes(index) && this.around.episode() <= index % 2) throw new NonRetryableError(`${path}:${index}`);
       return index;
@@ -577,14 +581,14 @@ class Player {
     return fan.settled ? (results as readonly PromiseSettledResult<number>[]).map(outcomeOf) : results;
   }
 
-  effect(path: string, key: string, attempt: number): void {
+  effect(path: string, { idempotencyKey: key, attempt, signal }: AttemptContext): void {
     const { outcome, episode } = this.around;
-    this.life.effects.push({ path, key, attempt, outcome: outcome(), episode: episode() });
+    this.life.effects.push({ path, key, attempt, outcome: outcome(), episode: episode(), signal });
   }
 
   undo(path: string, ms: number): (result: unknown, context: AttemptContext) => Promise<void> {
-    return async (_result, { attempt, idempotencyKey: key }) => {
-      this.effect(`${path} undone`, key, attempt);
+    return async (_result, context) => {
+      this.effect(`${path} undone`, context);
       await this.around.after(ms);
     };
   }
@@ -594,13 +598,14 @@ class Player {
     path: string,
   ): Promise<void> {
     const { around, step } = this;
-    const undo = async (_result: unknown, { attempt, idempotencyKey: key }: AttemptContext): Promise<void> => {
-      this.effect(`${path} undone`, key, attempt);
+    const undo = async (_result: unknown, context: AttemptContext): Promise<void> => {
+      this.effect(`${path} undone`, context);
       await around.after(ms);
-      if (attempt <= fails) throw new Error(`not undone: ${path}`);
+      if (context.attempt <= fails) throw new Error(`not undone: ${path}`);
     };
-    const effect = async (attempt: number, key: string): Promise<unknown> => {
-      this.effect(path, key, attempt);
+    const effect = async (context: AttemptContext): Promise<unknown> => {
+      const { attempt } = context;
+      this.effect(path, context);
       await around.after(ms);
       for (let i = 0; i < turns; i++) await around.turn();
       if (attempt + around.episode() > fails) return values[value];
@@ -609,7 +614,7 @@ class Player {
     };
     try {
       const retry = { limit, delay: 700, jitter: 0.5 };
-      const result = await step.run(name, ({ attempt, idempotencyKey }) => effect(attempt, idempotencyKey), {
+      const result = await step.run(name, effect, {
         retry,
         timeout: timeoutMs,
         atMostOnce: how.once,

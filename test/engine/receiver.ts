@@ -1,5 +1,5 @@
 /** What takes in a random workflow what comes from outside: webhooks that judge their calls, functions that hear signals. */
-import type { Step } from "../../src/core/definition/step.ts";
+import type { AttemptContext, Step } from "../../src/core/definition/step.ts";
 import type { Delivery, WebhookCall, WebhookOptions } from "../../src/core/webhook/webhook.ts";
 import type { Surroundings } from "./program.ts";
 
@@ -23,7 +23,7 @@ export type Manner = "note" | "step" | "sleep" | "wait" | "throw";
 type Tools = {
   readonly around: Surroundings;
   readonly note: (text: string) => void;
-  readonly effect: (path: string, key: string, attempt: number) => void;
+  readonly effect: (path: string, context: AttemptContext) => void;
 };
 
 export async function receive(step: Step, node: Receiver, path: string, tools: Tools): Promise<unknown> {
@@ -58,7 +58,7 @@ function listen(step: Step, { name, manner }: Extract<Receiver, { t: "listener" 
       case "note":
         return;
       case "step":
-        await step.run("b", ({ idempotencyKey, attempt }) => tools.effect(own, idempotencyKey, attempt));
+        await step.run("b", (context) => tools.effect(own, context));
         break;
       case "sleep":
         await step.sleep("nap", 700);

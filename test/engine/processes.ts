@@ -1,0 +1,32 @@
+/** What holds of the processes of one run, each of which begins where the one before died or was evicted. */
+import { expect } from "vitest";
+import type { Entry } from "../../src/core/history/entry.ts";
+import { checkEffects, checkSignals } from "./effects.ts";
+import { isRestart } from "./lives.ts";
+import type { Life } from "./program.ts";
+
+/** What happened in one, and the number of entries that it began with; a closed journal is one of a dead process. */
+export type Lived = { readonly life: Life; readonly earlier: number; readonly journal: { readonly closed: boolean } };
+
+/** What one process saw, the next one sees (guarantee 3), and what it did is not done again (guarantee 2). */
+export function checkProcesses(entries: readonly Entry[], lived: readonly Lived[]): void {
+  for (const [i, { life, earlier, journal }] of lived.entries()) {
+    const { life: next, earlier: until = entries.length } = lived[i + 1] ?? {};
+    // What a dead process did counts for nothing.
+    const effects = life.effects.filter(({ outcome }) => outcome < Infinity);
+    checkEffects(entries, effects, earlier);
+    checkSignals(entries.slice(0, until), effects, journal.closed);
+    const [first] = next?.handlers ?? [];
+    if (next === undefined || first === undefined) continue;
+    const handler = life.handlers.findLastIndex((each) => each.episode === first.episode && each.round === first.round);
+    const seen = life.trace.filter((note) => note.handler === handler && note.outcome < Infinity);
+    const again = next.trace.filter((note) => note.handler === 0);
+    // It may have died itself before it came so far, or have been terminated.
+    const { length } = i + 2 < lived.length || entries.some(isCut) ? again : seen;
+    expect(again.slice(0, seen.length).map(({ text }) => text)).toEqual(seen.slice(0, length).map(({ text }) => text));
+  }
+}
+
+function isCut(entry: Entry): boolean {
+  return isRestart(entry) || (entry.kind === "run.cancelled" && entry.error.code === "terminated");
+}
