@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { gcm } from "../../src/core/cipher/aes.ts";
 import { parseKeys, Vault } from "../../src/core/cipher/cipher.ts";
 import { createRandom } from "../../src/core/random.ts";
-import { checkChanges } from "./changed.ts";
+import { checkChanges, checkPatches } from "./changed.ts";
 import { checkDeaths, checkProgram } from "./crash.ts";
 import { MemoryJournal } from "./memory.ts";
 import { makeRenewedProgram } from "./renewed.ts";
@@ -94,6 +94,20 @@ test("guarantees 2, 5, 7, 8: so does one whose code is changed, and changed back
     await checkChanges(makeWideProgram(seed), (limit) => Math.floor(random.next() * limit));
   });
 });
+
+test("guarantees 2, 3, 7: so does one whose every change is behind `patched`", { timeout: 120_000 }, async () => {
+  await eachProgram(patches);
+});
+
+test("a program that once took the other side of a patch as it was retried", async () => {
+  await patches(7001136);
+});
+
+async function patches(seed: number): Promise<void> {
+  const random = createRandom(`patches ${seed}`);
+  await checkPatches(makeProgram(seed), (limit) => Math.floor(random.next() * limit));
+  await checkPatches(makeWideProgram(seed), (limit) => Math.floor(random.next() * limit));
+}
 
 test("guarantees 2, 3, 4, 8: so does one whose journal is sealed", { timeout: 120_000 }, async () => {
   const ring = parseKeys(`k1:${btoa(String.fromCharCode(...new Uint8Array(32).fill(3)))}`);

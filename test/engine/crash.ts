@@ -67,14 +67,14 @@ export function hostProgram(
     life.effects.push({ path, key: order.key, attempt, outcome: outcome(), episode: episode(), signal: null });
     return replyTo(order, attempt + episode());
   };
-  const { timeoutMs, steps, perStep } = program;
+  const { timeoutMs, steps, perStep, deployment } = program;
   const options = {
     timeoutMs,
     limits: { steps, perStep },
     input: program.judged ? slowly(async () => await after(lag())) : undefined,
   };
   const definition = define(interpret(program, life, around), options);
-  const couriers: FakeCouriers = new FakeCouriers(definition, reply, { commits, at, cold });
+  const couriers: FakeCouriers = new FakeCouriers(definition, reply, { commits, at, cold, deployment });
   const { host } = couriers;
   if ((program.seed + before.length) % 2 === 0) couriers.outlive(known);
   const archive = new Archive(before);
@@ -133,7 +133,7 @@ function happen(hosted: Hosted): void {
     plan(at + ms, (run) => act(run, "resume"));
   }
   for (const { at, webhook } of program.calls) plan(at, () => visitor.call(host, webhook, at));
-  if (program.cancelAt !== null) plan(program.cancelAt, (run) => act(run, "cancel"));
+  if (program.cancelAt !== null) plan(program.cancelAt, () => strike(hosted, { what: "cancel", write: 0 }));
 }
 
 /** So many turns behind what the run does now, unless it dies before. */
@@ -143,7 +143,7 @@ async function later({ host }: Hosted, turns: number, act: () => Promise<void>):
 }
 
 /** Something comes in the middle of what the run does. */
-async function strike({ host, visitor }: Hosted, { what, write }: Jolt): Promise<void> {
+async function strike({ host, visitor }: Hosted, { what, write }: Omit<Jolt, "turns">): Promise<void> {
   await unlessRefused(async () => {
     const name = what === "signal" ? "go" : "heard";
     if (what === "signal" || what === "heard") signal(host.run, name, `struck ${write}`, `struck ${write}`);

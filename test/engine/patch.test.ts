@@ -151,6 +151,25 @@ test("a retry does not make a run new", async () => {
   expect([changed.output, adopted(changed)]).toEqual([[false, "old"], []]);
 });
 
+test("guarantee 7: nor where it does again what was undone, and has behind it what it keeps", async () => {
+  let healed = false;
+  const flow =
+    (isChanged: boolean): Handler =>
+    async (_input, step) => {
+      await step.run("first", () => 1, { undo: () => {} });
+      const side = isChanged && step.patched("change") ? "new" : await step.waitFor("go");
+      await step.run("last", () => (healed ? 1 : Promise.reject(new Error("no"))), { retry: { limit: 0 } });
+      return [side, isChanged && step.patched("behind")];
+    };
+  const old = await new Host(flow(false)).signalAt(startAt, "go", "old").drive();
+  expect(old.snapshot).toMatchObject({ status: "failed", error: { undone: ["first"] } });
+  healed = true;
+  const changed = old.reopen({ definition: flow(true), deployment: "two" });
+  await act(changed.run, "retry");
+  await changed.drive();
+  expect([changed.output, adopted(changed)]).toEqual([["old", true], ["behind"]]);
+});
+
 test("a run that waited for its start begins with the code that is there when it does", async () => {
   const { created } = await import("./host.ts");
   const host = new Host(define(after), {

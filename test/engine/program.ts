@@ -35,6 +35,8 @@ export type Node =
   | { readonly t: "try"; readonly body: Node; readonly rescue: Node | null; readonly last: Node | null }
   | { readonly t: "loop"; readonly count: number; readonly body: Node }
   | { readonly t: "peek" | "log" | "progress" | "throw" | "bail" | "fail" }
+  /** A change of the code: which side of it a run takes, `patched` says. */
+  | { readonly t: "patch"; readonly id: string; readonly was: Node; readonly is: Node }
   | Wide;
 
 /** How many items are at work at once, how many may fail, and whether the rest is told of those. */
@@ -68,6 +70,8 @@ export type Wide =
 
 export type Program = {
   readonly seed: number;
+  /** The deployment whose code it is. */
+  readonly deployment: string;
   readonly tame: boolean;
   readonly body: Node;
   readonly signals: readonly PlannedSignal[];
@@ -140,7 +144,7 @@ export function made(seed: number, maker: Maker): Program {
   const [signals, pauses, cancelAt] = [maker.signals(), maker.pauses(), maker.cancelAt()];
   const retries = [1, 0, 2, 0][Math.floor(seed / 2) % 4] ?? 0;
   const timeoutMs = maker.tame || seed % 6 !== 1 ? null : 30 * hourMs;
-  const own = { next: [], asks: false, judged: false, steps: 100_000, perStep: {}, jolts: [] };
+  const own = { deployment: "one", next: [], asks: false, judged: false, steps: 100_000, perStep: {}, jolts: [] };
   return { seed, tame: maker.tame, body, signals, pauses, cancelAt, timeoutMs, calls: maker.calls(), retries, ...own };
 }
 
@@ -464,6 +468,8 @@ class Player {
         return this.note(path, node.mode);
       case "try":
         return await this.guard(node, path);
+      case "patch":
+        return await (step.patched(node.id) ? this.play(node.is, `${path}p`) : this.play(node.was, path));
       case "map":
       case "contest":
       case "until":

@@ -40,6 +40,14 @@ export class Patches {
   get #isAhead(): boolean {
     const { live, noneCameFurther, world } = this.#course;
     const isFirst = noneCameFurther && !this.#publisher.isPast;
-    return (live || isFirst || world.deployment === onlyDeployment) && !this.#calls.frozen;
+    const isNew = (live && !this.#cameFurther) || isFirst || world.deployment === onlyDeployment;
+    return isNew && !this.#calls.frozen;
+  }
+
+  /** It does again what a retry cleared, and has on record, from before and by code that may be older, what comes behind. */
+  get #cameFurther(): boolean {
+    const { replay, state, world } = this.#course;
+    if (state.retriedSeq === 0 || state.startedUnder === world.deployment) return false;
+    return [...replay.unclaimed.values()].some(({ seq }) => seq < state.retriedSeq);
   }
 }
