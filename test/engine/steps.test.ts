@@ -450,6 +450,32 @@ describe("limits and options", () => {
     expect([host.snapshot.error?.code, host.snapshot.steps.completed]).toEqual(["limit_exceeded", 4]);
   });
 
+  test.each<[string, (step: Step) => Promise<unknown>]>([
+    ["limit_exceeded", (step) => step.run("a", () => 1)],
+    ["duration_invalid", (step) => step.sleep("soon")],
+  ])("guarantee 4: a handler that catches %s and calls again, for ever, fails with it", async (code, call) => {
+    const laps = async (_input: unknown, step: Step): Promise<void> => {
+      for (;;) await call(step).catch(() => {});
+    };
+    const host = await play(define(laps, { limits: { steps: 4, perStep: {} } }));
+    expect([host.status, host.snapshot.error?.code]).toEqual(["failed", code]);
+    expect(host.reopen({ keep: host.journal.commits.length - 1 }).status).toBe("running");
+    expect((await host.reopen({ keep: host.journal.commits.length - 1 }).drive()).snapshot.error?.code).toBe(code);
+  });
+
+  test("as many calls as a fan-out makes may be refused beside each other", async () => {
+    const host = await play(
+      define(
+        async (_input, step) => {
+          const calls = Array.from({ length: 50_000 }, () => step.run("a", () => 1));
+          return (await Promise.allSettled(calls)).filter(({ status }) => status === "rejected").length;
+        },
+        { limits: { steps: 4, perStep: {} } },
+      ),
+    );
+    expect(host.output).toBe(49_996);
+  });
+
   test("a bad timeout is told with the name of what it is of", async () => {
     const message = async (handler: (step: Step) => Promise<unknown>) =>
       (await play((_input, step) => handler(step))).snapshot.error?.message;

@@ -19,7 +19,7 @@ import { recordKind } from "./call.ts";
 import type { Pending, Plan, RunPlan } from "./call.ts";
 import type { Course } from "../turn/course.ts";
 import type { Errors } from "../errors.ts";
-import { currentScope, isWithdrawn, openScope, rootOf, insideOf } from "./scope.ts";
+import { checkPlace, currentScope, isWithdrawn, openScope, rootOf, insideOf } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 import { Tally } from "./tally.ts";
 import { validatePayload, schemaTimeout, payloadOf } from "../wait/validation.ts";
@@ -27,6 +27,8 @@ import type { Validated } from "../wait/validation.ts";
 
 /** How many waits of a cancelled handler are rejected before they stay pending: it might wait again in an endless loop. */
 const patience = 100;
+/** How many calls in a row may be refused: more than any fan-out makes. */
+const mostRefusals = 100_000;
 
 /** The execution whose calls they are. */
 export interface CallsOwner {
@@ -56,6 +58,8 @@ export class Calls {
   /** Set once the run is cancelled: from then on the handler may clean up, but its waits are rejected with this. */
   #cancelled: StoredError | null = null;
   #refused = 0;
+  /** Calls that could not be made since the handler was last given an outcome. */
+  #refusals = 0;
   /** The handler can do nothing more: what it calls stays pending. */
   frozen = false;
   /** A schema is called again in replay: what it publishes is already on record, ahead of the outcome. */
@@ -97,28 +101,23 @@ export class Calls {
   }
 
   /**
-   * Rejects with limit_exceeded, step_nested; stays pending for ever once the run has ended.
+   * Stays pending for ever once the run has ended.
    * @param of the map that makes the call: the handler reacts only to the map's last outcome
+   * @throws HoldfastError limit_exceeded, step_nested
    */
   make(name: string, plan: Plan, of: object | null = null): Promise<unknown> {
     const { scope } = this;
-    const nested = insideOf(scope);
-    if (nested !== null) return refuseIn(nested, name);
+    checkPlace(scope, name);
     if (this.#course.over || this.frozen) return new Promise(() => {});
-    try {
-      const id = toCallId(name, this.#tally.count(plan.kind, name));
-      if (this.#cancelled !== null && isWait(plan)) return this.#refuseWait(this.#cancelled);
-      if (isWithdrawn(scope)) return this.#callInVain(id, plan);
-      return this.#open({ key: callKey(recordKind(plan), id), id, name, plan, scope }, of);
-    } catch (error) {
-      return Promise.reject(this.#errors.give(error));
-    }
+    const id = toCallId(name, this.#tally.count(plan.kind, name));
+    if (this.#cancelled !== null && isWait(plan)) return this.#refuseWait(this.#cancelled);
+    if (isWithdrawn(scope)) return this.#callInVain(id, plan);
+    return this.#open({ key: callKey(recordKind(plan), id), id, name, plan, scope }, of);
   }
 
-  /** Rejects with step_nested inside of a step or schema; null elsewhere. */
-  refusal(name: string): Promise<never> | null {
-    const outer = this.inside;
-    return outer === null ? null : refuseIn(outer, name);
+  /** A call cannot be made. False where that were too many in a row. */
+  refuses(): boolean {
+    return ++this.#refusals <= mostRefusals;
   }
 
   /** Undoes a completed step: a call like any other, which rejects when it fails for good. */
@@ -167,6 +166,7 @@ export class Calls {
 
   deliver(outcome: Outcome): void {
     const { settle } = outcome;
+    this.#refusals = 0;
     // A call that new code makes may get an outcome older than what the handler has seen: its time never goes backwards.
     this.seenAt = Math.max(this.seenAt, outcome.at);
     if (settle.kind === "cancelled") return this.#cancelAll(settle);
@@ -280,16 +280,6 @@ export class Calls {
     const url = this.#course.state.calls.get(key)?.url ?? "";
     return { url, received: () => received as Promise<WebhookCall | null> };
   }
-}
-
-/**
- * Calls made inside of a step cannot go on record: a replay could not tell them from the handler's own. A queue that runs
- * the handler's callbacks from within a step looks the same here; the message says what to do about it.
- */
-function refuseIn(outer: string, name: string): Promise<never> {
-  const what = `${name} was called inside of ${outer}, which makes no calls of step: make it beside`;
-  const way = "where a queue of both called it back, give that the function wrapped in AsyncLocalStorage.bind";
-  return Promise.reject(new HoldfastError("step_nested", `${what}, or, ${way}`));
 }
 
 /** Calls that wait for something: a cancelled handler may not make them, and a lost race withdraws them. */

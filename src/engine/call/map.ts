@@ -27,23 +27,17 @@ type Rules = {
 
 const defaultConcurrency = 10;
 
-/** Rejects with map_failed; options_invalid, name_invalid, duration_invalid. */
+/** Rejects with map_failed. @throws HoldfastError options_invalid, name_invalid, duration_invalid */
 export function map(mapper: Mapper, name: unknown, items: unknown, fn: unknown, options: unknown): Promise<unknown> {
+  const step = checkName(name, "step");
+  const what = `map ${JSON.stringify(step)}`;
+  const list = toList(items, what);
+  const { concurrency, tolerate, settled, ...rest } = toOptions(options, what);
+  const rules = toRules({ concurrency, tolerate, settled }, list.length, what);
+  const plan = typeof fn === "function" ? stepPlanner(mapper, step, fn, rest) : childPlanner(mapper, fn, rest, what);
+  const begin = (i: number, item: unknown): Promise<unknown> => mapper.call(step, plan(i, item));
   const mapped = new Promise((resolve, reject) => {
-    const step = checkName(name, "step");
-    const what = `map ${JSON.stringify(step)}`;
-    const list = toList(items, what);
-    const { concurrency, tolerate, settled, ...rest } = toOptions(options, what);
-    const rules = toRules({ concurrency, tolerate, settled }, list.length, what);
-    const plan = typeof fn === "function" ? stepPlanner(mapper, step, fn, rest) : childPlanner(mapper, fn, rest, what);
-    new Mapping({
-      step,
-      items: list,
-      rules,
-      begin: (i, item) => mapper.call(step, plan(i, item)),
-      resolve,
-      reject,
-    }).go();
+    new Mapping({ step, items: list, rules, begin, resolve, reject }).go();
   });
   // The failures of its items are on record, as a failed step is: it may be awaited later.
   mapped.catch(() => {});

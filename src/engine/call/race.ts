@@ -19,10 +19,10 @@ export interface RaceOwner {
 
 type Branch = readonly [key: string, act: () => unknown];
 
-/** Resolves with `{ key, value }` of the first branch to settle, or rejects as it did; options_invalid. */
+/** Resolves with `{ key, value }` of the first branch to settle, or rejects as it did. @throws HoldfastError options_invalid */
 export function race(owner: RaceOwner, branches: unknown): Promise<unknown> {
+  const called = checkBranches(branches);
   return new Promise((resolve, reject) => {
-    const called = checkBranches(branches);
     const parent = owner.calls.scope;
     const scopes = called.map(() => openScope(parent));
     let settled = false;

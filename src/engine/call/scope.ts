@@ -1,10 +1,12 @@
 /**
- * Owns: where code runs that makes a call: in which branch of which race, or inside of which step or schema.
- * Does not own: settling the race (race), refusing what is called inside of a step or schema (calls).
+ * Owns: where code runs that makes a call: in which branch of which race, or inside of which step or schema, where
+ * no call is made.
+ * Does not own: settling the race (race).
  *
  * What a branch calls belongs to it, also after it has awaited something, of ours or not: the runtime carries
  * the scope along with the code, as the proposal AsyncContext of TC39 describes it.
  */
+import { HoldfastError } from "../../core/error.ts";
 import { AsyncVariable } from "./variable.js";
 
 export type Scope = {
@@ -63,4 +65,17 @@ export function rootOf(scope: Scope): Scope {
 export function isWithdrawn(scope: Scope): boolean {
   for (let each: Scope | null = scope; each !== null; each = each.parent) if (each.withdrawn) return true;
   return false;
+}
+
+/**
+ * Calls made inside of a step cannot go on record: a replay could not tell them from the handler's own. A queue that runs
+ * the handler's callbacks from within a step looks the same here; the message says what to do about it.
+ * @throws HoldfastError step_nested inside of a step or schema
+ */
+export function checkPlace(scope: Scope, name: string): void {
+  const outer = insideOf(scope);
+  if (outer === null) return;
+  const what = `${name} was called inside of ${outer}, which makes no calls of step: make it beside`;
+  const way = "where a queue of both called it back, give that the function wrapped in AsyncLocalStorage.bind";
+  throw new HoldfastError("step_nested", `${what}, or, ${way}`);
 }

@@ -52,6 +52,8 @@ import { race } from "./race.ts";
 import type { RaceOwner } from "./race.ts";
 import type { Renewal } from "../end/renewal.ts";
 import type { Publisher } from "./publisher.ts";
+import { orRefuse } from "./refusal.ts";
+import { checkPlace } from "./scope.ts";
 
 /** The handler's side of an execution: what a call of the step API is made through. */
 export interface Caller extends RaceOwner {
@@ -59,7 +61,7 @@ export interface Caller extends RaceOwner {
   readonly course: Course;
   /** The policy of steps that set none of their own. */
   readonly retry: ResolvedRetry;
-  readonly calls: Pick<Calls, "make" | "refusal" | "scope" | "isInVain" | "seenAt">;
+  readonly calls: Pick<Calls, "make" | "refuses" | "scope" | "isInVain" | "seenAt">;
   readonly closing: Pick<Closing, "leave">;
   readonly errors: Errors;
   readonly publisher: Pick<Publisher, "publish">;
@@ -86,8 +88,8 @@ export function createStep(caller: Caller): Step {
     fetch: (name: unknown, target: unknown, options?: FetchOptions) =>
       make(caller, name, () => fetchPlan(name, target, options, (rest) => runPlan(caller, name, elsewhere, rest))),
     map: (name: unknown, items: unknown, fn: unknown, options?: unknown) =>
-      caller.calls.refusal(String(name)) ?? map(mapper(caller), name, items, fn, options),
-    race: (branches: unknown) => race(caller, branches),
+      orRefuse(caller, () => map(mapper(caller, String(name)), name, items, fn, options)),
+    race: (branches: unknown) => orRefuse(caller, () => race(caller, branches)),
     sleep: (...args: unknown[]) => sleep(caller, args, (value) => afterPlan(toMs(value))),
     sleepUntil: (...args: unknown[]) => sleep(caller, args, (value) => untilPlan(toInstant(value))),
     waitFor: (name: unknown, options?: WaitOptions) => waitFor(caller, name, options),
@@ -114,9 +116,11 @@ export function createStep(caller: Caller): Step {
   return step as unknown as Step;
 }
 
-function mapper(caller: Caller): Mapper {
+/** @throws HoldfastError step_nested */
+function mapper(caller: Caller, name: string): Mapper {
+  checkPlace(caller.calls.scope, name);
   const mapping: Mapper = {
-    call: (name, plan) => caller.calls.make(name, plan, mapping),
+    call: (name, plan) => orRefuse(caller, () => caller.calls.make(name, plan, mapping)),
     runPlan: (name, fn, options) => runPlan(caller, name, fn, options, mapOptions),
     invokePlan,
   };
@@ -127,18 +131,13 @@ function seedOf({ created }: RunState): string {
   return created?.seed ?? `${created?.id}:${created?.at}`;
 }
 
-/** Makes the call, or rejects with what is wrong with its arguments. */
 function make(
   caller: Caller,
   name: unknown,
   plan: () => Plan,
   toName = (given: unknown): string => checkName(given, "step"),
 ): Promise<unknown> {
-  try {
-    return caller.calls.make(toName(name), plan());
-  } catch (error) {
-    return Promise.reject(error);
-  }
+  return orRefuse(caller, () => caller.calls.make(toName(name), plan()));
 }
 
 const runOptions = ["retry", "timeout", "undo", "undoPolicy", "onExhausted", "atMostOnce", "sensitive"];
@@ -236,13 +235,11 @@ function waitMs({ timeout }: { readonly timeout?: Duration }, what: string): num
 }
 
 function signal(caller: Caller, runId: unknown, name: unknown, payload: unknown): Promise<unknown> {
-  try {
+  return orRefuse(caller, () => {
     const { created } = caller.course.state;
     const sent = sending(caller.course.world, created?.id ?? "", runId, name, payload);
     return caller.calls.make(sent.name, runPlan(caller, sent.name, sent.fn));
-  } catch (error) {
-    return Promise.reject(error);
-  }
+  });
 }
 
 /** A reason that is no text is told as if it had been thrown: an error by its message. */
