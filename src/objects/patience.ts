@@ -3,15 +3,18 @@
  * Does not own: the reaction to a call that failed.
  */
 import { backoffMs } from "../core/backoff.ts";
+import type { ErrorCode } from "../core/code.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { TimeLimit } from "../engine/wait/delivery.ts";
+import { schemaTimeout } from "../engine/wait/validation.ts";
 import { aroundCalls } from "./interception.ts";
 import { timer } from "./run/timer.ts";
 
 /** How long calls of an object that cannot be reached are retried. */
 const patienceMs = 60_000;
 const longestPauseMs = 5000;
-const hookLimitMs = 30_000;
+/** For a function or a schema of the author's, while somebody waits for the answer. */
+const authorLimitMs = 30_000;
 
 /** The pause before another attempt: one second, doubled with each failure, with 20 % jitter. */
 export function backoff(failures: number, longestMs: number): number {
@@ -42,7 +45,18 @@ export async function against<Value>(limitMs: number, make: (over: Promise<null>
 }
 
 /** The limit for the author's functions `verify` and `respond` of a webhook, for which the caller waits. */
-export const callLimit: TimeLimit = (made) => upTo(hookLimitMs, made);
+export const callLimit: TimeLimit = (made) => upTo(authorLimitMs, made);
+
+/** What a schema makes of a value, for which somebody waits. @throws HoldfastError with `code` if it takes too long */
+export async function judgedInTime<Value extends string | object>(
+  made: Promise<Value>,
+  code: ErrorCode,
+  what: string,
+): Promise<Value> {
+  const fitted = await callLimit(made);
+  if (fitted === null) throw schemaTimeout(code, what);
+  return fitted;
+}
 
 /** Makes the call with a signal that aborts with `stop`, or when the time is over. */
 export async function inTime<Answer>(

@@ -10,6 +10,7 @@ import { directoryShards, runObject } from "../../src/objects/address.ts";
 import { unwrap } from "../../src/objects/answer.ts";
 import { Catalog } from "../../src/objects/deployment/catalog.ts";
 import { createService } from "../../src/objects/service.ts";
+import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import { effects, effectsOf, engineWorkflows, openGate } from "./flows/engine.ts";
 import { evict } from "./storage.ts";
 
@@ -35,6 +36,22 @@ async function until(id: string, status: RunSnapshot["status"]): Promise<RunSnap
     },
     { timeout: 10_000, interval: 20 },
   );
+}
+
+/** How the call ends if half a minute passes while it is made. Where it hangs all the same, it is still open. */
+async function hurried(make: () => Promise<unknown>): Promise<unknown> {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    let ended: unknown = "open";
+    void Promise.allSettled([make()]).then(([end]) => (ended = end));
+    for (let turn = 0; turn < 20 && ended === "open"; turn++) {
+      await vi.advanceTimersByTimeAsync(10_000);
+      await scheduler.wait(5);
+    }
+    return ended;
+  } finally {
+    vi.useRealTimers();
+  }
 }
 
 describe("a run in its object", () => {
@@ -147,6 +164,20 @@ describe("a run in its object", () => {
     });
     await getRun(id).cancel("enough");
     await expect(getRun(id).result()).rejects.toMatchObject({ code: "cancelled", message: "enough" });
+  });
+
+  it("waits thirty seconds for a schema, and no longer, before it is started or signalled", async () => {
+    const { id } = await start("notes", { text: "small" });
+    await until(id, "waiting");
+    const payload = encode({ text: "hangs" }, "payload");
+    const why = expect.stringContaining("did not answer within 30 s") as string;
+    expect(await hurried(() => start("notes", { text: "hangs" }))).toMatchObject({
+      reason: { code: "input_invalid", message: why },
+    });
+    const answered = await runInDurableObject(env.RUNS.getByName(id), (object) =>
+      hurried(() => (object as unknown as RunRpc).signal({ name: "note", payload, by: "test" }, false)),
+    );
+    expect(answered).toMatchObject({ value: { refusal: { code: "signal_invalid", message: why } } });
   });
 
   it("answers whoever waits for the end of a run that is not kept at all", async () => {

@@ -11,13 +11,14 @@ import type { SignalRequest } from "../../core/service/service.ts";
 import { Bell } from "../../engine/turn/bell.ts";
 import type { Next } from "../../engine/next.ts";
 import type { Run } from "../../engine/run.ts";
+import { payloadOf } from "../../engine/wait/validation.ts";
 import { Alarm, aheadOf, deadlineOf, housekeepingAt, isHousekeeping, watchdogMs } from "../alarm.ts";
 import { answer } from "../answer.ts";
 import { isUnreadable, lastSoundAt, retryAt } from "./damage.ts";
 import { Outbox } from "../outbox/outbox.ts";
 import { gone } from "./memory.ts";
 import type { Memory } from "./memory.ts";
-import { describe } from "../patience.ts";
+import { describe, judgedInTime } from "../patience.ts";
 import { Removal } from "./removal.ts";
 import { LaneRequests } from "../lane/requests.ts";
 import { earlier, timer } from "./timer.ts";
@@ -106,7 +107,8 @@ export class Host {
     const { firstCreatedAt } = this.#memory;
     const fitted = this.#run.fitSignal(signal);
     // Awaited only if necessary, so that signals keep their order of arrival.
-    const ready = fitted instanceof Promise ? await fitted : fitted;
+    const ready =
+      fitted instanceof Promise ? await judgedInTime(fitted, "signal_invalid", payloadOf(signal.name)) : fitted;
     if (this.#memory.firstCreatedAt !== firstCreatedAt) throw gone();
     const received = this.#run.signal(ready, onlyIfWaiting);
     this.proceed();

@@ -17,8 +17,10 @@ import type { SignalRequest, StartRequest, Started } from "../../core/service/se
 import { wordingOf } from "../../core/lifecycle/start.ts";
 import { decode, encode } from "../../core/value/value.ts";
 import type { Stored } from "../../core/value/value.ts";
+import { payloadOf } from "../../engine/wait/validation.ts";
 import { digestOf } from "../deployment/digest.ts";
 import { subscribersOf } from "../builtin/subscribers.ts";
+import { judgedInTime } from "../patience.ts";
 import type { Branch, CheckedStart } from "../rpc/start.ts";
 
 export type Start = Omit<StartRequest, "workflow"> & {
@@ -71,7 +73,10 @@ export async function wishOf({ key, fork, ...start }: Start): Promise<Pick<Check
 async function accept({ name, input }: Definition, sent: Stored): Promise<Stored> {
   if (input === undefined) return sent;
   const what = `the input of ${name}`;
-  return encode(await validate(input, decode(sent), "input_invalid", what), what);
+  const made = validate(input, decode(sent), "input_invalid", what);
+  if (!(made instanceof Promise)) return encode(made, what);
+  const fitted = made.then((value) => encode(value, what));
+  return await judgedInTime(fitted, "input_invalid", what);
 }
 
 /** The signal of a start. @throws HoldfastError signal_invalid, name_invalid */
@@ -83,5 +88,10 @@ export function signalOf(start: Start): SignalRequest | undefined {
 async function fitSignal(definition: Definition, start: Start): Promise<CheckedStart["signal"]> {
   const signal = signalOf(start);
   if (signal === undefined) return undefined;
-  return { ...signal, fitted: await fitPayload(definition, signal.name, signal.payload) };
+  const fitted = fitPayload(definition, signal.name, signal.payload);
+  const what = payloadOf(signal.name);
+  return {
+    ...signal,
+    fitted: fitted instanceof Promise ? await judgedInTime(fitted, "signal_invalid", what) : fitted,
+  };
 }

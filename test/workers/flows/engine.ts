@@ -200,7 +200,19 @@ const engaged = defineWorkflow("engaged", {
   },
 });
 
+/** The promise that a schema makes of "hangs" never settles. Its values have a field more once they are validated. */
+const noted = z
+  .object({ text: z.string(), note: z.string().default("none") })
+  .transform((said) => (said.text === "hangs" ? new Promise<typeof said>(() => {}) : said));
+
+const notes = defineWorkflow("notes", {
+  input: noted,
+  signals: { note: noted },
+  handler: async ({ text }, step) => text.length + (await step.waitFor("note")).text.length,
+});
+
 export const engineWorkflows = [
+  notes,
   chain,
   inbox,
   nap,
