@@ -38,7 +38,7 @@ import { signalOf, keyOf, prepare, wishOf } from "./start/preparation.ts";
 import type { Prepared, Start, StartRun } from "./start/preparation.ts";
 import { followRun } from "./follow/follow.ts";
 import { countGroups, countMatching, countRuns, listCauses, listRuns } from "./directory/listing.ts";
-import { unpack } from "./packing.ts";
+import { checkCarriable, unpack } from "./packing.ts";
 import { withPresentState } from "./directory/place.ts";
 import type { PackedRun } from "./rpc/run.ts";
 import type { CheckedStart } from "./rpc/start.ts";
@@ -139,7 +139,7 @@ export async function startRun(definition: Definition, start: Start): Promise<St
 
 type RequestedStart = Start & Pick<CheckedStart, "workflow" | "wish" | "waitMs">;
 
-/** @throws HoldfastError run_exists, idempotency_conflict, rate_limited, id_invalid, and errors of a signal */
+/** @throws HoldfastError run_exists, idempotency_conflict, rate_limited, id_invalid, value_too_large, and errors of a signal */
 async function makeRun(
   { version }: Definition,
   start: RequestedStart,
@@ -155,6 +155,7 @@ async function makeRun(
     schedule: start.schedule ?? null,
     shards: shardCount(),
   };
+  checkCarriable(checked);
   // A fork cannot be merged into another run.
   const passed = start.fork === undefined ? gates : { ...gates, debounce: null };
   const admitted = await admit(checked, passed, start.id === undefined && start.key === undefined);

@@ -290,6 +290,14 @@ describe("a parked run", () => {
     expect(page.next).toBe(page.entries.at(-1)?.seq);
   });
 
+  it("is refused where its values would not fit one call, and takes them up to that", async () => {
+    const wide = (length: number) => ({ text: `${"x".repeat(length)}→` });
+    await expect(start("notes", wide(9_000_000))).rejects.toMatchObject({ code: "value_too_large" });
+    const { id } = await start("notes", wide(8_000_000));
+    const { entries } = await service.runs.history(id, 0, 1);
+    expect(entries).toMatchObject([{ kind: "run.created" }]);
+  });
+
   it("is listed in the directory with what it waits for", async () => {
     const { id } = await start("approval", {});
     await until(id, "waiting");
