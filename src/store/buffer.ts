@@ -58,6 +58,14 @@ export type Hold =
   | { readonly kind: "conflict" }
   | Unreadable;
 
+/** A signal that waits for a waiter; `number` is its place in the order of arrival. */
+export type BufferedSignal = {
+  readonly number: number;
+  readonly id: string;
+  readonly name: string;
+  readonly expiresAt: number;
+};
+
 export class SignalBuffer {
   readonly #sql: SqlStorage;
   readonly #signals: Signals;
@@ -81,12 +89,15 @@ export class SignalBuffer {
     this.#sql.exec("DELETE FROM offers WHERE name = ? AND id = ?", JSON.stringify(name), id);
   }
 
-  /** Buffered signals that any run may claim, in order of arrival. */
-  open(now: number): { id: string; name: string; expiresAt: number }[] {
+  /** Buffered signals that any run may claim, in order of arrival, strictly after the one of that number. */
+  open(now: number, after: number, limit: number): BufferedSignal[] {
     return this.#sql
-      .exec<{ id: string; name: string; expiresAt: number }>(
-        "SELECT id, name, expires_at AS expiresAt FROM broadcasts WHERE delivered IS NULL AND expires_at > ? ORDER BY number",
+      .exec<BufferedSignal>(
+        `SELECT number, id, name, expires_at AS expiresAt FROM broadcasts
+         WHERE number > ? AND delivered IS NULL AND expires_at > ? ORDER BY number LIMIT ?`,
+        after,
         now,
+        limit,
       )
       .toArray();
   }

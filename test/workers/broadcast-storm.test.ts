@@ -45,7 +45,7 @@ class Storm {
       for (let run = 0; run < 20; run++) await this.#start("listen-at-once", { name, count: 3, timeout: 3_600_000 });
     }
     const taken = async () => {
-      const open = await directoryShard(0).open();
+      const open = await directoryShard(0).open(0);
       expect(open.filter(({ name }) => this.#names.includes(name))).toEqual([]);
     };
     await vi.waitFor(taken, { timeout: 30_000, interval: 50 });

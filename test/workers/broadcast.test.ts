@@ -271,6 +271,24 @@ describe("a broadcast", () => {
     expect([first.got, second.got]).toEqual([[1], []]);
   });
 
+  it("is offered by a new shard too, however much is buffered: more than one answer of the first would hold", async () => {
+    const count = 65_000;
+    await runInDurableObject(directoryShard(0) as unknown as DurableObjectStub, (_shard, ctx) => {
+      ctx.storage.sql.exec(
+        `INSERT INTO broadcasts (id, name, sender, expires_at)
+         SELECT value || ?, value || ?, '{"by":"test"}', ? FROM json_each(?)`,
+        ...["-id".padEnd(250, "d"), "-many".padEnd(250, "y"), Date.now() + dayMs],
+        JSON.stringify(Array.from({ length: count }, (_, index) => index)),
+      );
+    });
+    const name = `${count - 1}${"-many".padEnd(250, "y")}`;
+    const waiting = summaryOf("new-1", { status: "waiting", waitingFor: [waitFor(name)] });
+    expect((await directoryShard(99).report(waiting)).offers).toEqual([name]);
+    await runInDurableObject(directoryShard(0) as unknown as DurableObjectStub, (_shard, ctx) => {
+      ctx.storage.sql.exec("DELETE FROM broadcasts WHERE length(id) > 200");
+    });
+  });
+
   it("goes to one of many runs that begin to wait at once, each to one, first in first out", async () => {
     for (let index = 0; index < 5; index++) await broadcast(signalOf("rush", index));
     const receivers = Array.from({ length: 8 }, () => new Receiver());

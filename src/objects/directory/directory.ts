@@ -16,7 +16,7 @@ import type { BroadcastOutcome, SignalRequest } from "../../core/service/service
 import type { Sample, SampleQuery } from "../../core/stats/sample.ts";
 import type { Position } from "../../core/listing/cursor.ts";
 import { claimMs } from "../../store/buffer.ts";
-import type { Hold, SignalBuffer } from "../../store/buffer.ts";
+import type { BufferedSignal, Hold, SignalBuffer } from "../../store/buffer.ts";
 import type { Groups } from "../../store/census.ts";
 import { openDirectory } from "../../store/directory.ts";
 import type { DirectoryStore, RunCount } from "../../store/directory.ts";
@@ -32,9 +32,9 @@ import { deliver, deliverToEach, settle, waitersOf } from "./broadcast.ts";
 import { digestOf } from "../deployment/digest.ts";
 import { Enrolment } from "./enrolment.ts";
 import { vaultOf } from "../deployment/keys.ts";
-import { describe, within } from "../patience.ts";
+import { describe, upTo, within } from "../patience.ts";
 import type { Answer } from "../answer.ts";
-import type { DirectoryRpc, ReportAnswer, RekeyedShard, ShardMark, ShardMessage } from "../rpc/directory.ts";
+import type { DirectoryRpc, ReportAnswer, RekeyedShard, ShardMark } from "../rpc/directory.ts";
 
 /** Stored when this shard has got the offers of signals that were buffered before it existed. */
 const learntMark = "offers-learnt";
@@ -44,6 +44,8 @@ const readingMs = 500;
 /** Encrypting a row takes about fifty microseconds; a buffered signal may be large. */
 const resealRows = 1000;
 const resealSignals = 10;
+/** The limit of buffered signals in one answer: with the longest ids and names, some megabytes. */
+const openSignals = 5000;
 
 export class DirectoryObject extends DurableObject implements DirectoryRpc {
   readonly #runs: DirectoryStore;
@@ -90,7 +92,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     if (reported === "older") return { offers: [], rows: enrolled };
     if (reported === "listed") {
       this.#statistics.note(summary);
-      if (!this.#followers.isEmpty) this.#changed({ listed: listed(summary) });
+      if (!this.#followers.isEmpty) this.#followers.send({ listed: listed(summary) });
     }
     const rows = enrolled + (reported === "listed" ? 1 : 0);
     return { offers: this.#signals.offered(names, Date.now()), rows };
@@ -98,44 +100,37 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
 
   async remove(id: string, createdAt: number): Promise<void> {
     const wasListed = this.#runs.remove(id, createdAt);
-    if (wasListed) this.#changed({ removed: id });
+    if (wasListed) this.#followers.send({ removed: id });
     // Not awaited: a run that stays on the register for too long does no harm.
     this.ctx.waitUntil(this.#enrolment.remove({ id, createdAt }, wasListed));
   }
 
   async list(query: Omit<RunQuery, "cursor">, before: Position | null): Promise<readonly RunSummary[]> {
-    await this.#caughtUp();
-    return this.#runs.list(query, before);
+    return this.#caughtUp(() => this.#runs.list(query, before));
   }
 
   async count(filter: RunFilter, except: string): Promise<number> {
-    await this.#caughtUp();
-    return this.#runs.count(filter, except);
+    return this.#caughtUp(() => this.#runs.count(filter, except));
   }
 
   async counts(): Promise<readonly RunCount[]> {
-    await this.#caughtUp();
-    return this.#runs.counts();
+    return this.#caughtUp(() => this.#runs.counts());
   }
 
   async groups(filter: RunFilter, groupBy: readonly GroupField[]): Promise<Groups> {
-    await this.#caughtUp();
-    return this.#runs.groups(filter, groupBy);
+    return this.#caughtUp(() => this.#runs.groups(filter, groupBy));
   }
 
   async causes(filter: RunFilter): Promise<readonly Cause[]> {
-    await this.#caughtUp();
-    return this.#runs.causes(filter);
+    return this.#caughtUp(() => this.#runs.causes(filter));
   }
 
   async sample(query: SampleQuery): Promise<Sample> {
-    await this.#caughtUp();
-    return this.#statistics.sample(query);
+    return this.#caughtUp(() => this.#statistics.sample(query));
   }
 
   async census(): Promise<{ readonly counts: readonly RunCount[]; readonly oldestOpen: readonly OldestOpen[] }> {
-    await this.#caughtUp();
-    return { counts: this.#runs.counts(), oldestOpen: this.#statistics.oldestOpen() };
+    return this.#caughtUp(() => ({ counts: this.#runs.counts(), oldestOpen: this.#statistics.oldestOpen() }));
   }
 
   async waiters(name: string): Promise<readonly string[]> {
@@ -155,8 +150,8 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     this.#signals.withdraw(id, name);
   }
 
-  async open(): ReturnType<DirectoryRpc["open"]> {
-    return this.#signals.open(Date.now());
+  async open(after = 0): ReturnType<DirectoryRpc["open"]> {
+    return this.#signals.open(Date.now(), after, openSignals);
   }
 
   async hold(id: string, signal: SignalRequest, expiresAt: number): Promise<Hold> {
@@ -253,22 +248,23 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     return this.ctx.storage.transactionSync(write);
   }
 
-  /** Waits for earlier reports, so that reads show them. */
-  async #caughtUp(): Promise<void> {
-    if (this.#arriving.size > 0) await within(Promise.allSettled(this.#arriving), readingMs).catch(() => undefined);
-  }
-
-  /** Called after every change of the list was written. */
-  #changed(change: Exclude<ShardMessage, "subscribed">): void {
-    this.#followers.send(change);
+  /** Reads after earlier reports, so that it shows them. */
+  async #caughtUp<Value>(read: () => Value): Promise<Value> {
+    if (this.#arriving.size > 0) await upTo(readingMs, Promise.allSettled(this.#arriving));
+    return read();
   }
 
   /** Gets the offers of buffered signals, which a new or lost shard does not have. */
   async #learnOffers(): Promise<void> {
     if (this.ctx.id.name === shardName(0) || this.ctx.storage.kv.get(learntMark) !== undefined) return;
-    const offers = await within(directoryShard(0).open(), callLimitMs);
-    for (const { id, name, expiresAt } of offers) await this.offer(id, name, expiresAt);
+    for (let after: number | null = 0; after !== null;) {
+      const offers: readonly BufferedSignal[] = await within(directoryShard(0).open(after), callLimitMs);
+      for (const { id, name, expiresAt } of offers) this.#signals.offer(id, name, expiresAt);
+      // A shard of the deployment before answers all of them at once.
+      after = offers.length === openSignals ? (offers.at(-1)?.number ?? null) : null;
+    }
     this.ctx.storage.kv.put(learntMark, true);
+    await this.#armNext();
   }
 
   /** Delivers a held signal to the run that claimed it, or else to the first run that accepts it. */

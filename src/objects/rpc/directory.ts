@@ -7,7 +7,7 @@ import type { Cause, GroupField, RunFilter, RunQuery } from "../../core/service/
 import type { RunSummary } from "../../core/run/run.ts";
 import type { BroadcastOutcome, SignalRequest } from "../../core/service/service.ts";
 import type { Sample, SampleQuery } from "../../core/stats/sample.ts";
-import type { Hold } from "../../store/buffer.ts";
+import type { BufferedSignal, Hold } from "../../store/buffer.ts";
 import type { Groups } from "../../store/census.ts";
 import type { RunCount } from "../../store/directory.ts";
 import type { Resealing } from "../../store/reseal.ts";
@@ -41,8 +41,8 @@ export interface DirectoryRpc {
   groups(filter: RunFilter, groupBy: readonly GroupField[]): Promise<Groups>;
   /** The causes of matching failed runs, the most frequent first, at most 1,000. */
   causes(filter: RunFilter): Promise<readonly Cause[]>;
-  /** First shard only: the buffered signals, for a shard that does not have the offers. */
-  open(): Promise<readonly { readonly id: string; readonly name: string; readonly expiresAt: number }[]>;
+  /** First shard only: a page of the buffered signals, after that number, for a shard that does not have the offers. */
+  open(after: number): Promise<readonly BufferedSignal[]>;
   /** The number of matching runs of this shard, without those of the workflow `except`. */
   count(filter: RunFilter, except: string): Promise<number>;
   /** Ids of runs that wait for a signal of this name; may include some that do not any more. */
