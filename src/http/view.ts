@@ -17,6 +17,11 @@ import type { Stored } from "../core/value/value.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** The response with a run, and where it is. @param more fields beside its own */
+export function respondRun(run: RunSnapshot, status: 200 | 201 | 202, more: Json = {}): Response {
+  return Response.json({ ...viewRun(run), ...more }, { status, headers: { location: `/v1/runs/${run.id}` } });
+}
+
 export function viewRun(run: RunSnapshot): Json {
   const { id, workflow, version, status, input, output, error, labels, progress } = run;
   const room = createRoom();

@@ -4,12 +4,15 @@
  * carry ASCII only. The name is not verified, so it is always recorded together with the role of the token. For callers
  * known to Cloudflare Access the name from there is used, and the header is ignored.
  */
-import type { Author } from "../../core/author.ts";
+import type { Author, RequestMetadata } from "../../core/author.ts";
+import type { SignalRequest } from "../../core/service/service.ts";
+import { acceptTrace } from "../../core/trace/trace.ts";
 import { isLonger } from "../../core/size.ts";
 import type { Caller } from "./auth.ts";
-import { readText } from "../body.ts";
+import { readKey, readText } from "../body.ts";
 import type { Fields } from "../body.ts";
 import { RequestError } from "../problem.ts";
+import type { Call } from "../route.ts";
 
 const maxActor = 256;
 const maxReason = 4096;
@@ -19,6 +22,16 @@ export function readAuthor(request: Request, { role, name }: Caller): Author {
   if (name !== null) return { by: name, role };
   const actor = readHeader(request, "Holdfast-Actor", maxActor);
   return actor === null ? { by: role } : { by: actor, role };
+}
+
+/** @param fields of the body, where it may have a reason */
+export function readMetadata({ request, author }: Call, fields?: Fields): RequestMetadata {
+  return { ...readKey(request), ...author, reason: readReason(request, fields) };
+}
+
+/** Who starts or signals a run, why, and in which W3C trace; an invalid one is ignored, as the specification demands. */
+export function readSender({ request, author }: Call): Pick<SignalRequest, "by" | "role" | "reason" | "trace"> {
+  return { ...author, ...readWhy(request), ...acceptTrace(request.headers.get("traceparent")) };
 }
 
 /** The reason: from the body, else from the header. @throws RequestError body_invalid, header_invalid */

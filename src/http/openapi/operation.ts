@@ -39,32 +39,23 @@ const startedOne = object({ id: text, status: { enum: runStatuses }, created: fl
 const refusedOne = object({ problem: ref("Problem"), retryAfter: count }, ["retryAfter"]);
 const wait = { type: "string", examples: ["10s"], description: "Wait this long for the end; at most 60 s." };
 const limit = { type: "integer", minimum: 1, maximum: 200 };
-const filters = {
+const conditions = {
   workflow: text,
-  status: { type: "string", description: `One of ${runStatuses.join(", ")}; several with commas between them.` },
-  "label.KEY": {
-    type: "string",
-    description: "Labels that a run has, each by its name as label.KEY, KEY being the label's key.",
-  },
   createdAfter: instant,
   createdBefore: instant,
   idPrefix: text,
   errorCode: text,
   cause: { type: "string", description: "The id of a cause: runs that failed of it." },
 };
-const filterFields = object(
-  {
-    workflow: text,
-    status: { anyOf: [text, listOf(text)] },
-    labels: mapOf(text),
-    createdAfter: instant,
-    createdBefore: instant,
-    idPrefix: text,
-    errorCode: text,
-    cause: text,
+const filters = {
+  ...conditions,
+  status: { type: "string", description: `One of ${runStatuses.join(", ")}; several with commas between them.` },
+  "label.KEY": {
+    type: "string",
+    description: "Labels that a run has, each by its name as label.KEY, KEY being the label's key.",
   },
-  ["workflow", "status", "labels", "createdAfter", "createdBefore", "idPrefix", "errorCode", "cause"],
-);
+};
+const filterFields = closed({ ...conditions, status: { anyOf: [text, listOf(text)] }, labels: mapOf(text) });
 const asked = { reason: text };
 const action: Operation = { summary: "", fields: asked, keyed: true, answers: { 200: run } };
 const span: Schema = { anyOf: [{ type: "number" }, text], examples: ["5 minutes", 90_000] };

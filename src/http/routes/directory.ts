@@ -7,7 +7,7 @@ import { defined } from "../../core/record.ts";
 import { invalidField, readFields, readKey } from "../body.ts";
 import { filterNames, readFilter, readGroupBy, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
-import { viewInstant, viewRun } from "../view.ts";
+import { viewInstant, respondRun } from "../view.ts";
 
 export const directoryRoutes: readonly Route[] = [
   { method: "GET", path: "/v1/directory/counts", role: "read", handle: count },
@@ -40,7 +40,7 @@ async function rebuild({ service, request, author }: Call): Promise<Response> {
     throw invalidField("shard", "must be a whole number, 0 or more");
   }
   const run = await service.directory.rebuild({ ...key, ...author, ...defined({ shard }) });
-  return Response.json(viewRun(run), { status: 202, headers: { location: `/v1/runs/${run.id}` } });
+  return respondRun(run, 202);
 }
 
 async function rekey({ service, request, author }: Call): Promise<Response> {
@@ -48,5 +48,5 @@ async function rekey({ service, request, author }: Call): Promise<Response> {
   const key = readKey(request);
   await readFields(request, []);
   const run = await service.directory.rekey({ ...key, ...author });
-  return Response.json(viewRun(run), { status: 202, headers: { location: `/v1/runs/${run.id}` } });
+  return respondRun(run, 202);
 }

@@ -6,13 +6,13 @@
 import { HoldfastError, hasCode } from "../../core/error.ts";
 import type { HookAnswer, HookRequest, InboundAnswer } from "../../core/service/hooks.ts";
 import { defined } from "../../core/record.ts";
-import { readReason } from "../auth/author.ts";
-import { readBytes, readFields, readKey } from "../body.ts";
+import { acceptTrace } from "../../core/trace/trace.ts";
+import { readMetadata } from "../auth/author.ts";
+import { readBytes, readFields } from "../body.ts";
 import { isVisit, receipt, refusalReceipt } from "../pages/receipt.tsx";
 import { problem, RequestError } from "../problem.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
-import { readTrace } from "../trace.ts";
 import { urlOf } from "../url.ts";
 
 const maxHookBytes = 1024 * 1024;
@@ -40,10 +40,10 @@ async function list({ service, request, config }: Call): Promise<Response> {
   return Response.json({ webhooks: views });
 }
 
-async function revoke({ service, request, param, author }: Call): Promise<Response> {
+async function revoke(call: Call): Promise<Response> {
+  const { service, request, param } = call;
   readQuery(request);
-  const fields = await readFields(request, ["reason"]);
-  const options = { ...readKey(request), ...author, reason: readReason(request, fields) };
+  const options = readMetadata(call, await readFields(request, ["reason"]));
   return Response.json(await service.hooks.revoke(param("id"), param("name"), options));
 }
 
@@ -87,7 +87,9 @@ async function receiveInbound({ service, request, param }: Call): Promise<Respon
   }
   const hook = await readHook(request, maxBytes);
   const { origin } = urlOf(request);
-  return respond(await service.hooks.receiveInbound(name, { ...hook, origin, ...readTrace(request) }));
+  return respond(
+    await service.hooks.receiveInbound(name, { ...hook, origin, ...acceptTrace(request.headers.get("traceparent")) }),
+  );
 }
 
 /** Problems of the deployment are logged and not shown: callers of webhooks have no token. */

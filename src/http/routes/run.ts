@@ -1,12 +1,11 @@
 /** Routes of runs and their signals. */
 import { defined } from "../../core/record.ts";
 import type { RunAction, SignalRequest } from "../../core/service/service.ts";
-import { readReason, readWhy } from "../auth/author.ts";
+import { readSender, readMetadata } from "../auth/author.ts";
 import { readFields, readKey, readValue } from "../body.ts";
 import type { Role } from "../config.ts";
 import { filterNames, readCount, readFilter, readLimit, readQuery, readWait } from "../query.ts";
 import type { Call, Route } from "../route.ts";
-import { readTrace } from "../trace.ts";
 import { viewHistory, viewRun, viewSummary } from "../view.ts";
 
 export const runRoutes: readonly Route[] = [
@@ -58,10 +57,10 @@ async function remove(call: Call): Promise<Response> {
   return new Response(null, { status: 204 });
 }
 
-async function readAction({ request, author }: Call, kind: RunAction["kind"]): Promise<RunAction> {
-  readQuery(request);
-  const fields = await readFields(request, ["reason"]);
-  return { ...readKey(request), kind, ...author, reason: readReason(request, fields) };
+async function readAction(call: Call, kind: RunAction["kind"]): Promise<RunAction> {
+  readQuery(call.request);
+  const fields = await readFields(call.request, ["reason"]);
+  return { ...readMetadata(call, fields), kind };
 }
 
 async function signal(call: Call): Promise<Response> {
@@ -74,9 +73,9 @@ async function broadcast(call: Call): Promise<Response> {
   return Response.json({ delivered, buffered }, { status: 202 });
 }
 
-async function readSignal({ request, param, author }: Call): Promise<SignalRequest> {
-  readQuery(request);
-  const key = readKey(request);
-  const payload = await readValue(request, "the payload");
-  return { ...key, name: param("name"), payload, ...author, ...readWhy(request), ...readTrace(request) };
+async function readSignal(call: Call): Promise<SignalRequest> {
+  readQuery(call.request);
+  const key = readKey(call.request);
+  const payload = await readValue(call.request, "the payload");
+  return { ...key, name: call.param("name"), payload, ...readSender(call) };
 }

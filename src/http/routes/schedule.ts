@@ -1,5 +1,4 @@
 /** Routes of schedules. */
-import type { RequestMetadata } from "../../core/author.ts";
 import { defined } from "../../core/record.ts";
 import { overlaps } from "../../core/schedule/schedule.ts";
 import type {
@@ -8,14 +7,14 @@ import type {
   ScheduleFields,
   ScheduleRequest,
 } from "../../core/service/schedules.ts";
-import { readReason } from "../auth/author.ts";
-import { invalidField, needField, readField, readFields, readKey, readText, readValueField } from "../body.ts";
+import { readMetadata } from "../auth/author.ts";
+import { invalidField, needField, readField, readFields, readText, readValueField } from "../body.ts";
 import type { Fields } from "../body.ts";
 import { invalidParameter, readCount, readParameter, readQuery, readWait } from "../query.ts";
 import { asInstant, asName, asOneOf } from "../reading.ts";
 import type { Call, Route } from "../route.ts";
 import { urlOf } from "../url.ts";
-import { viewRun, viewSchedule } from "../view.ts";
+import { respondRun, viewSchedule } from "../view.ts";
 
 const maxText = 256;
 const maxNext = 200;
@@ -74,8 +73,7 @@ async function trigger(call: Call): Promise<Response> {
   const options = readMetadata(call, await readFields(call.request, ["reason"]));
   const { origin } = urlOf(call.request);
   const { run, created } = await call.service.schedules.trigger(call.param("id"), { ...options, origin, waitMs });
-  const headers = { location: `/v1/runs/${run.id}` };
-  return Response.json(viewRun(run), created ? { status: 201, headers } : { status: 200, headers });
+  return respondRun(run, created ? 201 : 200);
 }
 
 async function backfill(call: Call): Promise<Response> {
@@ -84,10 +82,6 @@ async function backfill(call: Call): Promise<Response> {
   const options = { ...readMetadata(call, fields), ...readRange(fields) };
   const { firings } = await call.service.schedules.backfill(call.param("id"), options);
   return Response.json({ firings }, { status: 202 });
-}
-
-function readMetadata({ request, author }: Call, fields: Fields): RequestMetadata {
-  return { ...readKey(request), ...author, reason: readReason(request, fields) };
 }
 
 function readSchedule(call: Call, fields: Fields): ScheduleRequest {

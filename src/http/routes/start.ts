@@ -9,16 +9,15 @@ import type { Made } from "../../core/run/run.ts";
 import type { StartRequest } from "../../core/service/service.ts";
 import type { Stored } from "../../core/value/value.ts";
 import { viewUpdate } from "./ask.ts";
-import { readWhy } from "../auth/author.ts";
+import { readSender } from "../auth/author.ts";
 import { checkFields, invalidField, readField, readFields, readInside, readKey, readValueField } from "../body.ts";
 import type { Fields } from "../body.ts";
 import { describeProblem } from "../problem.ts";
 import { readQuery, readWait } from "../query.ts";
 import { asInstant } from "../reading.ts";
 import type { Call, Route } from "../route.ts";
-import { readTrace } from "../trace.ts";
 import { urlOf } from "../url.ts";
-import { viewRun } from "../view.ts";
+import { respondRun } from "../view.ts";
 
 const maxAddresses = 10;
 /** A start makes up to ten calls of objects, and a request on the free plan may make a thousand. */
@@ -41,17 +40,15 @@ export const startRoutes: readonly Route[] = [
 async function start(call: Call): Promise<Response> {
   const waitMs = readWait(readQuery(call.request, ["wait"]));
   const start = readStart(await readFields(call.request, startFields), Date.now());
-  const request = { ...readKey(call.request), ...start, ...readCaller(call), waitMs };
+  const request = { ...readKey(call.request), ...start, ...readTerms(call), waitMs };
   const { run, created, update } = await call.service.runs.start(request);
-  const headers = { location: `/v1/runs/${run.id}` };
   const made = update === undefined ? {} : { update: viewUpdate(start.update?.name ?? "", update) };
-  return Response.json({ ...viewRun(run), ...made }, { status: created ? 201 : 200, headers });
+  return respondRun(run, created ? 201 : 200, made);
 }
 
 /** What a start has besides its body and its key. */
-function readCaller({ request, param, author }: Call) {
-  const { origin } = urlOf(request);
-  return { workflow: param("name"), origin, ...author, ...readWhy(request), ...readTrace(request) };
+function readTerms(call: Call) {
+  return { workflow: call.param("name"), origin: urlOf(call.request).origin, ...readSender(call) };
 }
 
 /** Starts each as if it came alone. */
@@ -62,12 +59,12 @@ async function startMany(call: Call): Promise<Response> {
   if (!Array.isArray(runs) || runs.length < 1 || runs.length > maxBatch) {
     throw invalidField("runs", `must be a list of 1 to ${maxBatch} starts`);
   }
-  const caller = readCaller(call);
-  if (key !== undefined) await call.service.runs.bindBatch(key, canonical([caller.workflow, runs]));
+  const terms = readTerms(call);
+  if (key !== undefined) await call.service.runs.bindBatch(key, canonical([terms.workflow, runs]));
   const startOne = async (json: unknown, index: number): Promise<Made> => {
     const start = readStart(checkFields(json, batchFields, "The start"), Date.now());
     const own = key === undefined ? {} : { key: keyInBatch(key, index) };
-    return await call.service.runs.start({ ...own, ...start, ...caller });
+    return await call.service.runs.start({ ...own, ...start, ...terms });
   };
   const results: PromiseSettledResult<Made>[] = [];
   while (results.length < runs.length) {

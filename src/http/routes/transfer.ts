@@ -6,7 +6,7 @@ import { readFields, readKey } from "../body.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { urlOf } from "../url.ts";
-import { viewRun } from "../view.ts";
+import { respondRun } from "../view.ts";
 
 const type = "application/x-ndjson";
 const maxBytes = 64 * 1024 * 1024;
@@ -36,6 +36,5 @@ async function importRun({ service, request, author }: Call): Promise<Response> 
   }
   const options = { ...defined({ id }), ...key, origin, ...author, ...readWhy(request) };
   const { run, created } = await service.runs.import(request.body, options);
-  const headers = { location: `/v1/runs/${run.id}` };
-  return Response.json(viewRun(run), { status: created ? 201 : 200, headers });
+  return respondRun(run, created ? 201 : 200);
 }
