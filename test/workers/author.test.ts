@@ -57,6 +57,11 @@ describe("the name, the role and the reason stand in the history of", () => {
     expect(await told(String(id), "run.debounced")).toMatchObject({ ...person, reason: why });
   });
 
+  it("a rebuild of the directory", async () => {
+    const { id } = await make("POST /v1/directory/rebuild", { json: {} });
+    expect(await told(String(id), "run.created")).toMatchObject({ ...person, reason: why });
+  });
+
   it("a signal", async () => {
     const { id } = await start("web-listen", { input: { name: "go" } });
     await make(`POST /v1/runs/${id}/signals/go`, { json: 1 });

@@ -127,7 +127,11 @@ describe("rotation", () => {
     const name = newId("held");
     await good(`POST /v1/signals/${name}`, { json: { word: "held" } });
     setKeys(two, one);
-    const { body } = await good("POST /v1/directory/rekey", { headers: { "idempotency-key": newId("rekey") } });
+    const headers = { "idempotency-key": newId("rekey"), "holdfast-reason": "key%20leaked" };
+    const { body } = await good("POST /v1/directory/rekey", { headers });
+    expect(await historyOf(String(body["id"]))).toContainEqual(
+      expect.objectContaining({ kind: "run.created", reason: "key leaked" }),
+    );
     expect(body).toMatchObject({ workflow: "holdfast.rekey" });
     const run = await completed(String(body["id"]));
     const output = run.output as Record<"runs" | "shards" | "scheduler" | "lanes", Record<string, number>>;

@@ -72,7 +72,7 @@ export type DirectoryChange =
   | { readonly kind: "listed"; readonly run: RunSummary }
   | { readonly kind: "removed"; readonly id: string };
 
-export type RekeyRequest = Author & { readonly key?: string };
+export type RekeyRequest = Author & { readonly key?: string; readonly reason?: string };
 
 /** Which shard is rebuilt; all of them where none is named. */
 export type RebuildRequest = RekeyRequest & { readonly shard?: number };

@@ -4,6 +4,7 @@
  */
 import type { Cause } from "../../core/service/directory.ts";
 import { defined } from "../../core/record.ts";
+import { readWhy } from "../auth/author.ts";
 import { invalidField, readFields, readKey } from "../body.ts";
 import { filterNames, readFilter, readGroupBy, readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
@@ -39,7 +40,7 @@ async function rebuild({ service, request, author }: Call): Promise<Response> {
   if (shard !== undefined && !(typeof shard === "number" && Number.isSafeInteger(shard) && shard >= 0)) {
     throw invalidField("shard", "must be a whole number, 0 or more");
   }
-  const run = await service.directory.rebuild({ ...key, ...author, ...defined({ shard }) });
+  const run = await service.directory.rebuild({ ...key, ...author, ...readWhy(request), ...defined({ shard }) });
   return respondRun(run, 202);
 }
 
@@ -47,6 +48,6 @@ async function rekey({ service, request, author }: Call): Promise<Response> {
   readQuery(request);
   const key = readKey(request);
   await readFields(request, []);
-  const run = await service.directory.rekey({ ...key, ...author });
+  const run = await service.directory.rekey({ ...key, ...author, ...readWhy(request) });
   return respondRun(run, 202);
 }

@@ -42,14 +42,15 @@ export const rebuild = builtIn("holdfast.rebuild", handle);
 export function rebuildStart({
   shard,
   key,
+  reason,
   ...author
-}: RebuildRequest): Pick<StartRequest, "input" | "by" | "role" | "key"> {
+}: RebuildRequest): Pick<StartRequest, "input" | "by" | "role" | "key" | "reason"> {
   const count = shardCount();
   if (shard !== undefined && !(Number.isInteger(shard) && shard >= 0 && shard < count)) {
     throw new HoldfastError("shard_invalid", `there is no shard ${shard}: they are 0 to ${count - 1}`);
   }
   const order: Order = { shard: shard ?? null };
-  return { input: encode(order, "the rebuild"), ...authorOf(author), ...defined({ key }) };
+  return { input: encode(order, "the rebuild"), ...authorOf(author), ...defined({ key, reason }) };
 }
 
 async function handle({ shard }: Order, step: Step): Promise<unknown> {

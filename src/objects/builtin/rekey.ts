@@ -55,13 +55,17 @@ const listedWithinMs = 1000;
 export const rekey = builtIn("holdfast.rekey", handle);
 
 /** The start of the run for a request. @throws HoldfastError config_invalid: there is no key */
-export function rekeyStart({ key, ...author }: RekeyRequest): Pick<StartRequest, "input" | "by" | "role" | "key"> {
+export function rekeyStart({
+  key,
+  reason,
+  ...author
+}: RekeyRequest): Pick<StartRequest, "input" | "by" | "role" | "key" | "reason"> {
   const newest = newestKey();
   return {
     // Part of the input, so that the same request with another newest key is a new one.
     input: encode({ key: newest }, "the rekeying"),
     ...authorOf(author),
-    ...defined({ key }),
+    ...defined({ key, reason }),
   };
 }
 
