@@ -29,7 +29,7 @@ export type WorkerOptions = {
 export function createWorker(options: WorkerOptions) {
   checkPlatform();
   const catalog = new Catalog(definitionsOf(options));
-  const service = createService(catalog, collectWebhooks(options.webhooks ?? [], catalog));
+  const service = createService(catalog, collectWebhooks(options.webhooks, catalog));
   const app = createApp(service, () => {
     checkLog();
     findCollector();

@@ -6,6 +6,7 @@ import type { Definition } from "../core/definition/definition.ts";
 import { toMs } from "../core/duration.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
 import { checkRunId } from "../core/name.ts";
+import { checkOptions } from "../core/option.ts";
 import type { Retention } from "../core/run/origin.ts";
 import { defined } from "../core/record.ts";
 import { encode } from "../core/value/value.ts";
@@ -19,6 +20,8 @@ type Start = Parameters<typeof startRun>[1];
 type Batch<Params> = WorkflowBatchCreateOptions<Params> | WorkflowInstanceCreateOptions<Params>[];
 
 const largestBatch = 100;
+/** `locationHint` has no effect. */
+const instanceOptions: readonly string[] = ["id", "params", "retention", "locationHint"];
 /** The codes of Cloudflare's batch results. */
 const codes = { missing: 10400, exists: 10405, repeated: 10415, internal: 10001 } as const;
 
@@ -40,6 +43,7 @@ export class Binding<Params> implements Workflow<Params> {
    */
   #requestOf(options: WorkflowInstanceCreateOptions<Params>): Start {
     checkListed(this.#definition);
+    checkOptions(options, instanceOptions, `an instance of ${this.#definition.name}`);
     const { id, params = {}, retention } = options;
     if (id !== undefined) checkRunId(id);
     const input = encode(params, `the params of ${this.#definition.name}`);
@@ -66,11 +70,10 @@ export class Binding<Params> implements Workflow<Params> {
   createBatch(options: WorkflowBatchCreateOptions<Params>): Promise<WorkflowBatchCreateResult>;
   createBatch(batch: WorkflowInstanceCreateOptions<Params>[]): Promise<WorkflowInstance[]>;
   async createBatch(given: Batch<Params>): Promise<WorkflowBatchCreateResult | WorkflowInstance[]> {
-    const batch = listOf(given);
-    checkBatch(batch);
-    const ids = batch.map(({ id }) => id);
+    const batch = checkBatch(listOf(given));
     // One invalid start means that none is created, as on Cloudflare.
     const requests = batch.map((options) => this.#requestOf(options));
+    const ids = requests.map(({ id }) => id);
     const isRepeated = (index: number): boolean => ids[index] !== undefined && ids.indexOf(ids[index]) < index;
     const made = await Promise.allSettled(
       requests.map((request, index) => (isRepeated(index) ? refuseRepeated() : this.#start(request))),
@@ -87,9 +90,7 @@ export class Binding<Params> implements Workflow<Params> {
 
   /** Each instance is deleted once, and has a result for every time that it is named. */
   async deleteBatch(ids: string[]): Promise<WorkflowBatchDeleteResult> {
-    checkBatch(ids);
-    for (const id of ids) checkRunId(id);
-    const unique = [...new Set(ids)];
+    const unique = [...new Set(checkBatch(ids).map(checkRunId))];
     const gone = await Promise.allSettled(unique.map(async (id) => await (await this.get(id)).delete()));
     const ends = new Map(unique.map((id, index) => [id, gone[index]]));
     const result: WorkflowBatchDeleteResult = { deleted: [], errors: [] };
@@ -110,6 +111,7 @@ type Retained = NonNullable<WorkflowInstanceCreateOptions["retention"]>;
 /** @throws HoldfastError options_invalid, duration_invalid */
 function retentionOf(given: Retained | undefined): { readonly retention?: Retention } {
   if (given === undefined) return {};
+  checkOptions(given, ["successRetention", "errorRetention"], "the retention of an instance");
   const ms = (duration: WorkflowRetentionDuration | undefined, name: keyof Retained): number | undefined => {
     if (duration === undefined) return undefined;
     const span = toMs(toDuration(duration), `the ${name} of an instance`);
@@ -125,20 +127,22 @@ function refuseRepeated(): Promise<never> {
   return Promise.reject(new HoldfastError("run_exists", "the batch has an instance of this id already"));
 }
 
-function listOf<Params>(given: Batch<Params>): WorkflowInstanceCreateOptions<Params>[] {
+function listOf<Params>(given: Batch<Params>): readonly WorkflowInstanceCreateOptions<Params>[] {
   if (Array.isArray(given)) return given;
+  checkOptions(given, ["count", "instances", "params", "retention", "locationHint"], "a batch");
   const { count, instances, ...same } = given;
-  if (instances !== undefined && count !== undefined)
-    throw new HoldfastError("options_invalid", "a batch has either a count or instances");
+  if (instances !== undefined && (count ?? same.params ?? same.retention ?? same.locationHint) !== undefined)
+    throw new HoldfastError("options_invalid", "a batch has instances, or a count and what is the same for each");
   if (instances !== undefined) return instances;
   if (Number.isInteger(count) && count > 0)
     return Array.from({ length: Math.min(count, largestBatch + 1) }, () => same);
   throw new HoldfastError("options_invalid", "the count of a batch is a whole number above 0");
 }
 
-function checkBatch(batch: readonly unknown[]): void {
-  if (batch.length > 0 && batch.length <= largestBatch) return;
-  throw new HoldfastError("options_invalid", `a batch has 1 to ${largestBatch} instances`);
+/** The items, with none left out. @throws HoldfastError options_invalid */
+function checkBatch<Item>(batch: readonly Item[]): Item[] {
+  if (Array.isArray(batch) && batch.length > 0 && batch.length <= largestBatch) return Array.from(batch);
+  throw new HoldfastError("options_invalid", `a batch is an array of 1 to ${largestBatch} instances`);
 }
 
 function idOf(options: { readonly id?: string } = {}): { readonly id?: string } {

@@ -10,9 +10,10 @@ import type {
 } from "cloudflare:workers";
 import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
-import { HoldfastError, isNonRetryable } from "../core/error.ts";
+import { isNonRetryable } from "../core/error.ts";
+import { checkOptions, refused } from "../core/option.ts";
 import { defined } from "../core/record.ts";
-import { growth } from "../core/definition/retry.ts";
+import { growth, retryOf } from "../core/definition/retry.ts";
 import type { RetryPolicy } from "../core/definition/retry.ts";
 import type { AttemptContext, RunOptions } from "../core/definition/step.ts";
 import { isThenable } from "../core/thenable.ts";
@@ -41,7 +42,7 @@ export function toDuration(given: Duration): Duration {
 
 /** The length of a sleep or a wait: a negative one is over at once, as on Cloudflare. */
 export function toSpan(given: Duration): Duration {
-  const isOver = typeof given === "number" ? given < 0 : /^\s*-/.test(given);
+  const isOver = typeof given === "number" ? given < 0 : typeof given === "string" && /^\s*-/.test(given);
   return isOver ? 0 : toDuration(given);
 }
 
@@ -85,21 +86,25 @@ export function taskOf(
   config: WorkflowStepConfig,
   callback: Callback,
 ): { readonly fn: (context: AttemptContext) => unknown; readonly options: Options } {
-  const { retries, timeout, sensitive, ...rest } = config;
-  const [unknown] = Object.keys(rest);
-  if (unknown !== undefined) throw new HoldfastError("options_invalid", `the config of a step has no "${unknown}"`);
+  const what = `the config of step ${name}`;
+  checkOptions(config, ["retries", "timeout", "sensitive"], what);
+  const { retries, timeout, sensitive } = config;
+  if (sensitive !== undefined && sensitive !== "output") throw refused(what, "sensitive", 'must be "output"');
   const options = {
     ...(timeout === undefined ? {} : { timeout: toDuration(timeout) }),
-    ...(sensitive === "output" ? { sensitive: true } : {}),
+    ...(sensitive === undefined ? {} : { sensitive: true }),
   };
   const toContext = (context: Attempted) => contextOf(name, config, placeOf(context));
   const fn = (context: AttemptContext): unknown => toRecorded(callback(toContext(context)), name, context);
   if (retries === undefined) return { fn, options };
+  checkOptions(retries, ["limit", "delay", "backoff"], `${what}: retries`);
   const { delay, ...others } = retries;
   if (typeof delay !== "function") {
     return { fn, options: { ...options, retry: { ...defaultRetry, ...others, delay: toDuration(delay) } } };
   }
-  const computed = new ComputedDelay(delay, { ...defaults, ...others }, toContext);
+  // The policy is a function: what is beside it is checked here.
+  retryOf(what, others);
+  const computed = new ComputedDelay(delay, { ...defaults, ...defined(others) }, toContext);
   return { fn: (context) => computed.attempt(context, fn), options: { ...options, retry: computed.retry } };
 }
 

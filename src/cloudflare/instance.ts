@@ -6,6 +6,7 @@ import type { Definition } from "../core/definition/definition.ts";
 import { HoldfastError, hasCode, messageOf } from "../core/error.ts";
 import type { RevivedError } from "../core/error.ts";
 import type { RunHandle, RunView } from "../core/definition/handle.ts";
+import { checkOptions, refused } from "../core/option.ts";
 import { isEnded } from "../core/run/run.ts";
 import type { StepRef } from "../core/lifecycle/restart.ts";
 import type { RunStatus } from "../core/run/run.ts";
@@ -50,7 +51,10 @@ export class Instance implements WorkflowInstance {
   }
 
   /** @throws HoldfastError run_not_found, run_ended, value_uncloneable, value_too_large */
-  async sendEvent({ type, payload }: { type: string; payload: unknown }): Promise<void> {
+  async sendEvent(event: { type: string; payload: unknown }): Promise<void> {
+    checkOptions(event, ["type", "payload"], "an event");
+    const { type, payload } = event;
+    if (typeof type !== "string") throw refused("an event", "type", "must be text");
     // The whole event and not only its payload, which may be null; the event also has the time when it was sent.
     await this.#run.signal(type, { payload, timestamp: new Date(), type });
   }
@@ -66,7 +70,10 @@ export class Instance implements WorkflowInstance {
   }
 
   /** @throws HoldfastError run_not_found, run_ended */
-  async terminate({ rollback = false }: WorkflowInstanceTerminateOptions = {}): Promise<void> {
+  async terminate(options: WorkflowInstanceTerminateOptions = {}): Promise<void> {
+    checkOptions(options, ["rollback"], "terminate");
+    const { rollback = false } = options;
+    if (typeof rollback !== "boolean") throw refused("terminate", "rollback", "must be true or false");
     await (rollback ? this.#run.cancel() : this.#run.terminate());
   }
 
@@ -75,8 +82,9 @@ export class Instance implements WorkflowInstance {
    * step.
    * @throws HoldfastError run_not_found, options_invalid, fork_invalid, singleton_held, label_invalid
    */
-  async restart({ from }: WorkflowInstanceRestartOptions = {}): Promise<void> {
-    const step = from === undefined ? null : stepOf(from);
+  async restart(options: WorkflowInstanceRestartOptions = {}): Promise<void> {
+    checkOptions(options, ["from"], "restart");
+    const step = options.from === undefined ? null : stepOf(options.from);
     await this.#view();
     const { name: workflow, version } = this.#definition;
     const request = { workflow, version, by, reason: null };
@@ -128,7 +136,9 @@ type Place = NonNullable<WorkflowInstanceRestartOptions["from"]>;
 const kinds = { do: ["run"], sleep: ["sleep"], waitForEvent: ["wait"] } as const;
 
 /** @throws HoldfastError options_invalid */
-function stepOf({ name, count = 1, type }: Place): StepRef {
+function stepOf(from: Place): StepRef {
+  checkOptions(from, ["name", "count", "type"], "the step to restart from");
+  const { name, count = 1, type } = from;
   const refuse = (why: string) => new HoldfastError("options_invalid", `the step to restart from is not valid: ${why}`);
   if (typeof name !== "string") throw refuse("its name must be a string");
   if (!Number.isInteger(count) || count < 1) throw refuse("its count must be a whole number above 0");

@@ -10,9 +10,9 @@ import type {
   WorkflowStepRollbackOptions,
 } from "cloudflare:workers";
 import { toMs } from "../core/duration.ts";
-import { HoldfastError } from "../core/error.ts";
 import type { RevivedError } from "../core/error.ts";
-import { toCallId } from "../core/name.ts";
+import { checkName, toCallId } from "../core/name.ts";
+import { checkOptions, refused } from "../core/option.ts";
 import type { AttemptContext, RunOptions, Step } from "../core/definition/step.ts";
 import { contextOf, countOf, placeOf, taskOf, toError, toSpan } from "./config.ts";
 import type { Callback } from "./config.ts";
@@ -32,18 +32,23 @@ export function createStep(step: Step, failure: Failure): WorkflowStep {
   const waits = new Map<string, number>();
   const adapted = {
     do: async (name: string, ...rest: readonly unknown[]) => {
-      const [config, callback, rollback] = typeof rest[0] === "function" ? [{}, ...rest] : rest;
-      if (typeof callback !== "function") throw new HoldfastError("options_invalid", `step ${name} needs a function`);
-      const task = { name, config: (config ?? {}) as WorkflowStepConfig, callback: callback as Callback };
+      checkName(name, "step");
+      const [config = {}, callback, rollback] = typeof rest[0] === "function" ? [{}, ...rest] : rest;
+      if (typeof callback !== "function") throw refused(`step ${name}`, "the callback", "must be a function");
+      const task = { name, config: config as WorkflowStepConfig, callback: callback as Callback };
       if (rollback === undefined) return fromRecorded(await run(step, task));
       return fromRecorded(await runUndoable(step, task, failure, rollback as Rollback));
     },
     sleep: (name: string, duration: WorkflowSleepDuration) => step.sleep(name, toSpan(duration)),
     sleepUntil: (name: string, timestamp: Date | number) => step.sleepUntil(name, timestamp),
-    waitForEvent: (name: string, { type, timeout }: Options) => {
+    waitForEvent: async (name: string, options: Options) => {
       const count = (waits.get(name) ?? 0) + 1;
       waits.set(name, count);
-      return waitFor(step, type, timeout || "24 hours", labelOf(name, count));
+      const label = labelOf(name, count);
+      checkOptions(options, ["type", "timeout"], `the wait ${label}`);
+      const { type, timeout } = options;
+      if (typeof type !== "string") throw refused(`the wait ${label}`, "type", "must be that of an event");
+      return await waitFor(step, type, timeout || "24 hours", label);
     },
   };
   return adapted as unknown as WorkflowStep;
@@ -86,16 +91,18 @@ export function placeholderOf(name: string): string {
 }
 
 /** The undo of a step and its policy: that of `rollbackConfig`, or the default, but never the policy of the step. */
-function undoingOf(name: string, failure: Failure, { rollback, rollbackConfig = {} }: Rollback) {
-  if (typeof rollback !== "function")
-    throw new HoldfastError("options_invalid", `the rollback of step ${name} must be a function`);
+function undoingOf(name: string, failure: Failure, options: Rollback) {
+  const what = `the rollback of step ${name}`;
+  checkOptions(options, ["rollback", "rollbackConfig"], what);
+  const { rollback, rollbackConfig = {} } = options;
+  if (typeof rollback !== "function") throw refused(what, "rollback", "must be a function");
   let rollbackContext: Parameters<Rollback["rollback"]>[0] | null = null;
-  const { fn, options } = taskOf(name, rollbackConfig, () => rollbackContext && rollback(rollbackContext));
+  const task = taskOf(name, rollbackConfig, () => rollbackContext && rollback(rollbackContext));
   const undo = (ctx: WorkflowStepContext, output: unknown, context: AttemptContext): unknown => {
     rollbackContext = { ctx, output, error: toError(failure.error), stepName: `${name}-${ctx.step.count}` };
-    return fn(context);
+    return task.fn(context);
   };
-  return { undo, undoPolicy: options };
+  return { undo, undoPolicy: task.options };
 }
 
 /** The label of a wait: its name, cut if necessary, with its occurrence, as `name#2`. The id of the call has the event type. */

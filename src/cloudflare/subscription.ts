@@ -7,6 +7,7 @@ import type { Entry, EntryOf } from "../core/history/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { StoredError } from "../core/error.ts";
 import { nameOfCall } from "../core/name.ts";
+import { checkOptions, refused } from "../core/option.ts";
 import type { RunNews } from "../core/service/service.ts";
 import { decode } from "../core/value/value.ts";
 import type { Stored } from "../core/value/value.ts";
@@ -27,8 +28,12 @@ const eventsPerEntry = 8;
 /** @throws HoldfastError run_not_found, options_invalid */
 export async function subscribe(
   id: string,
-  { cursor = -1, filter }: WorkflowInstanceSubscribeOptions = {},
+  options: WorkflowInstanceSubscribeOptions,
 ): Promise<WorkflowInstanceSubscription> {
+  checkOptions(options, ["cursor", "filter"], "a subscription");
+  const { cursor = -1, filter } = options;
+  if (filter !== undefined && !(Array.isArray(filter) && filter.every((type) => typeof type === "string")))
+    throw refused("a subscription", "filter", "must be a list of types of events");
   if (!Number.isInteger(cursor))
     throw new HoldfastError("options_invalid", "the cursor of a subscription is an eventId");
   const wanted = filter === undefined ? null : new Set<string>(filter);

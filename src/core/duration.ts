@@ -1,5 +1,6 @@
 /** Durations and instants as users write them, and durations as text for people. */
 import { HoldfastError } from "./error.ts";
+import { mention } from "./option.ts";
 
 /**
  * A span of time: milliseconds, or text of a number and a unit, with or without a blank: ms, s,
@@ -71,18 +72,18 @@ const instantText =
   /^(\d{4})-(\d{2})-(\d{2})[Tt ]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
 /**
- * An instant as epoch milliseconds.
+ * An instant as epoch milliseconds; `what` names the setting in the message.
  * @throws HoldfastError duration_invalid: an invalid date, a number that no Date can hold, text
  * that is not RFC 3339 with a zone (`2026-03-01T09:00:00Z`), a day the calendar does not have.
  */
-export function toInstant(instant: unknown): number {
+export function toInstant(instant: unknown, what = "the time"): number {
   const ms = readInstant(instant);
   // A Date holds whole milliseconds up to 8.64e15 either way; anything else it makes NaN.
   const at = new Date(ms).getTime();
   if (Number.isNaN(at)) {
     throw new HoldfastError(
       "duration_invalid",
-      `${show(instant)} is not an instant: give a Date, epoch milliseconds, or RFC 3339 text with a zone`,
+      `${what} ${show(instant)} is not an instant: give a Date, epoch milliseconds, or RFC 3339 text with a zone`,
     );
   }
   return at;
@@ -130,8 +131,7 @@ function pair(large: number, largeUnit: string, small: number, smallUnit: string
   return small === 0 ? `${large} ${largeUnit}` : `${large} ${largeUnit} ${small} ${smallUnit}`;
 }
 
+/** In parentheses where it is no literal. */
 function show(value: unknown): string {
-  if (value instanceof Date) return `(${Number.isNaN(value.getTime()) ? "an invalid date" : "a date"})`;
-  if (typeof value !== "string") return typeof value === "object" && value !== null ? "(an object)" : String(value);
-  return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  return /^an? /.test(mention(value)) ? `(${mention(value)})` : mention(value);
 }

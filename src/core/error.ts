@@ -83,12 +83,11 @@ export function isNonRetryable(error: unknown): boolean {
   return isA(error, NonRetryableError) || (isObject(error) && read(error, "name") === "NonRetryableError");
 }
 
-/** The delay a RetryAfterError asks for, as it was given; null for every other error. */
-export function retryAfterOf(error: unknown): number | string | null {
+/** The delay a RetryAfterError asks for, as it was given, right or wrong; null where it names none, and for every other error. */
+export function retryAfterOf(error: unknown): unknown {
   if (!isObject(error)) return null;
   if (!isA(error, RetryAfterError) && read(error, "name") !== "RetryAfterError") return null;
-  const delay = read(error, "delay");
-  return typeof delay === "number" || typeof delay === "string" ? delay : null;
+  return read(error, "delay") ?? null;
 }
 
 const maxCauseDepth = 8;

@@ -1,5 +1,6 @@
 /** Names: those that users give, ids of runs, ids of calls within a run. */
 import { HoldfastError } from "./error.ts";
+import { mention } from "./option.ts";
 import { isLonger, shortened } from "./size.ts";
 
 const maxNameLength = 256;
@@ -13,7 +14,7 @@ export const maxLabelLength = maxNameLength;
  */
 export function checkName(name: unknown, what: string): string {
   if (typeof name !== "string" || name === "") {
-    const wanted = name === "" ? "not empty" : `a string, not ${name === null ? "null" : typeof name}`;
+    const wanted = name === "" ? "not empty" : `a string, not ${mention(name)}`;
     throw new HoldfastError("name_invalid", `${what === "update" ? "an" : "a"} ${what} needs a name that is ${wanted}`);
   }
   if (isLonger(name, maxNameLength)) {

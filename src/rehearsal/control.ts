@@ -2,14 +2,19 @@
  * Owns: the calls of a rehearsal by its test.
  * Does not own: the runs and their time (stage), repeating the calls after deaths (crash).
  */
+import { readReason } from "../core/author.ts";
+import { checkSignal } from "../core/definition/payload.ts";
 import { toMs } from "../core/duration.ts";
 import type { Duration } from "../core/duration.ts";
 import { reviveError } from "../core/error.ts";
+import { checkName } from "../core/name.ts";
+import { isPlain } from "../core/option.ts";
 import type { RunSnapshot, RunStatus, Waiting } from "../core/run/run.ts";
 import type { RunAction } from "../core/service/service.ts";
 import { decode, encode } from "../core/value/value.ts";
 import { checkIncarnation, receiveHook } from "../engine/wait/hook.ts";
 import { receiveUpdate } from "../engine/ask/update.ts";
+import { workflowName } from "../engine/call/invocation.ts";
 import { crashEverywhere } from "./crash.ts";
 import type { Interaction } from "./crash.ts";
 import { RehearsalError, checkKnown } from "./error.ts";
@@ -81,15 +86,20 @@ export class RehearsalControl<Output> implements Rehearsal<Output> {
   }
 
   async signal(name: string, payload?: unknown): Promise<void> {
-    const stored = encode(payload === undefined ? {} : payload, `the payload of signal ${name}`);
+    const stored = encode(payload, `the payload of signal ${checkName(name, "signal")}`);
     await this.#act(async (stage, key) => {
       const run = runOf(stage, this.id);
-      run.signal(await run.fitSignal({ name, payload: stored, key, by }));
+      run.signal(await run.fitSignal(checkSignal({ name, payload: stored, key, by })));
     });
   }
 
   async call(webhook: string, call: HookCall = {}): Promise<HookReply> {
+    checkName(webhook, "webhook");
+    checkKnown(call, ["method", "headers", "query", "body"], "call");
     const { method = "POST", headers = {}, query = {}, body } = call;
+    if (!isPlain(headers) || !isPlain(query))
+      throw new RehearsalError("call: headers and query must be objects of texts");
+    if (typeof method !== "string") throw new RehearsalError("call: method must be text, such as POST");
     const [type, bytes] = toBody(body);
     const typed = type === null ? {} : { "content-type": type };
     const sent = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
@@ -106,6 +116,7 @@ export class RehearsalControl<Output> implements Rehearsal<Output> {
 
   query<Result>(name: string): Promise<Result> {
     return this.#stage.mutex.take(async () => {
+      checkName(name, "query");
       const answer = await runOf(this.#stage, this.id).replica().answer(name);
       if (answer.kind === "failed") throw reviveError(answer.error);
       return decode(answer.result) as Result;
@@ -113,7 +124,7 @@ export class RehearsalControl<Output> implements Rehearsal<Output> {
   }
 
   async update<Result>(name: string, argument?: unknown): Promise<Result> {
-    const stored = encode(argument, `the argument of update ${name}`);
+    const stored = encode(argument, `the argument of update ${checkName(name, "update")}`);
     return await this.#act(async (stage, key) => {
       const request = { name, argument: stored, key, by };
       const { end } = await during(
@@ -153,7 +164,7 @@ export class RehearsalControl<Output> implements Rehearsal<Output> {
 
   skip(duration: Duration): Promise<void> {
     return this.#stage.mutex.take(async () => {
-      await this.#stage.pass(this.#stage.clock.at + toMs(duration));
+      await this.#stage.pass(this.#stage.clock.at + toMs(duration, "skip"));
       await this.settle();
     });
   }
@@ -177,7 +188,7 @@ export class RehearsalControl<Output> implements Rehearsal<Output> {
   }
 
   child<ChildOutput>(workflow: string | { readonly name: string }, n = 0): Rehearsal<ChildOutput> {
-    const name = typeof workflow === "string" ? workflow : workflow.name;
+    const name = workflowName(workflow);
     const children = this.#stage.ids.filter((id) => {
       const { created } = runOf(this.#stage, id).state;
       return created?.workflow === name && created.parent !== null;
@@ -196,8 +207,9 @@ export class RehearsalControl<Output> implements Rehearsal<Output> {
 
   crashEverywhere(options: CrashOptions = {}): Promise<{ readonly deaths: number }> {
     return this.#stage.mutex.take(async () => {
-      checkKnown(options, ["compare"]);
+      checkKnown(options, ["compare"], "crashEverywhere");
       const { compare = standing } = options;
+      if (typeof compare !== "function") throw new RehearsalError("crashEverywhere: compare must be a function");
       await this.settle();
       const view = (stage: Stage): unknown => compare(new RehearsalControl(stage, this.id, []));
       return { deaths: await crashEverywhere(this.#stage, this.#interactions, view) };
@@ -213,9 +225,10 @@ export class RehearsalControl<Output> implements Rehearsal<Output> {
     );
   }
 
-  #move(kind: Exclude<RunAction["kind"], "delete">, reason?: string): Promise<void> {
-    return this.#act(async (stage, key) => {
-      await runOf(stage, this.id).act({ kind, by, reason: reason ?? null, key });
+  async #move(kind: Exclude<RunAction["kind"], "delete">, given?: string): Promise<void> {
+    const reason = readReason(given);
+    await this.#act(async (stage, key) => {
+      await runOf(stage, this.id).act({ kind, by, reason, key });
     });
   }
 

@@ -8,6 +8,7 @@ import { HoldfastError, messageOf } from "../core/error.ts";
 import { fold } from "../core/state/fold.ts";
 import { RunState } from "../core/state/state.ts";
 import { sentenceOf } from "../core/sentence/sentence.ts";
+import { encode, isSame } from "../core/value/value.ts";
 import { idempotencyKeyOf } from "../engine/attempt/record.ts";
 import { difference } from "./difference.ts";
 import { RehearsalError } from "./error.ts";
@@ -94,8 +95,17 @@ function check(stage: Stage, { expected, seen, past, log, where }: Found): void 
       "a handler has to ask for the same steps whenever it is run again (no clock, chance or world outside a step)";
     throw new RehearsalError(`${where}, the handler did not do what it had done: ${sentenceOf(entry)}; ${why}`);
   }
-  if (dequal(expected, seen)) return;
+  if (isEqual(expected, seen)) return;
   throw new RehearsalError(`${where}, it came to something else: ${difference(seen, expected)}`);
+}
+
+/** As stored values are compared, which may hold themselves; what cannot be stored, as it is. */
+function isEqual(one: unknown, other: unknown): boolean {
+  try {
+    return isSame(encode(one, "what is compared"), encode(other, "what is compared"));
+  } catch {
+    return dequal(one, other);
+  }
 }
 
 /** Of an entry that marks a step as added or removed, a text that identifies it; null for others. */

@@ -3,15 +3,19 @@
  * Does not own: errors of runs.
  */
 
+import { messageOf } from "../core/error.ts";
+import { checkOptions } from "../core/option.ts";
+
 /** A mistake in the rehearsal itself, or a difference that a death made; never an error of the run. */
 export class RehearsalError extends Error {
   override readonly name = "RehearsalError";
 }
 
-/** @throws RehearsalError for an unknown option, which would have no effect */
-export function checkKnown(options: object, known: readonly string[], where = ""): void {
-  for (const option of Object.keys(options)) {
-    if (known.includes(option)) continue;
-    throw new RehearsalError(`${where}"${option}" is no option; there are ${known.join(", ")}`);
+/** As `checkOptions` of core, for what is an option of a rehearsal. @throws RehearsalError */
+export function checkKnown(options: unknown, known: readonly string[], what: string): void {
+  try {
+    checkOptions(options, known, what);
+  } catch (error) {
+    throw new RehearsalError(messageOf(error));
   }
 }

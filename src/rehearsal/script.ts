@@ -93,7 +93,8 @@ export class Script {
 
   constructor(root: Definition, options: RehearsalOptions) {
     this.options = options;
-    this.patienceMs = toMs(options.patience ?? defaultPatienceMs, "patience");
+    const { patience = defaultPatienceMs } = options;
+    this.patienceMs = toMs(patience, "patience");
     this.#root = root;
     this.#workflows.set(root.name, root);
     for (const [name, part] of Object.entries(options.children ?? {})) {

@@ -2,9 +2,11 @@
  * Owns: `rehearse`.
  * Does not own: the calls of the run after that (play).
  */
+import { isWorkflow } from "../core/definition/definition.ts";
 import { toInstant } from "../core/duration.ts";
 import { labelsOf } from "../core/definition/label.ts";
 import { checkRunId } from "../core/name.ts";
+import { isPlain, mention } from "../core/option.ts";
 import { validate } from "../core/definition/schema.ts";
 import type { SignalTypes } from "../core/definition/step.ts";
 import { decode, encode } from "../core/value/value.ts";
@@ -29,10 +31,8 @@ export async function rehearse<Input, Output, Signals extends SignalTypes>(
     : [input: Input, options?: RehearsalOptions]
 ): Promise<Rehearsal<Output, Signals>> {
   const [given, options = {}] = args;
-  const { definition } = (workflow as Partial<typeof workflow> | undefined) ?? {};
-  if (typeof definition?.handler !== "function") {
-    throw new RehearsalError("rehearse takes a workflow, as defineWorkflow makes it");
-  }
+  if (!isWorkflow(workflow)) throw new RehearsalError("rehearse takes a workflow, as defineWorkflow makes it");
+  const { definition } = workflow;
   checkOptions(options);
   const { id = "rehearsal", startAt = defaultStartAt, labels, schedule = null } = options;
   const { name, version } = definition;
@@ -40,7 +40,7 @@ export async function rehearse<Input, Output, Signals extends SignalTypes>(
   const sent = encode(given, what);
   const input = encode(await validate(definition.input, decode(sent), "input_invalid", what), what);
   const script = new Script(definition, options);
-  const stage = new Stage(script, toInstant(startAt));
+  const stage = new Stage(script, toInstant(startAt, "startAt"));
   stage.create({
     ...{ id: checkRunId(id), workflow: name, version, input, by: "rehearsal" },
     labels: labelsOf(definition, input, labels),
@@ -51,42 +51,42 @@ export async function rehearse<Input, Output, Signals extends SignalTypes>(
   return play;
 }
 
-const partOptions = ["steps", "undos"] as const;
-const ownOptions = [
-  ...partOptions,
-  "patches",
-  "children",
-  "id",
-  "startAt",
-  "labels",
-  "schedule",
-  "lenient",
-  "patience",
-];
+const parts = ["steps", "undos", "patches"] as const;
+const ownOptions = [...parts, "children", "id", "startAt", "labels", "schedule", "lenient", "patience"];
 
 function checkOptions(options: RehearsalOptions): void {
-  checkKnown(options, ownOptions);
+  checkKnown(options, ownOptions, "rehearse");
+  const { children = {}, lenient = false, schedule } = options;
+  if (typeof lenient !== "boolean") throw new RehearsalError("lenient must be true or false");
+  if (schedule !== undefined && !(typeof schedule?.id === "string" && Number.isFinite(schedule.at)))
+    throw new RehearsalError("schedule must be { id, at }: the id of a schedule, and epoch milliseconds");
   checkStandIns(options);
-  for (const [child, part] of Object.entries(options.children ?? {})) {
+  checkFields(children, "children");
+  for (const [child, part] of Object.entries(children)) {
     if (typeof part === "function") continue;
-    const where = `children: ${JSON.stringify(child)}: `;
-    if (typeof part !== "object" || part === null) {
-      throw new RehearsalError(`${where}must be a function, or { workflow, steps, undos, patches }`);
-    }
-    checkKnown(part, ["workflow", ...partOptions, "patches"], where);
-    checkStandIns(part, where);
+    const where = `children: ${JSON.stringify(child)}`;
+    if (!isPlain(part))
+      throw new RehearsalError(`${where}: must be a function, or { workflow, steps, undos, patches }`);
+    checkKnown(part, ["workflow", ...parts], where);
+    if (part.workflow !== undefined && !isWorkflow(part.workflow))
+      throw new RehearsalError(`${where}: workflow must be one, as defineWorkflow makes it`);
+    checkStandIns(part, `${where}: `);
   }
 }
 
 function checkStandIns(given: StandIns, where = ""): void {
-  for (const part of partOptions) {
-    for (const [step, standIn] of Object.entries(given[part] ?? {})) {
-      if (typeof standIn !== "function")
-        throw new RehearsalError(`${where}${part}: ${JSON.stringify(step)} must be a function`);
-    }
+  for (const part of parts) {
+    const { [part]: standIns = {} } = given;
+    checkFields(standIns, `${where}${part}`);
+    const [type, wanted] = part === "patches" ? ["boolean", "true or false"] : ["function", "a function"];
+    const wrong = Object.entries(standIns).find(([, standIn]) => typeof standIn !== type);
+    if (wrong !== undefined)
+      throw new RehearsalError(
+        `${where}${part}: ${JSON.stringify(wrong[0])} must be ${wanted}, not ${mention(wrong[1])}`,
+      );
   }
-  for (const [patch, side] of Object.entries(given.patches ?? {})) {
-    if (typeof side !== "boolean")
-      throw new RehearsalError(`${where}patches: ${JSON.stringify(patch)} must be true or false`);
-  }
+}
+
+function checkFields(given: unknown, what: string): void {
+  if (!isPlain(given)) throw new RehearsalError(`${what} must be an object, not ${mention(given)}`);
 }

@@ -6,6 +6,7 @@ import type { Entry } from "../core/history/entry.ts";
 import { sentenceOf } from "../core/sentence/sentence.ts";
 import { decode } from "../core/value/value.ts";
 import type { Stored } from "../core/value/value.ts";
+import { RehearsalError } from "./error.ts";
 import type { HistoryEntry, Standing } from "./rehearsal.ts";
 
 /** Fields of entries that are values. */
@@ -42,5 +43,16 @@ export function toBody(body: unknown): [type: string | null, bytes: Uint8Array] 
   if (body instanceof Uint8Array) return ["application/octet-stream", body];
   const encoder = new TextEncoder();
   if (typeof body === "string") return ["text/plain", encoder.encode(body)];
-  return ["application/json", encoder.encode(JSON.stringify(body))];
+  return ["application/json", encoder.encode(toJsonText(body))];
+}
+
+function toJsonText(body: unknown): string {
+  let json: string | undefined;
+  try {
+    json = JSON.stringify(body);
+  } catch {
+    // A cycle, or a big integer.
+  }
+  if (json !== undefined) return json;
+  throw new RehearsalError("the body of a call must be text, bytes or what JSON carries");
 }

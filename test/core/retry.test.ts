@@ -37,7 +37,7 @@ describe("merging", () => {
     [{ jitter: 1.1 }, "options_invalid", /retry\.jitter/],
     [{ jitter: -0.1 }, "options_invalid", /retry\.jitter/],
     [{ backoff: "fibonacci" }, "options_invalid", /retry\.backoff/],
-    [{ retries: 3 }, "options_invalid", /retry\.retries/],
+    [{ retries: 3 }, "options_invalid", /^retry has no option "retries"; it takes limit, delay/],
     [5, "options_invalid", /policy object or a function/],
     [null, "options_invalid", /policy object or a function/],
     [[], "options_invalid", /policy object or a function/],

@@ -305,7 +305,7 @@ describe("rules", () => {
     ["schedule.pauseOnFailure", { cron: "* * * * *", pauseOnFailure: "yes" }],
     ["schedule.id", { cron: "* * * * *", id: "" }],
     ["schedule.id", { cron: "* * * * *", id: ".." }],
-    ["schedule.catchup", { cron: "* * * * *", catchup: "1 day" }],
+    ['schedule has no option "catchup"; it takes cron,', { cron: "* * * * *", catchup: "1 day" }],
     ["schedule", null],
   ])("a bad %s is refused and named", (field, rule) => {
     expect(() => checkRule(rule as ScheduleRule, "report")).toThrow(`workflow "report": ${field} `);

@@ -361,6 +361,22 @@ describe("inside of a step", () => {
     ]);
   });
 
+  test("nor is what a replay would not repeat: a draw of chance, a function for messages", async () => {
+    const calls: ((step: Step) => unknown)[] = [
+      (step) => step.random(),
+      (step) => step.uuid(),
+      (step) => step.query("q", () => 1),
+      (step) => step.update("u", null, () => 1),
+      (step) => step.onSignal("s", () => 1),
+    ];
+    for (const call of calls) {
+      const host = await play((_input, step) => step.run("outer", () => call(step)));
+      expect(host.snapshot.error).toMatchObject({ code: "step_nested", step: "outer", attempts: 1 });
+    }
+    const host = await play((_input, step) => step.run("outer", () => [step.now(), step.info.id]));
+    expect(host.status).toBe("completed");
+  });
+
   test("nor is one in an undo, which fails for it and does not hang", async () => {
     const host = await play(async (_input, step) => {
       await step.run("a", () => 1, { undo: () => step.run("back", () => 1) });
@@ -495,7 +511,9 @@ describe("limits and options", () => {
     );
     expect(await message((step) => step.map("b", null as never, () => 1))).toMatch(/not null$/);
     expect(await message((step) => step.run(null as never, () => 1))).toMatch(/not null$/);
-    expect(await message((step) => step.sleepUntil(new Date("tomorrow")))).toMatch(/^\(an invalid date\) is not/);
+    expect(await message((step) => step.sleepUntil(new Date("tomorrow")))).toMatch(
+      /^step sleep: \(an invalid date\) is not/,
+    );
   });
 
   test("a thrown response says that it is one", async () => {

@@ -69,7 +69,7 @@ describe("undo", () => {
       expect(await tries(hangs, plainly)).toEqual([60_000, 60_000, "the end"]);
     }
     expect(await tries({ undoPolicy: { limit: 1 } }, true)).toEqual([
-      expect.stringMatching(/^the undo of step made has no option "limit"/),
+      expect.stringMatching(/^the undoPolicy of step made has no option "limit"/),
     ]);
   });
 

@@ -386,7 +386,13 @@ describe("Holdfast alone", () => {
     ["nested", { name: "HoldfastError", message: expect.stringMatching(/^inner was called inside of step outer/) }],
     ["misnamed", { name: "HoldfastError", message: expect.stringMatching(/over 256 characters$/) }],
     ["misconfigured", { name: "HoldfastError", message: expect.stringMatching(/^step x: retry\.limit must be/) }],
-    ["mistyped", { name: "HoldfastError", message: 'the config of a step has no "timeOut"' }],
+    [
+      "mistyped",
+      {
+        name: "HoldfastError",
+        message: 'the config of step x has no option "timeOut"; it takes retries, timeout, sensitive',
+      },
+    ],
     ["function", { name: "HoldfastError", message: "the result of step x cannot be kept: it is a function" }],
     [
       "textStream",

@@ -230,10 +230,12 @@ test("a mistyped undo, or step of a child, is an error as well", async () => {
 test("wrong use is refused by name", async () => {
   const plain = flow(async () => 1);
   await expect(rehearse({} as typeof plain)).rejects.toThrow(/takes a workflow/);
-  await expect(rehearse(plain, undefined, { step: {} } as object)).rejects.toThrow(/"step" is no option/);
+  await expect(rehearse(plain, undefined, { step: {} } as object)).rejects.toThrow(
+    /^rehearse has no option "step"; it takes steps, undos/,
+  );
   await expect(rehearse(plain, undefined, { steps: { a: 1 } } as object)).rejects.toThrow(/"a" must be a function/);
   const wrong: readonly (readonly [unknown, RegExp])[] = [
-    [{ step: {} }, /children: "c": "step" is no option; there are workflow, steps, undos/],
+    [{ step: {} }, /children: "c" has no option "step"; it takes workflow, steps, undos/],
     [{ steps: { a: 1 } }, /children: "c": steps: "a" must be a function/],
     [5, /children: "c": must be a function, or/],
   ];
@@ -241,7 +243,9 @@ test("wrong use is refused by name", async () => {
     await expect(rehearse(plain, undefined, { children: { c } } as object)).rejects.toThrow(why);
   }
   const mistyped = { comapre: () => 1 } as object;
-  await expect((await rehearse(plain)).crashEverywhere(mistyped)).rejects.toThrow('"comapre" is no option');
+  await expect((await rehearse(plain)).crashEverywhere(mistyped)).rejects.toThrow(
+    'crashEverywhere has no option "comapre"; it takes compare',
+  );
   await expect(rehearse(plain, undefined, { id: "no id" })).rejects.toMatchObject({ code: "id_invalid" });
   await expect(rehearse(child, { n: "4" } as unknown as { n: number })).rejects.toMatchObject({
     code: "input_invalid",

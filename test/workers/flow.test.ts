@@ -48,7 +48,7 @@ describe("options", () => {
     expect(define({ lane: "debounce:bad" })).toThrow(/workflow bad: lane/);
     expect(define({ rateLimit: { limit: 1, period: "soon" } })).toThrow(/workflow bad: rateLimit\.period/);
     expect(define({ singleton: { mode: "skip", keys: handler } })).toThrow(/workflow bad: singleton\.keys is unknown/);
-    expect(define({ concurency: 1 })).toThrow(/"concurency" is not an option/);
+    expect(define({ concurency: 1 })).toThrow(/workflow bad has no option "concurency"; it takes handler/);
     // What is called like an option stands for none.
     const schema = { "~standard": { version: 1, vendor: "test", validate: (value: unknown) => ({ value }) } };
     expect(define({ input: {}, signals: { input: schema } })).toThrow(/workflow bad: input must be a Standard Schema/);
@@ -62,10 +62,10 @@ describe("options", () => {
   it("of createWorker are checked as well, and say which of the workflows is none", () => {
     const one = defineWorkflow("one", { handler });
     const make = (options: unknown) => () => createWorker(options as { workflows: [] });
-    expect(make(undefined)).toThrow(/createWorker: workflows must be an array/);
+    expect(make(undefined)).toThrow(/the options of createWorker must be a plain object, not undefined/);
     expect(make({ workflows: { one } })).toThrow(/createWorker: workflows must be an array/);
     expect(make({ workflows: [one, undefined] })).toThrow(/workflows\[1\] is undefined .*import each other/);
-    expect(make({ workflows: [handler] })).toThrow(/workflows\[0\] is function, and not what defineWorkflow made/);
+    expect(make({ workflows: [handler] })).toThrow(/workflows\[0\] is a function, and not what defineWorkflow made/);
     expect(make({ workflows: [one], webhook: [] })).toThrow(expect.objectContaining({ code: "options_invalid" }));
   });
 

@@ -224,7 +224,7 @@ describe("defineWebhook", () => {
     expect(define({ verify: undefined })).toMatch(/^options_invalid webhook one: verify must say who may call/);
     expect(define({ verify: "open" })).toMatch(/^options_invalid webhook one: verify/);
     expect(define({ workflow: undefined })).toMatch(/^options_invalid webhook one: workflow/);
-    expect(define({ verfy: 1 })).toMatch(/^options_invalid webhook one: "verfy"/);
+    expect(define({ verfy: 1 })).toMatch(/^options_invalid webhook one has no option "verfy"; it takes verify/);
     for (const option of ["input", "id", "respond"])
       expect(define({ [option]: "x" })).toMatch(new RegExp(`^options_invalid webhook one: ${option}`));
     for (const methods of [[], "POST", ["HEAD"], ["post"]])

@@ -1,5 +1,6 @@
 /** What `defineWorkflow` takes, and what the rest of Holdfast sees of it. */
 import type { Duration } from "../duration.ts";
+import { isPlain } from "../option.ts";
 import type { Retry } from "./retry.ts";
 import type { Schema } from "./schema.ts";
 import type { Step } from "./step.ts";
@@ -97,3 +98,10 @@ export type Definition = {
   readonly flow: Flow<never>;
   readonly limits: { readonly steps: number; readonly perStep: Readonly<Record<string, number>> };
 };
+
+/** Whether it is what `defineWorkflow` made, in code that may not have been compiled with types. */
+export function isWorkflow(value: unknown): value is { readonly definition: Definition } {
+  if (!isPlain(value)) return false;
+  const { definition } = value;
+  return isPlain(definition) && typeof definition["handler"] === "function";
+}

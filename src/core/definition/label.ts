@@ -2,7 +2,7 @@
 import type { Definition } from "./definition.ts";
 import type { EntryOf } from "../history/entry.ts";
 import { HoldfastError, hasCode, messageOf } from "../error.ts";
-import { isRecord } from "../record.ts";
+import { isPlain, mention } from "../option.ts";
 import { isLonger } from "../size.ts";
 import { decode } from "../value/value.ts";
 import type { Stored } from "../value/value.ts";
@@ -19,11 +19,11 @@ type Labelled = Pick<Definition, "name" | "labels">;
  * @throws HoldfastError label_invalid, also where the workflow's own function throws on the input
  */
 export function labelsOf({ name, labels }: Labelled, input: Stored, given: Labels = {}, known: Labels = {}): Labels {
+  if (!isPlain(given))
+    throw new HoldfastError("label_invalid", `labels must be an object of texts, not ${mention(given)}`);
   try {
     const made: unknown = labels?.(decode(input) as never) ?? {};
-    // An array or a promise could be spread as well, and would silently give wrong labels or none.
-    if (!isRecord(made) || made instanceof Promise)
-      throw new TypeError("what the function returned is no object of texts");
+    if (!isPlain(made)) throw new TypeError("what the function returned is no object of texts");
     const isNew = ([label, value]: [string, unknown]): boolean =>
       !Object.hasOwn(known, label) || known[label] !== value;
     if (Object.entries(made).filter(isNew).length > maxLabels) throw new TypeError(`there may be at most ${maxLabels}`);

@@ -2,7 +2,7 @@
 import { maxDurationMs, toMs } from "../duration.ts";
 import type { Duration } from "../duration.ts";
 import { HoldfastError, isNonRetryable, retryAfterOf } from "../error.ts";
-import { isRecord } from "../record.ts";
+import { checkOptions, isPlain, mention } from "../option.ts";
 
 /** Every field is optional; policies merge default ← workflow ← step. */
 export type RetryPolicy = {
@@ -77,13 +77,10 @@ export function retryOf(whose: string, ...policies: readonly (Retry | undefined)
 const fields: readonly string[] = ["limit", "delay", "backoff", "maxDelay", "jitter"] satisfies (keyof RetryPolicy)[];
 
 function merge(base: ResolvedPolicy, policy: RetryPolicy): ResolvedPolicy {
-  if (!isRecord(policy)) {
-    throw new HoldfastError("options_invalid", "retry must be a policy object or a function");
+  if (!isPlain(policy)) {
+    throw new HoldfastError("options_invalid", `retry must be a policy object or a function, not ${mention(policy)}`);
   }
-  const unknown = Object.keys(policy).find((key) => !fields.includes(key));
-  if (unknown !== undefined) {
-    throw new HoldfastError("options_invalid", `retry.${unknown} is not known: a policy has ${fields.join(", ")}`);
-  }
+  checkOptions(policy, fields, "retry");
   const { limit, delay, backoff, maxDelay, jitter } = policy;
   return {
     kind: "policy",
@@ -153,7 +150,7 @@ function ask(decide: RetryFunction, error: unknown, attempt: number): Duration |
   }
 }
 
-function delayOf(delay: Duration, error: unknown): number {
+function delayOf(delay: unknown, error: unknown): number {
   try {
     return toMs(delay, "the delay before the next attempt");
   } catch (refused) {

@@ -168,7 +168,8 @@ export type SignalTypes = Readonly<Record<string, unknown>>;
  *
  * and a call also with the code
  * - `limit_exceeded`: the run has made as many calls as the workflow's `limits` allow;
- * - `step_nested`: it was called inside the function of a step, or inside a schema;
+ * - `step_nested`: it was called inside the function of a step, or inside a schema, as `query`, `update`, `onSignal`,
+ *   `random` and `uuid` may not be either;
  * - `cancelled`: the run was cancelled while the call was open, or before a call that waits for something. Steps can still
  *   be run to clean up.
  */

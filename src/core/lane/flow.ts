@@ -3,7 +3,7 @@ import type { Definition, Flow } from "../definition/definition.ts";
 import { toMs } from "../duration.ts";
 import { HoldfastError, messageOf } from "../error.ts";
 import type { LaneNeed } from "./need.ts";
-import { isRecord } from "../record.ts";
+import { isPlain } from "../option.ts";
 import { checkLaneName, laneOf } from "./ticket.ts";
 import type { LaneKind } from "./ticket.ts";
 import { decode } from "../value/value.ts";
@@ -102,9 +102,7 @@ function checkPriority(value: unknown, refuse: Refuse): void {
 }
 
 function fieldsOf(value: unknown, known: readonly string[], refuse: Refuse): Fields {
-  if (!isRecord(value)) {
-    return refuse(`must be an object with ${known.slice(0, 2).join(" and ")}`);
-  }
+  if (!isPlain(value)) return refuse(`must be an object with ${known.slice(0, 2).join(" and ")}`);
   for (const field of Object.keys(value)) {
     if (!known.includes(field)) refuse(`is unknown; there are ${known.join(", ")}`, field);
   }
@@ -271,6 +269,7 @@ function unfit(what: string, why: string, cause?: unknown): HoldfastError {
   return new HoldfastError("input_invalid", message, cause === undefined ? {} : { cause });
 }
 
+/** What was made of the input may be a secret. */
 function show(value: unknown): string {
   if (value === "") return "empty text";
   if (value === null || typeof value === "undefined" || typeof value === "number") return String(value);

@@ -4,6 +4,7 @@ import type { Definition, ScheduleRule } from "../definition/definition.ts";
 import { toMs } from "../duration.ts";
 import { HoldfastError, hasCode, messageOf } from "../error.ts";
 import { checkSegment, isRunId } from "../name.ts";
+import { checkOptions, isPlain, mention } from "../option.ts";
 import type { ScheduleFiring } from "../run/origin.ts";
 import { createRandom } from "../random.ts";
 import { validate } from "../definition/schema.ts";
@@ -23,16 +24,9 @@ export const overlaps: readonly Overlap[] = [
 /** The part of a rule about when and how its runs start; absent fields have defaults. */
 export type Timing = Pick<ScheduleRule, "cron" | "timezone" | "overlap" | "catchUp" | "jitter" | "pauseOnFailure">;
 
-const fields: ReadonlySet<string> = new Set([
-  "cron",
-  "timezone",
-  "input",
-  "overlap",
-  "catchUp",
-  "jitter",
-  "pauseOnFailure",
-  "id",
-]);
+const fields: readonly string[] = [
+  ...["cron", "timezone", "input", "overlap", "catchUp", "jitter", "pauseOnFailure", "id"],
+];
 
 const defaultCatchUpMs = 3_600_000;
 
@@ -41,10 +35,8 @@ const defaultCatchUpMs = 3_600_000;
  * @throws HoldfastError options_invalid; the message names the field
  */
 export function checkRule(rule: ScheduleRule, workflow: string): void {
-  if (typeof rule !== "object" || rule === null)
-    throw refused(workflow, "schedule", "is neither a rule nor a cron text");
-  const unknown = Object.keys(rule).find((field) => !fields.has(field));
-  if (unknown !== undefined) throw refused(workflow, `schedule.${unknown}`, "is not an option of a schedule");
+  if (!isPlain(rule)) throw refused(workflow, "schedule", `is neither a rule nor a cron text, but ${mention(rule)}`);
+  checkOptions(rule, fields, `workflow ${JSON.stringify(workflow)}: schedule`);
   const problem = timingProblem(rule);
   if (problem !== null) throw refused(workflow, `schedule.${problem.field}`, problem.text, problem.cause);
   const { id } = rule;
@@ -56,20 +48,19 @@ export function checkRule(rule: ScheduleRule, workflow: string): void {
 export type Problem = { readonly field: string; readonly text: string; readonly cause?: unknown };
 
 /** The first problem; null where there is none. */
-export function timingProblem({ cron, timezone, overlap, catchUp, jitter, pauseOnFailure }: Timing): Problem | null {
+export function timingProblem(timing: Timing): Problem | null {
+  const { cron, timezone, overlap, catchUp = 0, jitter = 0, pauseOnFailure } = timing;
   const badCron = cronProblem(cron);
-  if (badCron !== null) return { field: "cron", text: `${JSON.stringify(cron)} ${badCron}` };
+  if (badCron !== null) return { field: "cron", text: `${mention(cron)} ${badCron}` };
   const badZone = timezone === undefined ? null : timezoneProblem(timezone);
-  if (badZone !== null) return { field: "timezone", text: `${JSON.stringify(timezone)} ${badZone}` };
+  if (badZone !== null) return { field: "timezone", text: `${mention(timezone)} ${badZone}` };
   if (overlap !== undefined && !overlaps.includes(overlap)) {
-    return { field: "overlap", text: `${JSON.stringify(overlap)} is none of ${overlaps.join(", ")}` };
+    return { field: "overlap", text: `${mention(overlap)} is none of ${overlaps.join(", ")}` };
   }
   if (pauseOnFailure !== undefined && typeof pauseOnFailure !== "boolean") {
     return { field: "pauseOnFailure", text: "is neither true nor false" };
   }
-  return (
-    problemOf("catchUp", () => toMs(catchUp ?? 0, "catchUp")) ?? problemOf("jitter", () => toMs(jitter ?? 0, "jitter"))
-  );
+  return problemOf("catchUp", () => toMs(catchUp, "catchUp")) ?? problemOf("jitter", () => toMs(jitter, "jitter"));
 }
 
 function problemOf(field: string, read: () => unknown): Problem | null {
@@ -82,15 +73,10 @@ function problemOf(field: string, read: () => unknown): Problem | null {
 }
 
 /** A timing without problems, with defaults filled in. */
-export function settleTiming({ cron, timezone, overlap, catchUp, jitter, pauseOnFailure }: Timing) {
-  return {
-    cron,
-    timezone: timezone ?? "UTC",
-    overlap: overlap ?? "skip",
-    catchUpMs: catchUp === undefined ? defaultCatchUpMs : toMs(catchUp),
-    jitterMs: toMs(jitter ?? 0),
-    pauseOnFailure: pauseOnFailure ?? false,
-  };
+export function settleTiming(timing: Timing) {
+  const { cron, timezone = "UTC", overlap = "skip" as const, pauseOnFailure = false } = timing;
+  const { catchUp = defaultCatchUpMs, jitter = 0 } = timing;
+  return { cron, timezone, overlap, catchUpMs: toMs(catchUp), jitterMs: toMs(jitter), pauseOnFailure };
 }
 
 /**

@@ -7,7 +7,7 @@ import { longestOrderMs } from "../../core/courier/order.ts";
 import { readRequest } from "../../core/courier/request.ts";
 import type { FetchOptions, RunOptions } from "../../core/definition/step.ts";
 import type { RunPlan } from "./call.ts";
-import { checkOptions, refused } from "./option.ts";
+import { checkOptions, refused } from "../../core/option.ts";
 
 /** The function of a step that is a request: it is never called. */
 export function elsewhere(): never {

@@ -5,11 +5,10 @@
 import { toMs } from "../../core/duration.ts";
 import type { ChildPolicy } from "../../core/run/origin.ts";
 import { checkName, checkRunId } from "../../core/name.ts";
-import { isRecord } from "../../core/record.ts";
 import type { AttemptContext, InvokeOptions, StartChildOptions } from "../../core/definition/step.ts";
 import { encode } from "../../core/value/value.ts";
 import type { ChildPlan } from "./call.ts";
-import { checkOptions, refused } from "./option.ts";
+import { checkOptions, isPlain, refused } from "../../core/option.ts";
 import type { World } from "../world.ts";
 
 const maxNameLength = 256;
@@ -46,7 +45,7 @@ function childPlan(name: string, what: string, input: unknown, options: StartChi
   const { id, labels = {}, onParentEnd } = options;
   if (onParentEnd !== undefined && !policies.includes(onParentEnd))
     throw refused(what, "onParentEnd", 'must be "cancel", "terminate" or "abandon"');
-  if (!isRecord(labels) || Object.values(labels).some((value) => typeof value !== "string"))
+  if (!isPlain(labels) || Object.values(labels).some((value) => typeof value !== "string"))
     throw refused(what, "labels", "must be an object whose values are text");
   return {
     kind: "child",

@@ -8,7 +8,7 @@ import { hide, HoldfastError, messageOf } from "../../core/error.ts";
 import { checkName } from "../../core/name.ts";
 import type { InvokeOptions, MapContext, RunOptions } from "../../core/definition/step.ts";
 import type { ChildPlan, Plan, RunPlan } from "./call.ts";
-import { refused } from "./option.ts";
+import { fieldsOf, mention, refused } from "../../core/option.ts";
 
 /** What a map is made through. */
 export interface Mapper {
@@ -28,11 +28,17 @@ type Rules = {
 const defaultConcurrency = 10;
 
 /** Rejects with map_failed. @throws HoldfastError options_invalid, name_invalid, duration_invalid */
-export function map(mapper: Mapper, name: unknown, items: unknown, fn: unknown, options: unknown): Promise<unknown> {
+export function map(
+  mapper: Mapper,
+  name: unknown,
+  items: unknown,
+  fn: unknown,
+  options: unknown = {},
+): Promise<unknown> {
   const step = checkName(name, "step");
   const what = `map ${JSON.stringify(step)}`;
   const list = toList(items, what);
-  const { concurrency, tolerate, settled, ...rest } = toOptions(options, what);
+  const { concurrency, tolerate, settled, ...rest }: Given = fieldsOf(options, what);
   const rules = toRules({ concurrency, tolerate, settled }, list.length, what);
   const plan = typeof fn === "function" ? stepPlanner(mapper, step, fn, rest) : childPlanner(mapper, fn, rest, what);
   const begin = (i: number, item: unknown): Promise<unknown> => mapper.call(step, plan(i, item));
@@ -137,10 +143,7 @@ function toList(items: unknown, what: string): readonly unknown[] {
   const isIterable = typeof items === "object" && items !== null && Symbol.iterator in items;
   // A copy: what the handler does to its array later is not the map's to see.
   if (isIterable) return Array.from(items as Iterable<unknown>);
-  throw new HoldfastError(
-    "options_invalid",
-    `${what} needs an array of items, not ${items === null ? "null" : typeof items}`,
-  );
+  throw new HoldfastError("options_invalid", `${what} needs an array of items, not ${mention(items)}`);
 }
 
 /** The map's own options, not yet checked. */
@@ -151,12 +154,6 @@ export const mapOptions: readonly string[] = ["concurrency", "tolerate", "settle
 
 /** The rest are those of its steps. */
 type Given = RunOptions & InvokeOptions & OwnOptions;
-
-function toOptions(options: unknown, what: string): Given {
-  if (options === undefined) return {};
-  if (typeof options === "object" && options !== null) return options;
-  throw new HoldfastError("options_invalid", `the options of ${what} must be an object`);
-}
 
 function toRules(
   { concurrency = defaultConcurrency, tolerate, settled }: OwnOptions,

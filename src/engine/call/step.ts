@@ -8,7 +8,6 @@
  */
 import { authorOf } from "../../core/author.ts";
 import { toInstant, toMs } from "../../core/duration.ts";
-import type { Duration } from "../../core/duration.ts";
 import type { Definition } from "../../core/definition/definition.ts";
 import type { LogLevel } from "../../core/history/entry.ts";
 import { HoldfastError, storeError } from "../../core/error.ts";
@@ -21,7 +20,6 @@ import { retryOf } from "../../core/definition/retry.ts";
 import type { ResolvedRetry } from "../../core/definition/retry.ts";
 import { isSchema } from "../../core/definition/schema.ts";
 import { isLonger } from "../../core/size.ts";
-import type { RunState } from "../../core/state/state.ts";
 import type {
   FetchOptions,
   InvokeOptions,
@@ -44,7 +42,7 @@ import { handlerLeft } from "../errors.ts";
 import type { Errors } from "../errors.ts";
 import { elsewhere, fetchPlan } from "./fetch.ts";
 import { invokePlan, sending, startPlan, workflowName } from "./invocation.ts";
-import { checkOptions, refused } from "./option.ts";
+import { checkOptions, refused } from "../../core/option.ts";
 import { map, mapOptions } from "./map.ts";
 import type { Mapper } from "./map.ts";
 import type { Patches } from "./patch.ts";
@@ -81,7 +79,9 @@ const plain: Omit<RunPlan, "fn" | "retry"> = {
 const branchLost = new Error("the race was won by others");
 
 export function createStep(caller: Caller): Step {
-  const random = createRandom(seedOf(caller.course.state));
+  const { calls, course, messageHandlers } = caller;
+  const { created } = course.state;
+  const random = createRandom(created?.seed ?? `${created?.id}:${created?.at}`);
   const step = {
     run: (name: unknown, fn: unknown, options?: RunOptions) =>
       make(caller, name, () => runPlan(caller, name, fn, options)),
@@ -90,8 +90,8 @@ export function createStep(caller: Caller): Step {
     map: (name: unknown, items: unknown, fn: unknown, options?: unknown) =>
       orRefuse(caller, () => map(mapper(caller, String(name)), name, items, fn, options)),
     race: (branches: unknown) => orRefuse(caller, () => race(caller, branches)),
-    sleep: (...args: unknown[]) => sleep(caller, args, (value) => afterPlan(toMs(value))),
-    sleepUntil: (...args: unknown[]) => sleep(caller, args, (value) => untilPlan(toInstant(value))),
+    sleep: (...args: unknown[]) => sleep(caller, args, after),
+    sleepUntil: (...args: unknown[]) => sleep(caller, args, until),
     waitFor: (name: unknown, options?: WaitOptions) => waitFor(caller, name, options),
     webhook: (name: unknown, options?: WebhookOptions) => make(caller, name, () => webhookPlan(name, options)),
     invoke: (workflow: unknown, input?: unknown, options?: InvokeOptions) =>
@@ -101,19 +101,27 @@ export function createStep(caller: Caller): Step {
     signal: (runId: unknown, name: unknown, payload?: unknown) => signal(caller, runId, name, payload),
     patched: (id: unknown) => caller.patches.has(id),
     continueAsNew: (input: unknown) => continueAsNew(caller, input),
-    query: (name: unknown, fn: unknown) => caller.messageHandlers.query(name, fn),
-    update: (name: unknown, schema: unknown, fn: unknown) => caller.messageHandlers.update(name, schema, fn),
-    onSignal: (name: unknown, fn: unknown) => caller.messageHandlers.listen(name, fn),
+    query: (name: unknown, fn: unknown) => outside(caller, "query", messageHandlers).query(name, fn),
+    update: (name: unknown, schema: unknown, fn: unknown) =>
+      outside(caller, "update", messageHandlers).update(name, schema, fn),
+    onSignal: (name: unknown, fn: unknown) => outside(caller, "onSignal", messageHandlers).listen(name, fn),
     bail: (reason?: unknown) => bail(caller, reason),
     fail: (error: unknown) => fail(caller, error),
-    now: () => caller.calls.seenAt,
-    random: () => random.next(),
-    uuid: () => random.uuid(),
+    now: () => calls.seenAt,
+    random: () => outside(caller, "random", random).next(),
+    uuid: () => outside(caller, "uuid", random).uuid(),
     log: createLog(caller),
-    progress: (value: unknown) => progress(caller, value),
+    progress: (value: unknown) =>
+      caller.publisher.publish({ kind: "progress.published", value: encode(value, "the progress") }),
     info: createInfo(caller),
   };
   return step as unknown as Step;
+}
+
+/** What serves a method that is the handler's alone: a replay skips functions of steps. @throws HoldfastError step_nested */
+function outside<Used>({ calls }: Caller, method: string, used: Used): Used {
+  checkPlace(calls.scope, method);
+  return used;
 }
 
 /** @throws HoldfastError step_nested */
@@ -125,10 +133,6 @@ function mapper(caller: Caller, name: string): Mapper {
     invokePlan,
   };
   return mapping;
-}
-
-function seedOf({ created }: RunState): string {
-  return created?.seed ?? `${created?.id}:${created?.at}`;
 }
 
 function make(
@@ -166,7 +170,7 @@ function runPlan(
     fn: fn as RunPlan["fn"],
     ...policyOf(caller, options, what),
     undo: undo ?? null,
-    ...(undoPolicy === undefined ? {} : { undoing: undoingOf(caller, undoPolicy, `the undo of ${what}`) }),
+    ...(undoPolicy === undefined ? {} : { undoing: undoingOf(caller, undoPolicy, `the undoPolicy of ${what}`) }),
     onExhausted,
     atMostOnce,
     sensitive,
@@ -188,17 +192,22 @@ function undoingOf(caller: Caller, policy: Policy, what: string): Tried {
 type Policy = NonNullable<RunOptions["undoPolicy"]>;
 type Tried = Pick<RunPlan, "retry" | "timeoutMs">;
 
-function afterPlan(ms: number): Plan {
-  return { kind: "sleep", wakeAt: (now) => now + ms };
-}
+/** Reads the argument of a sleep; `what` names it. The result says when the sleep ends. */
+type Wake = (value: unknown, what: string) => (now: number) => number;
 
-function untilPlan(at: number): Plan {
-  return { kind: "sleep", wakeAt: () => at };
-}
+const after: Wake = (value, what) => {
+  const ms = toMs(value, what);
+  return (now) => now + ms;
+};
 
-function sleep(caller: Caller, args: readonly unknown[], plan: (value: unknown) => Plan): Promise<unknown> {
+const until: Wake = (value, what) => {
+  const at = toInstant(value, what);
+  return () => at;
+};
+
+function sleep(caller: Caller, args: readonly unknown[], wake: Wake): Promise<unknown> {
   const [name, value] = args.length > 1 ? args : ["sleep", args[0]];
-  return make(caller, name, () => plan(value));
+  return make(caller, name, () => ({ kind: "sleep", wakeAt: wake(value, `step ${String(name)}:`) }));
 }
 
 function waitFor(caller: Caller, name: unknown, options: WaitOptions = {}): Promise<unknown> {
@@ -230,7 +239,7 @@ function webhookPlan(name: unknown, options: WebhookOptions = {}): Plan {
   return { kind: "webhook", timeoutMs: waitMs(options, what), options };
 }
 
-function waitMs({ timeout }: { readonly timeout?: Duration }, what: string): number | null {
+function waitMs({ timeout }: Pick<WaitOptions, "timeout">, what: string): number | null {
   return timeout === undefined ? null : toMs(timeout, `the timeout of ${what}`);
 }
 
@@ -270,10 +279,6 @@ function createLog(caller: Caller): Step["log"] {
     (...said: readonly unknown[]) =>
       caller.publisher.publish({ kind: "log.written", level, ...messageFrom(said) });
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
-}
-
-function progress(caller: Caller, value: unknown): void {
-  caller.publisher.publish({ kind: "progress.published", value: encode(value, "the progress") });
 }
 
 function createInfo(caller: Caller): RunInfo {

@@ -2,13 +2,14 @@
  * Owns: the workflows of this deployment, by name and version.
  * Does not own: their runs.
  */
+import { isWorkflow } from "../../core/definition/definition.ts";
 import type { Definition } from "../../core/definition/definition.ts";
 import { HoldfastError } from "../../core/error.ts";
 import { checkSharedLanes } from "../../core/lane/flow.ts";
 import { collectLimits } from "../../core/lane/limit.ts";
 import type { CodeLimit } from "../../core/lane/limit.ts";
 import { collectSchedules } from "../../core/schedule/schedule.ts";
-import { isRecord } from "../../core/record.ts";
+import { checkOptions, mention, refused } from "../../core/option.ts";
 import type { Rule } from "../../core/service/schedules.ts";
 import { bulk } from "../builtin/bulk.ts";
 import { notice } from "../builtin/notice.ts";
@@ -39,21 +40,25 @@ export function checkListed({ name, version }: Definition): void {
  * @throws HoldfastError options_invalid
  */
 export function definitionsOf(options: unknown): Definition[] {
-  const given = isRecord(options) ? options : {};
-  const unknown = Object.keys(given).find((option) => option !== "workflows" && option !== "webhooks");
-  if (unknown !== undefined) throw refusal(`"${unknown}" is not an option; it takes workflows and webhooks`);
-  const { workflows } = given as { readonly workflows?: unknown };
-  if (!Array.isArray(workflows)) throw refusal("workflows must be an array of what defineWorkflow made");
-  return workflows.map((each: unknown, at) => {
-    if (isRecord(each) && isRecord(each["definition"])) return (each as { readonly definition: Definition }).definition;
-    // The commonest way there: two modules that import each other.
-    const what = each === undefined ? "undefined (do its module and this one import each other?)" : typeof each;
-    throw refusal(`workflows[${at}] is ${what}, and not what defineWorkflow made`);
-  });
+  checkOptions(options, ["workflows", "webhooks"], "createWorker");
+  const { workflows } = options as { readonly workflows?: unknown };
+  return listOf(workflows, "workflows", "defineWorkflow", isWorkflow).map(({ definition }) => definition);
 }
 
-function refusal(why: string): HoldfastError {
-  return new HoldfastError("options_invalid", `createWorker: ${why}`);
+/** An option of `createWorker` that is a list of what `maker` made. @throws HoldfastError options_invalid */
+export function listOf<Item>(
+  given: unknown,
+  option: string,
+  maker: string,
+  isItem: (value: unknown) => value is Item,
+): Item[] {
+  if (!Array.isArray(given)) throw refused("createWorker", option, `must be an array of what ${maker} made`);
+  return Array.from(given, (each: unknown, at) => {
+    if (isItem(each)) return each;
+    // The commonest way there: two modules that import each other.
+    const hint = each === undefined ? " (do its module and this one import each other?)" : "";
+    throw refused("createWorker", `${option}[${at}]`, `is ${mention(each)}${hint}, and not what ${maker} made`);
+  });
 }
 
 export class Catalog {

@@ -2,6 +2,7 @@
  * Owns: handles of runs, with which code in the Worker starts, watches and controls a run.
  * Does not own: the run itself.
  */
+import { readKey, readReason } from "../../core/author.ts";
 import type { Definition } from "../../core/definition/definition.ts";
 import { toInstant, toMs } from "../../core/duration.ts";
 import { HoldfastError, reviveError } from "../../core/error.ts";
@@ -13,14 +14,14 @@ import type {
   StartOptions,
   UpdateOptions,
 } from "../../core/definition/handle.ts";
-import { checkRunId } from "../../core/name.ts";
+import { checkName, checkRunId } from "../../core/name.ts";
+import { checkOptions, isPlain, refused } from "../../core/option.ts";
 import { defined } from "../../core/record.ts";
 import { isEnded } from "../../core/run/run.ts";
 import type { RunSnapshot } from "../../core/run/run.ts";
 import type { BroadcastOutcome, ForkRequest, RunAction, SignalRequest } from "../../core/service/service.ts";
 import type { SignalTypes } from "../../core/definition/step.ts";
 import { acceptTrace } from "../../core/trace/trace.ts";
-import { isLonger } from "../../core/size.ts";
 import { decode, encode } from "../../core/value/value.ts";
 import type { Stored } from "../../core/value/value.ts";
 import { runObject } from "../address.ts";
@@ -31,8 +32,9 @@ import { askQuery, broadcastSignal, forkRun, makeUpdate, sendSignal, startRun } 
 
 const by = "worker";
 const longestWaitMs = 60_000;
-/** In characters, as over HTTP. */
-const longestKey = 256;
+const startOptions: readonly string[] = [
+  ...["id", "delay", "startAt", "notAfter", "labels", "notify", "signal", "traceparent"],
+];
 
 /** The handle of a run by its id; makes no call. @throws HoldfastError id_invalid */
 export function createHandle<Output = unknown, Signals extends SignalTypes = SignalTypes>(
@@ -74,8 +76,10 @@ export function createHandle<Output = unknown, Signals extends SignalTypes = Sig
 
 /** Repeats the request with its key while the update is in progress. */
 async function updateRun(id: string, name: string, argument: unknown, options: UpdateOptions = {}): Promise<Stored> {
-  const idempotencyKey = readText(options.idempotencyKey, "the idempotency key", longestKey) ?? crypto.randomUUID();
-  const request = { name, argument: encode(argument, `the argument of update ${name}`), key: idempotencyKey, by };
+  const what = `update ${checkName(name, "update")}`;
+  checkOptions(options, ["idempotencyKey"], what);
+  const key = readKey(options.idempotencyKey) ?? crypto.randomUUID();
+  const request = { name, argument: encode(argument, `the argument of ${what}`), key, by };
   for (;;) {
     const answer = await makeUpdate(id, request);
     if (answer.kind === "completed") return answer.result;
@@ -88,21 +92,21 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
   input: unknown,
   options: StartOptions = {},
 ): Promise<RunHandle<Output, Signals>> {
-  const { id, delay, startAt, notAfter, labels, notify, signal, traceparent, ...rest } = options;
-  for (const option of Object.keys(rest)) throw new HoldfastError("options_invalid", `start has no option "${option}"`);
   checkListed(definition);
+  checkOptions(options, startOptions, "start");
+  const { id, delay, startAt, notAfter, labels, notify, signal, traceparent } = options;
   if (delay !== undefined && startAt !== undefined) {
     throw new HoldfastError("options_invalid", "a run is started with delay or with startAt, not with both");
   }
-  const delayMs = delay === undefined ? undefined : toMs(delay);
-  const instant = startAt === undefined ? undefined : toInstant(startAt);
+  const delayMs = delay === undefined ? undefined : toMs(delay, "delay");
+  const instant = startAt === undefined ? undefined : toInstant(startAt, "startAt");
   const beginAt = delayMs === undefined ? instant : Date.now() + delayMs;
   const { run } = await startRun(definition, {
     input: encode(input, `the input of ${definition.name}`),
     by,
     ...defined({ id, startAt: beginAt, delayMs, labels }),
-    ...(notAfter === undefined ? {} : { notAfter: toInstant(notAfter) }),
-    ...(notify === undefined ? {} : { notify: typeof notify === "string" ? [notify] : notify }),
+    ...(notAfter === undefined ? {} : { notAfter: toInstant(notAfter, "notAfter") }),
+    ...(notify === undefined ? {} : { notify: Array.isArray(notify) ? notify : [notify] }),
     ...(signal === undefined ? {} : { signal: toStartSignal(signal) }),
     ...acceptTrace(traceparent),
   });
@@ -118,35 +122,31 @@ export async function signalAll(name: string, payload?: unknown, options?: Signa
   return await broadcastSignal(toSignal(name, payload, options));
 }
 
-function toStartSignal({ name, payload }: NonNullable<StartOptions["signal"]>): { name: string; payload: Stored } {
-  return { name, payload: encode(payload, `the payload of signal ${name}`) };
+function toStartSignal(signal: NonNullable<StartOptions["signal"]>): { name: string; payload: Stored } {
+  checkOptions(signal, ["name", "payload"], "the signal of start");
+  const { name, payload } = signal;
+  return { name, payload: toPayload(name, payload) };
 }
 
 function toSignal(name: string, payload: unknown, options: SignalOptions = {}): SignalRequest {
-  const { idempotencyKey, traceparent } = options;
-  const stored = encode(payload, `the payload of signal ${name}`);
-  const key = readText(idempotencyKey, "the idempotency key", longestKey);
-  return { name, payload: stored, by, ...defined({ key }), ...acceptTrace(traceparent) };
+  const stored = toPayload(name, payload);
+  checkOptions(options, ["idempotencyKey", "traceparent"], `signal ${name}`);
+  const key = readKey(options.idempotencyKey);
+  return { name, payload: stored, by, ...defined({ key }), ...acceptTrace(options.traceparent) };
 }
 
-/** Returns null also for an empty reason. @throws HoldfastError options_invalid */
-function readReason(reason: unknown): string | null {
-  return reason === "" || reason === null ? null : (readText(reason, "the reason", 4096) ?? null);
-}
-
-/** @throws HoldfastError options_invalid: not text, empty, or too long */
-function readText(value: unknown, what: string, longest: number): string | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value === "string" && value !== "" && !isLonger(value, longest)) return value;
-  throw new HoldfastError("options_invalid", `${what} must be text of 1 to ${longest} characters`);
+function toPayload(name: string, payload: unknown): Stored {
+  return encode(payload, `the payload of signal ${checkName(name, "signal")}`);
 }
 
 function toFork(options: ForkOptions = {}): ForkRequest {
-  const { from, results = {}, id, reason, idempotencyKey, input: _input, ...rest } = options;
-  const key = readText(idempotencyKey, "the idempotency key", longestKey);
-  for (const option of Object.keys(rest)) throw new HoldfastError("options_invalid", `fork has no option "${option}"`);
+  checkOptions(options, ["from", "input", "results", "id", "reason", "idempotencyKey"], "fork");
+  const { from = null, results = {}, id, reason } = options;
+  if (from !== null && typeof from !== "string") throw refused("fork", "from", "must be the name of a step");
+  if (!isPlain(results)) throw refused("fork", "results", "must be an object of values, each by the name of its step");
+  const key = readKey(options.idempotencyKey);
   return {
-    from: from ?? null,
+    from,
     results: new Map(Object.entries(results).map(([step, value]) => [step, encode(value, `the result of ${step}`)])),
     by,
     reason: readReason(reason),

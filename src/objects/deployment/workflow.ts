@@ -9,7 +9,7 @@ import { HoldfastError } from "../../core/error.ts";
 import { checkFlow, flowOptions } from "../../core/lane/flow.ts";
 import type { RunHandle, StartOptions } from "../../core/definition/handle.ts";
 import { checkSegment } from "../../core/name.ts";
-import { isRecord } from "../../core/record.ts";
+import { checkOptions, isPlain, refused } from "../../core/option.ts";
 import { retryOf } from "../../core/definition/retry.ts";
 import type { Retry } from "../../core/definition/retry.ts";
 import { checkRule } from "../../core/schedule/schedule.ts";
@@ -126,43 +126,40 @@ type LooseOptions = CommonOptions<SignalSchemas, unknown> & { readonly [Option i
   readonly handler: unknown;
 };
 
-const known: ReadonlySet<string> = new Set([
-  "handler",
-  "input",
-  "output",
-  "signals",
-  "retries",
-  "retry",
-  "timeout",
-  "schedule",
-  "version",
-  "retention",
-  "labels",
-  "notify",
-  "limits",
-  ...flowOptions,
-]);
+const known: readonly string[] = [
+  ...["handler", "input", "output", "signals", "retries", "retry", "timeout", "schedule", "version", "retention"],
+  ...["labels", "notify", "limits", ...flowOptions],
+];
 
 function toDefinition(name: string, options: LooseOptions): Definition {
+  const what = `workflow ${name}`;
   const refuse = (option: string, why: string): never => {
-    throw new HoldfastError("options_invalid", `workflow ${name}: ${option} ${why}`);
+    throw refused(what, option, why);
   };
-  if (typeof options !== "object" || options === null) refuse("the options", "must be an object");
-  for (const option of Object.keys(options))
-    if (!known.has(option)) refuse(`"${option}"`, "is not an option of a workflow");
-  const { handler, input, output, signals = {}, retries, version = "1", labels } = options;
+  checkOptions(options, known, what);
+  const {
+    handler,
+    input,
+    output,
+    signals = {},
+    retries,
+    timeout,
+    retention = "30 days",
+    version = "1",
+    labels,
+  } = options;
   if (typeof handler !== "function") refuse("handler", "must be a function");
   if (labels !== undefined && typeof labels !== "function") refuse("labels", "must be a function of the input");
-  if (typeof version !== "string" || version === "" || version.length > 256)
-    refuse("version", "must be text of 1 to 256 characters");
-  if (!isRecord(signals)) refuse("signals", "must be an object of schemas, each by the name of its signal");
+  if (typeof version !== "string" || version === "" || version.length > 256 || !version.isWellFormed())
+    refuse("version", "must be well-formed text of 1 to 256 characters");
+  if (!isPlain(signals)) refuse("signals", "must be an object of schemas, each by the name of its signal");
   const declared = Object.entries(signals).map(([signal, schema]) => [`signals.${signal}`, schema] as const);
   for (const [option, schema] of [...Object.entries({ input, output }), ...declared]) {
     if (schema !== undefined && !isSchema(schema)) refuse(option, "must be a Standard Schema, such as zod makes");
   }
   for (const signal of Object.keys(signals)) checkSegment(signal, "signal");
   const retry = retries === undefined ? options.retry : mergeRetries(retries, options.retry);
-  retryOf(`workflow ${name}`, retry);
+  retryOf(what, retry);
   const schedules = toSchedules(options.schedule);
   for (const rule of schedules) checkRule(rule, name);
   return {
@@ -173,9 +170,9 @@ function toDefinition(name: string, options: LooseOptions): Definition {
     output,
     signals,
     retry,
-    timeoutMs: options.timeout === undefined ? null : toMs(options.timeout, `workflow ${name}: timeout`),
+    timeoutMs: timeout === undefined ? null : toMs(timeout, `${what}: timeout`),
     schedules,
-    retentionMs: toMs(options.retention ?? "30 days", `workflow ${name}: retention`),
+    retentionMs: toMs(retention, `${what}: retention`),
     labels: labels as Definition["labels"],
     ...toNotify(options.notify, refuse),
     flow: checkFlow(name, options),
@@ -190,7 +187,7 @@ function toNotify(
   if (notify === undefined) return {};
   if (typeof notify === "function") return { notify: notify as NonNullable<Definition["notify"]> };
   const urls: readonly unknown[] = Array.isArray(notify) ? notify : [notify];
-  const texts = urls.filter((url) => typeof url === "string");
+  const texts = urls.filter((url): url is string => typeof url === "string" && URL.canParse(url));
   if (texts.length < urls.length)
     refuse("notify", "must be an address, a list of addresses, or a function of the input");
   return { notify: () => texts };
@@ -213,9 +210,9 @@ function toSchedules(schedule: Schedules<unknown> | undefined): ScheduleRule[] {
 }
 
 function toLimits(limits: Limits | undefined, refuse: (option: string, why: string) => never): Definition["limits"] {
-  if (limits !== undefined && !isRecord(limits)) refuse("limits", "must be an object");
+  if (limits !== undefined && !isPlain(limits)) refuse("limits", "must be an object");
   const { steps = 100_000, perStep = {}, ...rest } = limits ?? {};
-  if (typeof perStep !== "object" || perStep === null) refuse("limits.perStep", "must be an object");
+  if (!isPlain(perStep)) refuse("limits.perStep", "must be an object");
   for (const option of Object.keys(rest)) refuse(`limits.${option}`, "is not a limit");
   for (const [limit, count] of [["steps", steps] as const, ...Object.entries(perStep)]) {
     if (!Number.isInteger(count) || count < 0) refuse(`limits: ${limit}`, "must be a whole number, 0 or more");

@@ -9,7 +9,8 @@ import { Webhook } from "standardwebhooks";
 import { isSameBytes, joinBytes, readUtf8 } from "../../core/bytes.ts";
 import { toMs } from "../../core/duration.ts";
 import type { Duration } from "../../core/duration.ts";
-import { HoldfastError } from "../../core/error.ts";
+import type { HoldfastError } from "../../core/error.ts";
+import { checkOptions, refused } from "../../core/option.ts";
 import { isRecord } from "../../core/record.ts";
 import { readPairs, readSignature, readTimestamp, staleness } from "../../core/webhook/signature.ts";
 import type { Encoding } from "../../core/webhook/signature.ts";
@@ -52,6 +53,9 @@ export type TokenOptions = {
 type Judge = Pick<Verifier, "judge" | "identify" | "credential">;
 
 const text = new TextEncoder();
+const hmacOptions: readonly string[] = [
+  ...["secret", "header", "algorithm", "encoding", "prefix", "timestampHeader", "content", "tolerance"],
+];
 const defaultTolerance = "5 minutes";
 
 export const verify = {
@@ -87,7 +91,7 @@ export const verify = {
     const secrets = secretsOf("slack", "secret", secret);
     const judge = hmacJudge("slack", {
       ...{ secret: secrets, header: "x-slack-signature", prefix: "v0=", timestampHeader: "x-slack-request-timestamp" },
-      ...options,
+      tolerance: toleranceOf("slack", options),
       content: (timestamp, body) => joinBytes([text.encode(`v0:${timestamp}:`), body]),
     });
     // A repeated event has a new signature and the same id.
@@ -97,11 +101,14 @@ export const verify = {
 
   /** Any sender that signs the body with a secret of yours (RFC 2104). */
   hmac(options: HmacOptions): Verifier {
+    checkOptions(options, hmacOptions, "verify.hmac");
     return verifier("hmac", hmacJudge("hmac", options));
   },
 
   /** User name and password (RFC 7617). */
-  basic({ username, password }: BasicOptions): Verifier {
+  basic(options: BasicOptions): Verifier {
+    checkOptions(options, ["username", "password"], "verify.basic");
+    const { username, password } = options;
     const [name = ""] = secretsOf("basic", "username", username);
     if (name.includes(":")) throw refusal("basic", "username", "must be without a colon");
     const wanted = secretsOf("basic", "password", password).map((each) => `${name}:${each}`);
@@ -112,10 +119,13 @@ export const verify = {
   },
 
   /** A shared token in a header. */
-  token({ token, header = "authorization", scheme }: TokenOptions): Verifier {
+  token(options: TokenOptions): Verifier {
+    checkOptions(options, ["token", "header", "scheme"], "verify.token");
+    const { token, header = "authorization", scheme } = options;
     const wanted = secretsOf("token", "token", token);
     const name = headerOf("token", "header", header);
     const before = scheme ?? (name === "authorization" ? "Bearer" : "");
+    if (typeof before !== "string") throw refusal("token", "scheme", "must be text");
     return verifier(
       "token",
       credentialJudge(name, before, wanted, (sent) => sent),
@@ -129,7 +139,7 @@ function verifier(preset: string, { judge, ...more }: Judge): Verifier {
 }
 
 function refusal(preset: string, option: string, why: string): HoldfastError {
-  return new HoldfastError("options_invalid", `verify.${preset}: ${option} ${why}`);
+  return refused(`verify.${preset}`, option, why);
 }
 
 /** @throws HoldfastError options_invalid for secrets that would accept all calls, or none */
@@ -145,7 +155,13 @@ function headerOf(preset: string, option: string, name: unknown): string {
   throw refusal(preset, option, "must be the name of a header");
 }
 
-function toleranceOf(preset: string, { tolerance = defaultTolerance }: ToleranceOption): number {
+/** In ms. @throws HoldfastError options_invalid, duration_invalid */
+function toleranceOf(preset: string, options: ToleranceOption): number {
+  checkOptions(options, ["tolerance"], `verify.${preset}`);
+  return spanOf(preset, options.tolerance);
+}
+
+function spanOf(preset: string, tolerance: Duration = defaultTolerance): number {
   return toMs(tolerance, `the tolerance of verify.${preset}`);
 }
 
@@ -191,11 +207,13 @@ function hmacJudge(preset: string, options: HmacOptions): Judge {
   const header = headerOf(preset, "header", options.header);
   const clock = options.timestampHeader;
   const timestampHeader = clock === undefined ? null : headerOf(preset, "timestampHeader", clock);
-  const toleranceMs = toleranceOf(preset, options);
+  const toleranceMs = spanOf(preset, options.tolerance);
   if (!["SHA-1", "SHA-256", "SHA-384", "SHA-512"].includes(algorithm))
     throw refusal(preset, "algorithm", "must be SHA-1, SHA-256, SHA-384 or SHA-512");
   if (!["hex", "base64", "base64url"].includes(encoding))
     throw refusal(preset, "encoding", "must be hex, base64 or base64url");
+  if (typeof prefix !== "string") throw refusal(preset, "prefix", "must be text");
+  if (typeof content !== "function") throw refusal(preset, "content", "must be a function");
   const signed = ({ headers, raw }: Delivery): Uint8Array<ArrayBuffer> => {
     const made = content(timestampHeader === null ? "" : (headers[timestampHeader] ?? ""), raw);
     return new Uint8Array(typeof made === "string" ? text.encode(made) : made);

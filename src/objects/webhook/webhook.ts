@@ -2,12 +2,15 @@
  * Owns: `defineWebhook`, which defines an address of the deployment that starts runs; and the list of these.
  * Does not own: handling a call (inbound), verification (verify).
  */
+import { isWorkflow } from "../../core/definition/definition.ts";
 import type { Definition } from "../../core/definition/definition.ts";
 import { HoldfastError } from "../../core/error.ts";
 import { checkRunId } from "../../core/name.ts";
+import { checkOptions, isPlain, mention, refused } from "../../core/option.ts";
 import type { InboundWebhookInfo } from "../../core/service/hooks.ts";
 import { isVerifier } from "../../core/webhook/webhook.ts";
 import type { Delivery, Verify, WebhookReply } from "../../core/webhook/webhook.ts";
+import { listOf } from "../deployment/catalog.ts";
 import type { Catalog } from "../deployment/catalog.ts";
 
 /** A workflow, with the type of its input. */
@@ -60,26 +63,23 @@ const methodsKnown = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /**
  * Defines an address, `/webhooks/<name>`, whose calls start runs. `name` has the same characters as a run id.
- * @throws HoldfastError options_invalid, id_invalid, naming the option
+ * @throws HoldfastError options_invalid, name_invalid, naming the option
  */
 export function defineWebhook<Input>(name: string, options: InboundWebhookOptions<Input>): InboundWebhook {
   return { name, definition: toDefinition(name, options) };
 }
 
 function toDefinition<Input>(name: string, options: InboundWebhookOptions<Input>): InboundDefinition {
-  const refuse = (option: string, why: string): never => {
-    throw new HoldfastError("options_invalid", `webhook ${name}: ${option} ${why}`);
-  };
   checkWebhookName(name);
-  if (typeof options !== "object" || options === null) refuse("the options", "must be an object");
-  for (const option of Object.keys(options)) {
-    if (!known.includes(option)) refuse(`"${option}"`, `is not an option of a webhook; it takes ${known.join(", ")}`);
-  }
+  const refuse = (option: string, why: string): never => {
+    throw refused(`webhook ${name}`, option, why);
+  };
+  checkOptions(options, known, `webhook ${name}`);
   const { verify, workflow, input, id, respond, methods = ["POST"], maxBytes = mebibyte } = options;
   if (verify !== "none" && typeof verify !== "function")
     refuse("verify", `must say who may call: one of verify, a function, or "none" for anybody`);
-  if (typeof workflow?.name !== "string" || workflow.definition === undefined)
-    refuse("workflow", "must be a workflow, as defineWorkflow makes it");
+  if (!isWorkflow(workflow))
+    refuse("workflow", `must be a workflow, as defineWorkflow makes it, not ${mention(workflow)}`);
   for (const [option, fn] of Object.entries({ input, id, respond })) {
     if (fn !== undefined && typeof fn !== "function") refuse(option, "must be a function of the call");
   }
@@ -88,7 +88,7 @@ function toDefinition<Input>(name: string, options: InboundWebhookOptions<Input>
   if (!Number.isInteger(maxBytes) || maxBytes < 1 || maxBytes > 16 * mebibyte)
     refuse("maxBytes", "must be a whole number of bytes, 16 MiB at most");
   return {
-    ...{ name, workflow: workflow.name, methods: [...new Set(methods)], verify, maxBytes, id, respond },
+    ...{ name, workflow: workflow.definition.name, methods: [...new Set(methods)], verify, maxBytes, id, respond },
     // An empty body is an undefined input, because null would mean to ignore the call.
     input: input ?? (({ body }) => body ?? undefined),
   };
@@ -100,8 +100,12 @@ function checkWebhookName(name: unknown): void {
     checkRunId(name);
   } catch {
     const why = "is 1 to 128 letters, digits, dots, underscores, colons and hyphens, beginning with a letter or digit";
-    throw new HoldfastError("name_invalid", `the name of a webhook ${why}, not ${JSON.stringify(name)}`);
+    throw new HoldfastError("name_invalid", `the name of a webhook ${why}, not ${mention(name)}`);
   }
+}
+
+function isWebhook(value: unknown): value is InboundWebhook {
+  return isPlain(value) && isPlain(value["definition"]) && "verify" in value["definition"];
 }
 
 export function infoOf({ name, workflow, methods, verify, maxBytes }: InboundDefinition): InboundWebhookInfo {
@@ -111,11 +115,14 @@ export function infoOf({ name, workflow, methods, verify, maxBytes }: InboundDef
 
 export type InboundWebhooks = ReadonlyMap<string, InboundDefinition>;
 
-/** By name. @throws HoldfastError options_invalid for a duplicate name, or a workflow that is not in the deployment */
-export function collectWebhooks(webhooks: readonly InboundWebhook[], catalog: Catalog): InboundWebhooks {
+/**
+ * By name.
+ * @throws HoldfastError options_invalid for what is no webhook, a duplicate name, or a workflow that is not in the deployment
+ */
+export function collectWebhooks(webhooks: unknown = [], catalog: Catalog): InboundWebhooks {
   const collected = new Map<string, InboundDefinition>();
   const workflows = new Set(catalog.names());
-  for (const { name, definition } of webhooks) {
+  for (const { name, definition } of listOf(webhooks, "webhooks", "defineWebhook", isWebhook)) {
     if (collected.has(name)) throw new HoldfastError("options_invalid", `webhook ${name} is listed twice`);
     if (!workflows.has(definition.workflow)) {
       const why = `starts ${definition.workflow}, which is not among the workflows`;
