@@ -11,7 +11,11 @@ export type { ErrorCode } from "./core/code.ts";
 export type { Issue } from "./core/error.ts";
 export type { Preset } from "./core/definition/preset.ts";
 export type { Retry, RetryFunction, RetryPolicy } from "./core/definition/retry.ts";
-export type { RunStatus, Waiting } from "./core/run/run.ts";
+export type { ActiveAttempt, RunStatus, Waiting } from "./core/run/run.ts";
+export type { ParentRun, ScheduleFiring } from "./core/run/origin.ts";
+export type { Usage } from "./core/run/usage.ts";
+export type { Author } from "./core/author.ts";
+export type { BroadcastOutcome } from "./core/service/service.ts";
 export type { Concurrency, Debounce, Rate, ScheduleRule, Singleton } from "./core/definition/definition.ts";
 export type { Schema } from "./core/definition/schema.ts";
 export type {
@@ -19,12 +23,16 @@ export type {
   FetchAnswer,
   FetchOptions,
   FetchRequest,
+  InvokeOptions,
+  Log,
   MapContext,
   MapOptions,
   MapRunsOptions,
   RunInfo,
   RunOptions,
+  StartChildOptions,
   Step,
+  WaitOptions,
 } from "./core/definition/step.ts";
 export type {
   Delivery,
@@ -46,4 +54,4 @@ export type {
 export type { Delivered, InboundWebhook, InboundWebhookOptions } from "./objects/webhook/webhook.ts";
 export type { BasicOptions, HmacOptions, Secret, TokenOptions, ToleranceOption } from "./objects/webhook/verify.ts";
 export type { Workflow } from "./objects/deployment/workflow.ts";
-export type { WorkerOptions } from "./worker.ts";
+export type { HoldfastWorker, ObjectClass, WorkerOptions } from "./worker.ts";

@@ -1,5 +1,6 @@
 /** `createWorker`: the one call that turns workflows into a Worker. */
 import { env } from "cloudflare:workers";
+import type { DurableObject } from "cloudflare:workers";
 import { createApp } from "./http/app.ts";
 import { parseConfig } from "./http/config.ts";
 import { createObjects } from "./objects/deployment/assembly.ts";
@@ -20,13 +21,23 @@ export type WorkerOptions = {
   readonly webhooks?: readonly InboundWebhook[];
 };
 
+/** A class of Durable Objects. */
+export type ObjectClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => DurableObject;
+
+export type HoldfastWorker = {
+  /** Every class of Durable Objects, by its name in wrangler.toml. */
+  readonly objects: Readonly<Record<"RunObject" | "DirectoryObject" | "SchedulerObject" | "LaneObject", ObjectClass>>;
+  fetch(request: Request, env: unknown, ctx: ExecutionContext): Response | Promise<Response>;
+  scheduled(): Promise<void>;
+};
+
 /**
  * The Worker: export it as default, and each class of `objects` under its own name.
  * @throws HoldfastError options_invalid: something else than workflows, two of one name and version, a bad schedule, two
  * webhooks of one name, or one whose workflow is not listed; config_invalid: the runtime is set to behave as before
  * 2026-10-01
  */
-export function createWorker(options: WorkerOptions) {
+export function createWorker(options: WorkerOptions): HoldfastWorker {
   checkPlatform();
   const catalog = new Catalog(definitionsOf(options));
   const service = createService(catalog, collectWebhooks(options.webhooks, catalog));
@@ -39,7 +50,7 @@ export function createWorker(options: WorkerOptions) {
   let awake = false;
   return {
     objects: createObjects(catalog),
-    fetch(request: Request, _env: unknown, ctx: ExecutionContext): Response | Promise<Response> {
+    fetch(request, _env, ctx) {
       // The scheduler's own alarm needs one first call to be armed by.
       if (!awake && catalog.rules.length > 0) {
         awake = true;
@@ -47,7 +58,7 @@ export function createWorker(options: WorkerOptions) {
       }
       return app.fetch(request, env, ctx);
     },
-    async scheduled(): Promise<void> {
+    async scheduled() {
       await service.schedules.tick();
     },
   };

@@ -17,7 +17,7 @@ const worker = createWorker({ workflows });
 export class RunObject extends worker.objects.RunObject {
   readonly #writes: () => Writes;
 
-  constructor(ctx: DurableObjectState, given: unknown) {
+  constructor(ctx: DurableObjectState, given: Cloudflare.Env) {
     const writes = countWrites(ctx);
     super(ctx, given);
     this.#writes = writes;

@@ -11,7 +11,7 @@ const project = join(root, "test-results", "consumer");
 const run = promisify(execFile);
 
 const workflows = `
-import { defineWorkflow, HoldfastError } from "holdfast";
+import { defineWorkflow, HoldfastError, signal } from "holdfast";
 export const approve = defineWorkflow("approve", {
   signals: {},
   handler: async (order: { id: string }, step) => {
@@ -22,6 +22,11 @@ export const approve = defineWorkflow("approve", {
     return { charge, approved: decision.approved };
   },
 });
+export const first = defineWorkflow("first", {
+  handler: async (_input, step) => await step.race({ rest: () => step.sleep(1), parent: async () => step.info.parent }),
+});
+export const usage = async () => (await first.get("first").status()).usage;
+export const tell = () => signal("approval:7", { approved: true });
 export const isOurs = (error: unknown): boolean => error instanceof HoldfastError && error.code === "run_ended";
 `;
 const moved = `
@@ -121,6 +126,9 @@ test.each([
   { skipLibCheck: false },
   { skipLibCheck: false, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, lib: ["ES2024"] },
   { skipLibCheck: false, module: "NodeNext", moduleResolution: "NodeNext" },
+  { skipLibCheck: false, strict: false },
+  // Whatever it exports has a type that it can write down.
+  { skipLibCheck: true, declaration: true },
 ])("a project compiles with it: %o", async (options) => {
   expect(await compile(["worker.ts", "rehearsal.ts"], options)).toBe("");
 });

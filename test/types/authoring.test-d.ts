@@ -35,6 +35,9 @@ const order = defineWorkflow("order", {
     // A declared signal is typed by its schema; null only where there is a timeout.
     expectTypeOf(await step.waitFor("decision")).toEqualTypeOf<{ approved: boolean }>();
     expectTypeOf(await step.waitFor("decision", { timeout: "7 days" })).toEqualTypeOf<{ approved: boolean } | null>();
+    // A schema of the wait's own says what it gives, also where the workflow has another for the name.
+    expectTypeOf(await step.waitFor("decision", { schema: z.string() })).toEqualTypeOf<string>();
+    expectTypeOf(await step.waitFor("decision", { schema: z.date(), timeout: 5 })).toEqualTypeOf<Date | null>();
     expectTypeOf(await step.waitFor<{ x: 1 }>(`other:${input.id}`)).toEqualTypeOf<{ x: 1 }>();
     expectTypeOf(await step.waitFor<{ x: 1 }>("other", { timeout: 5 })).toEqualTypeOf<{ x: 1 } | null>();
 

@@ -9,6 +9,7 @@ import { objectName } from "../../src/core/run/key.ts";
 import { encode } from "../../src/core/value/value.ts";
 import { laneObject } from "../../src/objects/address.ts";
 import { Catalog } from "../../src/objects/deployment/catalog.ts";
+import type { LaneRpc } from "../../src/objects/rpc/lane.ts";
 import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import { createService } from "../../src/objects/service.ts";
 import { ask, historyOf, newId, refusal, runThatIs, tokens } from "./client.ts";
@@ -376,9 +377,10 @@ describe("singleton", () => {
   it("skip: a start that comes while a retry is under way is answered by what becomes of it", async () => {
     const key = newId("meeting");
     const first = await failed("flow-falters-skip", key);
-    const { claim } = LaneObject.prototype;
-    const claimed = vi.spyOn(LaneObject.prototype, "claim");
-    claimed.mockImplementationOnce(async function (this: LaneObject, asked) {
+    const lane = LaneObject.prototype as DurableObject as LaneRpc & DurableObject;
+    const { claim } = lane;
+    const claimed = vi.spyOn(lane, "claim");
+    claimed.mockImplementationOnce(async function (this: LaneRpc, asked) {
       const answer = await claim.call(this, asked);
       await scheduler.wait(300);
       return answer;

@@ -131,7 +131,7 @@ intercept("shard", DirectoryObject.prototype);
 
 /** Lets a step end its own object. */
 export class RunObject extends worker.objects.RunObject {
-  constructor(ctx: DurableObjectState, env: unknown) {
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     inject("run", ctx);
     super(ctx, env);
     watch(ctx);
@@ -145,7 +145,7 @@ export class RunObject extends worker.objects.RunObject {
   override async fetch(request: Request): Promise<Response> {
     const name = this.ctx.id.name ?? "";
     openings.set(name, (openings.get(name) ?? 0) + 1);
-    return await super.fetch(request);
+    return (await super.fetch?.(request)) ?? Response.error();
   }
 }
 

@@ -124,10 +124,8 @@ type Given<Input, Options> = undefined extends Input
   ? [input?: Input, options?: Options]
   : [input: Input, options?: Options];
 
-/** The result of `race`. */
-export type Raced<Branches extends Readonly<Record<string, () => unknown>>> = {
-  readonly [Key in keyof Branches & string]: { readonly key: Key; readonly value: Awaited<ReturnType<Branches[Key]>> };
-}[keyof Branches & string];
+/** Of a wait whose payload the workflow's schema has made: a schema of its own would make another. */
+type Typed<Options> = Options & { readonly schema?: undefined };
 
 export type RunInfo = {
   readonly id: string;
@@ -152,7 +150,7 @@ export type LogLine = {
   (data: object, ...more: readonly unknown[]): void;
 };
 
-export type Log = Readonly<Record<LogLevel, LogLine>>;
+export type Log = { readonly [Level in LogLevel]: LogLine };
 
 /** Payload types of a workflow's declared signals, by name. */
 export type SignalTypes = Readonly<Record<string, unknown>>;
@@ -290,7 +288,16 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
    * branches make after that neither begin nor end the run.
    * @throws what the first branch to settle rejects with; options_invalid unless there is a branch, and each is a function
    */
-  race<const Branches extends Readonly<Record<string, () => unknown>>>(branches: Branches): Promise<Raced<Branches>>;
+  race<const Branches extends Readonly<Record<string, () => unknown>>>(
+    branches: Branches,
+  ): Promise<
+    {
+      readonly [Key in keyof Branches & string]: {
+        readonly key: Key;
+        readonly value: Awaited<ReturnType<Branches[Key]>>;
+      };
+    }[keyof Branches & string]
+  >;
 
   /**
    * Sends a signal to a run, exactly once: a step, named `signal <name> to <runId>`.
@@ -313,9 +320,9 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
    */
   waitFor<Name extends keyof Signals & string>(
     name: Name,
-    options?: WaitOptions & { readonly timeout?: undefined },
+    options?: Typed<WaitOptions> & { readonly timeout?: undefined },
   ): Promise<Signals[Name]>;
-  waitFor<Name extends keyof Signals & string>(name: Name, options: WaitOptions): Promise<Signals[Name] | null>;
+  waitFor<Name extends keyof Signals & string>(name: Name, options: Typed<WaitOptions>): Promise<Signals[Name] | null>;
   waitFor<Payload>(name: string, options?: WaitOptions<Payload> & { readonly timeout?: undefined }): Promise<Payload>;
   waitFor<Payload>(name: string, options: WaitOptions<Payload>): Promise<Payload | null>;
 

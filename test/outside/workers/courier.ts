@@ -15,7 +15,7 @@ const worker = createWorker({ workflows: [away, here] });
 const lives = new Map<string, number>();
 
 export class RunObject extends worker.objects.RunObject {
-  constructor(ctx: DurableObjectState, env: unknown) {
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env);
     lives.set(ctx.id.name ?? "", (lives.get(ctx.id.name ?? "") ?? 0) + 1);
   }
