@@ -26,6 +26,11 @@ const cart = defineWorkflow("cart", {
     });
     expectTypeOf(step.query).returns.toEqualTypeOf<void>();
 
+    // @ts-expect-error the schema of the signal says what it brings
+    step.onSignal("note", (note: string) => items.push(note));
+    step.onSignal("told", (told: string) => items.push(told));
+    step.onSignal(`told:${items.length}`, (told: string) => items.push(told));
+
     // @ts-expect-error an update says by its schema, or null, what it takes
     step.update("none", () => 1);
     // @ts-expect-error a query takes no argument

@@ -347,7 +347,11 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   ): void;
   /** Consumes all signals of that name in order, also those that came before. An error that `fn` throws fails the run. */
   onSignal<Name extends keyof Signals & string>(name: Name, fn: (payload: Signals[Name]) => unknown): void;
-  onSignal<Payload = unknown>(name: string, fn: (payload: Payload) => unknown): void;
+  /** A signal for which the workflow declares no schema. */
+  onSignal<Payload = unknown, Name extends string = string>(
+    name: Name extends keyof Signals ? never : Name,
+    fn: (payload: Payload) => unknown,
+  ): void;
 
   /** False for runs that passed this place before the code had this call, else true. */
   patched(id: string): boolean;
