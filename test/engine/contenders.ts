@@ -31,7 +31,7 @@ export type Contender = {
 
 const strokes = [
   ...(["death", "death", "death", "death", "eviction", "pause", "pause", "resume", "cancel", "terminate"] as const),
-  ...(["retry", "signal", "heard", "update", "call"] as const),
+  ...(["retry", "signal", "heard", "update", "update", "call"] as const),
 ];
 
 /** The runs of this seed, of two workflows at most. */
@@ -72,7 +72,7 @@ class ContendingMaker extends ReceivingMaker {
     const body = this.receiving(isRenewed);
     const next = isRenewed ? [this.receiving(true)] : [];
     const timeoutMs = this.below(8) === 0 ? 20 * 60_000 : null;
-    return { ...made(seed, this), body, next, timeoutMs, retries: this.below(3), asks: this.below(4) === 0 };
+    return { ...made(seed, this), body, next, timeoutMs, retries: this.below(3), asks: this.below(2) === 0 };
   }
 
   /** One limit at least. */

@@ -138,6 +138,8 @@ export class Contest {
       plan(at, (run) => unlessRefused(() => act(run, "pause")));
       plan(at + ms, (run) => unlessRefused(() => act(run, "resume")));
     }
+    for (const { at, argument } of program.asks ? program.updates : [])
+      plan(at, () => visitor.update(simulated, argument));
     for (const { at, webhook } of program.calls) plan(at, () => visitor.call(simulated, webhook, at));
     if (program.cancelAt !== null) plan(program.cancelAt, (run) => unlessRefused(() => act(run, "cancel")));
   }

@@ -132,6 +132,7 @@ function happen(hosted: Hosted): void {
     plan(at, (run) => act(run, "pause"));
     plan(at + ms, (run) => act(run, "resume"));
   }
+  for (const { at, argument } of program.asks ? program.updates : []) plan(at, () => visitor.update(host, argument));
   for (const { at, webhook } of program.calls) plan(at, () => visitor.call(host, webhook, at));
   if (program.cancelAt !== null) plan(program.cancelAt, () => strike(hosted, { what: "cancel", write: 0 }));
 }

@@ -11,7 +11,7 @@ import { forkedFacts } from "../../src/core/history/transcript.ts";
 import { decode } from "../../src/core/value/value.ts";
 import type { Find } from "../../src/engine/drive.ts";
 import { Run } from "../../src/engine/run.ts";
-import type { ChildEnd, Children } from "../../src/engine/world.ts";
+import type { ChildEnd, Children, Couriers } from "../../src/engine/world.ts";
 import { hang } from "../../src/rehearsal/hang.ts";
 import { Relatives } from "../../src/rehearsal/relatives.ts";
 import { Life, Process as OneLife } from "../../src/rehearsal/process.ts";
@@ -112,6 +112,8 @@ export class Family {
   fails: (what: string, id: string) => boolean = () => false;
   /** How long a call between runs takes, either way. */
   lag: (what: string) => number = () => 0;
+  /** Whoever makes requests for a process of the run `id`; nobody unless set. */
+  couriers: ((id: string, isDead: () => boolean) => Couriers) | null = null;
   /** Children that never tell of their end. */
   readonly mute = new Set<string>();
   calls: string[] = [];
@@ -187,6 +189,19 @@ export class Family {
     const archive = this.archives.get(id);
     const deleted = this.deleted.filter((one) => one.id === id).map((one) => one.archive);
     return archive === undefined ? deleted : [...deleted, archive];
+  }
+
+  /** Has it done to a run, which is then looked at; never resolves where its process dies over it. */
+  async reach(id: string, act: (run: Run) => unknown): Promise<unknown> {
+    const process = this.at(id);
+    if (process.dead) return await hang();
+    process.woken = true;
+    try {
+      return await act(process.run);
+    } finally {
+      process.woken = true;
+      if (process.dead) await hang();
+    }
   }
 
   /** Something has come from outside. */
@@ -280,13 +295,15 @@ export class Family {
 
   #open(id: string, journal: MemoryJournal): Process {
     const life = new Life();
-    const world = { ...memoryWorld(this.clock), children: this.#relatives.children(id, life) };
+    const world = memoryWorld(this.clock);
+    const couriers = this.couriers?.(id, () => life.dead) ?? world.couriers;
+    const children = this.#relatives.children(id, life);
     const find: Find = (name, version) => {
       // A dead process begins nothing.
       const definition = life.dead ? undefined : this.definitions.get(name);
       return definition?.version === version ? definition : undefined;
     };
-    const process = new Process(id, journal, new Run(journal, world, find), life);
+    const process = new Process(id, journal, new Run(journal, { ...world, children, couriers }, find), life);
     const archive = this.archives.get(id) ?? new Archive();
     this.archives.set(id, archive);
     journal.onAppend = (entries) => {

@@ -30,7 +30,7 @@ const blows = [
     "delete",
     "fork",
   ] as const),
-  ...(["signal", "heard", "update"] as const),
+  ...(["signal", "heard", "update", "update", "update"] as const),
 ];
 
 export type FamilyProgram = Program & { readonly blows: readonly Fault[]; readonly lost: number };
@@ -44,7 +44,7 @@ export function makeFamilyProgram(seed: number): FamilyProgram {
   const body = maker.family(renews);
   const next = renews ? [maker.renewed()] : [];
   const lost = maker.below(3) === 0 ? 0.2 : 0;
-  const own = { asks: maker.below(4) === 0, judged: maker.judges, retries: seed % 3, pauses: [], cancelAt: null };
+  const own = { asks: maker.below(2) === 0, judged: maker.judges, retries: seed % 3, pauses: [], cancelAt: null };
   return { ...made(seed, maker), ...own, body, next, lost, blows: maker.blows() };
 }
 
@@ -61,11 +61,6 @@ class FamilyMaker extends RenewedMaker {
   tell(): Node {
     const to = this.pick(["root", "root", "parent", "shared", "self"] as const);
     return { t: "tell", to, name: this.pick(["go", "stop", "heard"]) };
-  }
-
-  /** Nobody makes requests for it. */
-  override fetch(): Node {
-    return this.run();
   }
 
   kin(): Node {

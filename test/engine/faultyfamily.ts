@@ -1,6 +1,7 @@
 /** Executes a random program of a run and its children in virtual time, with its faults. */
 import { expect } from "vitest";
 import type { EntryOf } from "../../src/core/history/entry.ts";
+import type { Order } from "../../src/core/courier/order.ts";
 import { planFork } from "../../src/core/lifecycle/fork.ts";
 import { firstCreatedAt } from "../../src/core/run/origin.ts";
 import { createRandom } from "../../src/core/random.ts";
@@ -16,7 +17,10 @@ import { define } from "./memory.ts";
 import type { Lived } from "./processes.ts";
 import { interpret, newLife } from "./program.ts";
 import type { Life, Surroundings } from "./program.ts";
+import { SimulatedCouriers } from "./simulatedcouriers.ts";
+import type { ReplyTo } from "./simulatedcouriers.ts";
 import { Visitor, unlessRefused } from "./visitor.ts";
+import { replyTo } from "./crash.ts";
 
 const hourMs = 3_600_000;
 /** How long calls between runs take. */
@@ -50,6 +54,17 @@ export class FaultyFamily {
     };
     this.family = new Family(define(handler, { timeoutMs }));
     this.family.wrote = (id, writes) => this.#wrote(id, writes);
+    const { family } = this;
+    const couriers = new SimulatedCouriers(
+      {
+        clock: family.clock,
+        latency: () => family.clock.after(family.lag("courier")),
+        loses: (what, to) => family.fails(what, to),
+        reach: (id, act) => family.reach(id, act),
+      },
+      (id, order) => this.#request(id, order),
+    );
+    family.couriers = (id, isDead) => couriers.of(id, isDead);
     const network = createRandom(`network ${program.seed}`);
     let left = 12;
     this.family.lag = () => (program.seed % 2 === 0 ? 0 : (ways[Math.floor(network.next() * ways.length)] ?? 0));
@@ -61,6 +76,9 @@ export class FaultyFamily {
     const { family, program } = this;
     for (const { at, name, payload, key } of program.signals) {
       family.plan(startAt + at, () => this.#signal("root", name, payload, key));
+    }
+    for (const { at, argument } of program.asks ? program.updates : []) {
+      family.plan(startAt + at, () => this.#visit("root", (visitor, run) => visitor.update(run, argument)));
     }
     family.begin("flow", { round: 0, sum: 0 }, "root");
     for (let [fed, retried] = [0, 0]; ; fed++) {
@@ -115,6 +133,14 @@ export class FaultyFamily {
     const earlier = this.family.archives.get(id)?.entries.length ?? 0;
     lived.push({ run, life, earlier, journal: this.family.journal(id) });
     return life;
+  }
+
+  #request(id: string, order: Order): ReturnType<ReplyTo> {
+    const [sent, { outcome, episode }] = [this.family.entries(id, "step.dispatched"), this.#progressOf(id)];
+    const attempt = sent.find(({ seq }) => seq === order.id.seq)?.attempt ?? 0;
+    const effect = { path: String(order.request.body), key: order.key, attempt, outcome, episode, signal: null };
+    this.lived.get(id)?.at(-1)?.life.effects.push(effect);
+    return replyTo(order, attempt + episode);
   }
 
   #around(id: string): Surroundings {
@@ -253,6 +279,8 @@ export class FaultyFamily {
       if (end !== null || paused !== null || isAnother || parent === undefined) continue;
       if (family.has(parent) && family.run(parent).state.end === null) continue;
       if (this.#goesOnForAnother(id, parent)) continue;
+      // A start that was under way for seconds, of a process that died over it, has made anew what a person had deleted.
+      if (family.deleted.some((one) => one.id === id)) continue;
       const started = family
         .histories(parent)
         .flatMap(({ lives }) => lives.at(-1) ?? [])

@@ -86,6 +86,8 @@ export type Program = {
   readonly next: readonly Node[];
   /** It takes updates, and hears signals of its own. */
   readonly asks: boolean;
+  /** When it is asked for updates, each with another argument, counted from its start. */
+  readonly updates: readonly { readonly at: number; readonly argument: number }[];
   /** What it goes on with is judged by a schema that takes its time. */
   readonly judged: boolean;
   /** Calls that each life may make, in all and of a step by name. */
@@ -144,7 +146,16 @@ export function made(seed: number, maker: Maker): Program {
   const [signals, pauses, cancelAt] = [maker.signals(), maker.pauses(), maker.cancelAt()];
   const retries = [1, 0, 2, 0][Math.floor(seed / 2) % 4] ?? 0;
   const timeoutMs = maker.tame || seed % 6 !== 1 ? null : 30 * hourMs;
-  const own = { deployment: "one", next: [], asks: false, judged: false, steps: 100_000, perStep: {}, jolts: [] };
+  const own = {
+    deployment: "one",
+    next: [],
+    asks: false,
+    updates: maker.updates(),
+    judged: false,
+    steps: 100_000,
+    perStep: {},
+    jolts: [],
+  };
   return { seed, tame: maker.tame, body, signals, pauses, cancelAt, timeoutMs, calls: maker.calls(), retries, ...own };
 }
 
@@ -247,6 +258,10 @@ class Maker {
   }
 
   calls(): Program["calls"] {
+    return [];
+  }
+
+  updates(): Program["updates"] {
     return [];
   }
 
@@ -374,7 +389,7 @@ export function interpret(program: Program, life: Life, around: Surroundings): H
     step.query("trace", () => player.trace);
     const { round, born = program } = input;
     const body = [born.body, ...born.next][round] ?? { t: "throw" };
-    if (program.next.length === 0) await player.play(body, "");
+    if (program.next.length === 0 && !program.asks) await player.play(body, "");
     else await player.live(body, `life ${round} ${step.info.continued} `);
     return life.trace.length;
   };

@@ -14,7 +14,7 @@ export function makeReceivingProgram(seed: number): Program {
   const isRenewed = maker.below(3) === 0;
   const body = maker.receiving(isRenewed);
   const next = isRenewed ? [maker.receiving(true)] : [];
-  return { ...made(seed, maker), body, next, asks: maker.below(4) === 0, jolts: maker.jolts() };
+  return { ...made(seed, maker), body, next, asks: maker.below(2) === 0, jolts: maker.jolts() };
 }
 
 export class ReceivingMaker extends RenewedMaker {

@@ -15,7 +15,7 @@ export function makeRenewedProgram(seed: number): Program {
   const next = Array.from({ length: 1 + maker.below(3) }, () => maker.renewed());
   const perStep = maker.tame || maker.below(3) > 0 ? {} : { b: 2 + maker.below(3) };
   const steps = maker.tame || maker.below(6) > 0 ? 100_000 : 2 + maker.below(8);
-  const [asks, judged] = [maker.below(3) === 0, seed % 5 === 0];
+  const [asks, judged] = [maker.below(2) === 0, seed % 5 === 0];
   return { ...made(seed, maker), body, next, asks, judged, steps, perStep, jolts: maker.jolts() };
 }
 
@@ -43,6 +43,13 @@ export class RenewedMaker extends WideMaker {
 
   some(count: number): number[] {
     return Array.from({ length: count }, (_unused, i) => i).filter(() => this.below(3) === 0);
+  }
+
+  override updates(): Program["updates"] {
+    return Array.from({ length: this.below(4) }, (_unused, i) => ({
+      at: this.pick(this.spans) + this.below(3),
+      argument: 100 + i,
+    }));
   }
 
   renewal(): Node {

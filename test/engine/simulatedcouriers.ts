@@ -3,9 +3,20 @@ import { longestOrderMs } from "../../src/core/courier/order.ts";
 import type { Order, OrderEnd, OrderId } from "../../src/core/courier/order.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import { receiveAnswer } from "../../src/engine/courier/dispatch.ts";
+import type { Run } from "../../src/engine/run.ts";
 import type { Couriers } from "../../src/engine/world.ts";
 import { hang } from "../../src/rehearsal/hang.ts";
-import type { LaneSimulation } from "./simulation.ts";
+import type { ManualClock } from "./memory.ts";
+
+/** What lies between them and the runs. */
+export interface Network {
+  readonly clock: ManualClock;
+  latency(): Promise<void>;
+  /** Whether the next message is lost. */
+  readonly loses: (what: string, to: string) => boolean;
+  /** Has it done to the run; never resolves where its process dies over it. */
+  reach(id: string, act: (run: Run) => unknown): unknown;
+}
 
 /** What a request of the run `id` comes to, and how long that takes. */
 export type ReplyTo = (id: string, order: Order) => { readonly end: OrderEnd; readonly ms: number };
@@ -14,13 +25,13 @@ export type ReplyTo = (id: string, order: Order) => { readonly end: OrderEnd; re
 const patienceMs = 60_000;
 
 export class SimulatedCouriers {
-  readonly #simulation: LaneSimulation;
+  readonly #network: Network;
   readonly #reply: ReplyTo;
   readonly #carried = new Set<string>();
   readonly #over = new Set<string>();
 
-  constructor(simulation: LaneSimulation, reply: ReplyTo) {
-    this.#simulation = simulation;
+  constructor(network: Network, reply: ReplyTo) {
+    this.#network = network;
     this.#reply = reply;
   }
 
@@ -47,17 +58,17 @@ export class SimulatedCouriers {
 
   async #reach(what: string, isDead: () => boolean): Promise<void> {
     if (isDead()) await hang();
-    await this.#simulation.latency();
-    if (this.#simulation.loses(what, "courier")) throw new Error("the network is down");
+    await this.#network.latency();
+    if (this.#network.loses(what, "courier")) throw new Error("the network is down");
   }
 
   async #carry(id: string, order: Order, name: string): Promise<void> {
-    const { clock } = this.#simulation;
+    const { clock } = this.#network;
     const { end, ms } = this.#reply(id, order);
     await clock.after(Math.min(ms, longestOrderMs));
     const news: OrderEnd = ms < longestOrderMs ? end : { kind: "failed", message: "it took too long" };
     for (let pauseMs = 500; !this.#over.has(name); pauseMs = Math.min(2 * pauseMs, 30_000)) {
-      await this.#simulation.latency();
+      await this.#network.latency();
       if (await this.#tell(id, order.id, news)) this.#over.add(name);
       else await clock.after(pauseMs);
     }
@@ -65,8 +76,8 @@ export class SimulatedCouriers {
 
   /** False where the run did not hear it, or its process died of something. */
   async #tell(id: string, order: OrderId, end: OrderEnd): Promise<boolean> {
-    const { clock, runs } = this.#simulation;
-    const heard = Promise.resolve(runs.get(id)?.act((run) => receiveAnswer(run, { ...order, end })));
+    const { clock } = this.#network;
+    const heard = Promise.resolve(this.#network.reach(id, (run) => receiveAnswer(run, { ...order, end })));
     const told = heard.then(
       () => true,
       (error: unknown) => {

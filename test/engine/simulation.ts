@@ -63,6 +63,10 @@ export class LaneSimulation {
     return lane;
   }
 
+  reach(id: string, act: (run: Run) => unknown): unknown {
+    return this.runs.get(id)?.act(act);
+  }
+
   at(ms: number, act: () => unknown): this {
     const at = startAt + ms;
     this.#events.push({
