@@ -11,10 +11,10 @@ export type Duration = number | string;
 /** An instant: a Date, epoch milliseconds, or RFC 3339 text with a zone. */
 export type Instant = Date | number | string;
 
-const secondMs = 1000;
-const minuteMs = 60 * secondMs;
-const hourMs = 60 * minuteMs;
-const dayMs = 24 * hourMs;
+export const secondMs = 1000;
+export const minuteMs = 60 * secondMs;
+export const hourMs = 60 * minuteMs;
+export const dayMs = 24 * hourMs;
 const weekMs = 7 * dayMs;
 
 /** A longer duration is taken for a mistake in the unit. */

@@ -6,6 +6,7 @@ import type { StoredError } from "../error.ts";
 import { toJson } from "../value/json.ts";
 import { firstCreatedAt } from "../run/origin.ts";
 import { defined } from "../record.ts";
+import { dayMs, hourMs, minuteMs, secondMs } from "../duration.ts";
 import { shortened, utf8Length } from "../size.ts";
 import { decode } from "../value/value.ts";
 import type { Stored } from "../value/value.ts";
@@ -14,11 +15,8 @@ import type { Stored } from "../value/value.ts";
 const maxPart = 262_144;
 const maxMessage = 1000;
 
-const second = 1000;
-const minute = 60 * second;
-const hour = 60 * minute;
 /** The pauses between attempts: ten attempts in a little over three days. */
-const pauses = [5 * second, 5 * minute, 30 * minute, 2 * hour, 5 * hour, 10 * hour, 14 * hour, 20 * hour, 24 * hour];
+const pauses = [5 * secondMs, 5 * minuteMs, 30 * minuteMs, ...[2, 5, 10, 14, 20, 24].map((hours) => hours * hourMs)];
 const jitter = 0.1;
 
 /**
@@ -30,7 +28,7 @@ const jitter = 0.1;
 export function noticePause(attempt: number, askedMs: number, random: number): number | null {
   const pause = pauses[attempt - 1];
   if (pause === undefined) return null;
-  return Math.max(Math.round(pause * (1 + jitter * (2 * random - 1))), Math.min(askedMs, 24 * hour));
+  return Math.max(Math.round(pause * (1 + jitter * (2 * random - 1))), Math.min(askedMs, dayMs));
 }
 
 /** The body as text; the same in every attempt. */

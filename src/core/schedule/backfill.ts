@@ -11,6 +11,7 @@
 import type { Author } from "../author.ts";
 import { cronOf } from "./cron.ts";
 import type { Cron } from "./cron.ts";
+import { dayMs } from "../duration.ts";
 import { backoff, begin, isReached } from "./firing.ts";
 import type { Starting } from "./firing.ts";
 import type { BackfillInfo } from "../service/schedules.ts";
@@ -36,7 +37,7 @@ export type Backfill = Author &
 /** How many slots all backfills of a schedule together may still have to start. */
 export const maxFirings = 10_000;
 /** For how long a start that fails for a temporary reason is tried again. */
-const patienceMs = 86_400_000;
+const patienceMs = dayMs;
 
 /** How many slots from `fromAt` on and before `untilAt`, at most `limit`, and where to go on counting. */
 export function countSlots(

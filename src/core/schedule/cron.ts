@@ -7,6 +7,7 @@
  *   the first time round.
  * - Any other pattern fires by the clock as it is: not at times that are skipped, twice at times that are repeated.
  */
+import { dayMs, secondMs } from "../duration.ts";
 import { messageOf } from "../error.ts";
 import { Cron as Croner } from "croner";
 
@@ -16,9 +17,6 @@ export type Cron = {
   /** The last instant of those from `fromAt` to `toAt`, both included; null when there is none. */
   latest(fromAt: number, toAt: number): number | null;
 };
-
-const secondMs = 1000;
-const dayMs = 86_400_000;
 
 /** The calendar repeats every 28 years, so a pattern with no instant after this one has none at all. */
 const calendarStartAt = Date.UTC(2001, 0, 1);

@@ -11,6 +11,7 @@
  */
 import { authorOf } from "../author.ts";
 import { backoffMs } from "../backoff.ts";
+import { dayMs } from "../duration.ts";
 import { cronOf } from "./cron.ts";
 import { firingRunId } from "./schedule.ts";
 import type { Rule, ScheduleError, SchedulePause } from "../service/schedules.ts";
@@ -54,7 +55,7 @@ export type ScheduleState = {
 /** Up to so late a firing counts as on time, whatever its catch-up: alarms are not exact. */
 const graceMs = 1_000;
 const maxQueue = 1_000;
-const removedKeptMs = 7 * 86_400_000;
+const removedKeptMs = 7 * dayMs;
 const minGiveUpMs = 60_000;
 /** How many runs `running` holds at most, the newest of those that overlap. */
 const maxRunning = 100;

@@ -1,7 +1,7 @@
 /** The rules of schedules: checking them, their ids, the ids and times of their runs. */
 import { cronOf, cronProblem, timezoneProblem } from "./cron.ts";
 import type { Definition, ScheduleRule } from "../definition/definition.ts";
-import { toMs } from "../duration.ts";
+import { hourMs, toMs } from "../duration.ts";
 import { HoldfastError, hasCode, messageOf } from "../error.ts";
 import { checkSegment, isRunId } from "../name.ts";
 import { checkOptions, isPlain, mention } from "../option.ts";
@@ -28,7 +28,7 @@ const fields: readonly string[] = [
   ...["cron", "timezone", "input", "overlap", "catchUp", "jitter", "pauseOnFailure", "id"],
 ];
 
-const defaultCatchUpMs = 3_600_000;
+const defaultCatchUpMs = hourMs;
 
 /**
  * Checks a rule against docs/schedules.md; called by `defineWorkflow`.
