@@ -15,7 +15,7 @@ export function createRandom(seed: string): Random {
   const digits = (): string => toDigits(word(), word(), word(), word());
   return {
     next: () => ((word() >>> 5) * 0x4000000 + (word() >>> 6)) / 2 ** 53,
-    uuid: () => toUuid(digits()),
+    uuid: () => digits().replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"),
     digits,
   };
 }
@@ -55,10 +55,4 @@ function toDigits(a: number, b: number, c: number, d: number): string {
 
 function hex(word: number): string {
   return word.toString(16).padStart(8, "0");
-}
-
-function toUuid(digits: string): string {
-  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join(
-    "-",
-  );
 }

@@ -92,9 +92,9 @@ const formats: Readonly<Record<TextFormat, string>> = {
 function wordsOf(field: Field): string {
   switch (field.kind) {
     case "text":
-      return [formats[field.format], lengthOf(field)].filter((part) => part !== "").join(", ");
+      return joined(formats[field.format], lengthOf(field));
     case "number":
-      return [field.whole ? "whole number" : "number", boundsOf(field)].filter((part) => part !== "").join(", ");
+      return joined(field.whole ? "whole number" : "number", boundsOf(field));
     case "flag":
       return "true or false";
     case "choice":
@@ -104,7 +104,7 @@ function wordsOf(field: Field): string {
     case "object":
       return field.members.length === 0 && field.others !== null ? `names with ${kindOf(field.others)}` : "object";
     case "list":
-      return [`list of ${kindOf(field.item)}`, countOf(field)].filter((part) => part !== "").join(", ");
+      return joined(`list of ${kindOf(field.item)}`, countOf(field));
     case "tuple":
       return `list of exactly ${field.items.length}`;
     case "variants":
@@ -114,6 +114,10 @@ function wordsOf(field: Field): string {
     default:
       return field satisfies never;
   }
+}
+
+function joined(...parts: readonly string[]): string {
+  return parts.filter((part) => part !== "").join(", ");
 }
 
 function lengthOf({ minLength, maxLength }: Length): string {
@@ -129,16 +133,13 @@ function boundsOf({ min, max, above, below, step }: Bounds): string {
   if (above !== undefined) parts.push(`above ${above}`);
   if (below !== undefined) parts.push(`below ${below}`);
   if (step !== undefined) parts.push(`in steps of ${step}`);
-  return parts.filter((part) => part !== "").join(", ");
+  return joined(...parts);
 }
 
 function range(least: number | undefined, most: number | undefined, unit: string): string {
-  const text = ((): string => {
-    if (least !== undefined && least === most) return `exactly ${least}`;
-    if (least !== undefined && most !== undefined) return `${least} to ${most}`;
-    if (least !== undefined) return `at least ${least}`;
-    return most === undefined ? "" : `at most ${most}`;
-  })();
-  if (text === "" || unit === "") return text;
-  return `${text} ${(most ?? least) === 1 ? unit.replace(/s$/, "") : unit}`;
+  const last = most ?? least;
+  if (last === undefined) return "";
+  const first = least === undefined ? "at most " : most === undefined ? "at least " : `${least} to `;
+  const noun = unit === "" ? "" : ` ${last === 1 ? unit.replace(/s$/, "") : unit}`;
+  return `${least === most ? "exactly " : first}${last}${noun}`;
 }

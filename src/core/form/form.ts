@@ -171,14 +171,13 @@ function labelOf(field: Field): string {
 
 /** The shape with the schema's title, description and default, which win over those of an inner schema. */
 function wordsOf({ title, description, default: initial }: Schema, shape: Shape | Field): Field {
-  const field = {
+  return {
     nullable: false,
     ...shape,
     ...(typeof title === "string" && title !== "" ? { title } : {}),
     ...(typeof description === "string" && description !== "" ? { description } : {}),
     ...(initial === undefined ? {} : { initial: initial as Json }),
   };
-  return field;
 }
 
 function shapeOf(schema: Schema, scope: Scope): Shape | Field {

@@ -92,12 +92,6 @@ export type UpdateEnd =
  * When the first incarnation of the run was created, epoch ms. The same in all incarnations of a run that went on as new;
  * another in the next run of the same id.
  */
-export function firstCreatedAt({
-  at,
-  continuation,
-}: {
-  readonly at: number;
-  readonly continuation?: Continuation;
-}): number {
-  return continuation?.createdAt ?? at;
+export function firstCreatedAt(created: { readonly at: number; readonly continuation?: Continuation }): number {
+  return created.continuation?.createdAt ?? created.at;
 }

@@ -9,11 +9,11 @@ const months = [
 
 /** `every 5 minutes`, `at 07:00, Monday to Friday`; null where the pattern says more than that. */
 export function cronInWords(cron: string): string | null {
-  const fields = fieldsOf(cron.toLowerCase());
+  const given = fieldsOf(cron.toLowerCase());
   // Six fields begin with seconds: at second 0 they are five.
-  const [minute = "", hour = "", day = "", month = "", weekday = ""] =
-    fields.length === 6 && fields[0] === "0" ? fields.slice(1) : fields;
-  if (fields.length < 5 || (fields.length === 6 && fields[0] !== "0")) return null;
+  const fields = given.length === 6 && given[0] === "0" ? given.slice(1) : given;
+  const [minute = "", hour = "", day = "", month = "", weekday = ""] = fields;
+  if (fields.length !== 5) return null;
   const time = timeInWords(minute, hour);
   const days = daysInWords(day, month, weekday);
   if (time === null || days === null) return null;
@@ -26,7 +26,7 @@ function timeInWords(minute: string, hour: string): string | null {
     if (minute === "*") return "every minute";
     const every = step.exec(minute)?.[1];
     // A step that does not divide the hour begins anew with each: not "every".
-    if (every !== undefined) return 60 % Number(every) === 0 ? plural("every", Number(every), "minute") : null;
+    if (every !== undefined) return 60 % Number(every) === 0 ? everyText(Number(every), "minute") : null;
     return isNumber(minute) ? (Number(minute) === 0 ? "every hour" : `every hour at ${two(minute)} past`) : null;
   }
   if (!isNumber(minute)) return null;
@@ -34,7 +34,7 @@ function timeInWords(minute: string, hour: string): string | null {
   if (every !== undefined) {
     if (24 % Number(every) !== 0) return null;
     const past = Number(minute) === 0 ? "" : ` at ${two(minute)} past`;
-    return `${plural("every", Number(every), "hour")}${past}`;
+    return `${everyText(Number(every), "hour")}${past}`;
   }
   const hours = hour.split(",");
   if (!hours.every(isNumber)) return null;
@@ -63,7 +63,7 @@ function weekdaysInWords(text: string): string | null {
 
 /** By number, counted from `base`, or by the first three letters. 7 is Sunday as well. */
 function nameOf(text: string, names: readonly string[], base: number): string | null {
-  if (isNumber(text)) return names[(Number(text) - base) % (base === 0 ? 7 : 12)] ?? null;
+  if (isNumber(text)) return names[(Number(text) - base) % names.length] ?? null;
   return names.find((name) => name.slice(0, 3).toLowerCase() === text) ?? null;
 }
 
@@ -75,8 +75,8 @@ function two(text: string): string {
   return text.padStart(2, "0");
 }
 
-function plural(before: string, number: number, noun: string): string {
-  return number === 1 ? `${before} ${noun}` : `${before} ${number} ${noun}s`;
+function everyText(count: number, noun: string): string {
+  return count === 1 ? `every ${noun}` : `every ${count} ${noun}s`;
 }
 
 function listed(texts: readonly string[]): string {

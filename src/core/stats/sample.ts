@@ -33,9 +33,15 @@ export type WorkflowSample = {
 /** How many step names of one workflow are counted apart. */
 const maxNames = 500;
 
+export type Counts = { -readonly [Key in keyof SliceCounts]: number };
+
+export function noCounts(): Counts {
+  return { completed: 0, failed: 0, cancelled: 0, open: 0 };
+}
+
 type Gathered = {
   readonly durations: Sketcher;
-  readonly slices: Map<number, { -readonly [Key in keyof SliceCounts]: number }>;
+  readonly slices: Map<number, Counts>;
   readonly steps: Tallies;
 };
 
@@ -53,7 +59,7 @@ export class Sampler {
     const { from, sliceMs } = this.#query;
     const slice = sliceAt(createdAt, from, sliceMs);
     const known = this.#gathered(workflow);
-    const counts = known.slices.get(slice) ?? { completed: 0, failed: 0, cancelled: 0, open: 0 };
+    const counts = known.slices.get(slice) ?? noCounts();
     counts[isEnded(status) ? status : "open"]++;
     known.slices.set(slice, counts);
     for (const [name, tally] of Object.entries(tallies)) addTally(known.steps, name, tally, 2 * maxNames);

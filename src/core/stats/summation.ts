@@ -1,17 +1,14 @@
 /** Adds up the statistics of all shards. */
 import type { Durations, SliceCounts, Stats, StatsQuery, StepStats, WorkflowStats } from "./stats.ts";
+import { dayMs, hourMs, minuteMs, secondMs } from "../duration.ts";
 import { addTally, byFailures } from "../state/tally.ts";
 import type { StepTally, Tallies } from "../state/tally.ts";
-import type { Sample, SampleQuery } from "./sample.ts";
+import { noCounts } from "./sample.ts";
+import type { Counts, Sample, SampleQuery } from "./sample.ts";
 import { Sketcher } from "./sketch.ts";
 
 const maxSlices = 60;
 const maxSteps = 20;
-
-const secondMs = 1000;
-const minuteMs = 60 * secondMs;
-const hourMs = 60 * minuteMs;
-const dayMs = 24 * hourMs;
 
 /** Round lengths of slices, each at most two and a half times the one before, so that 24 to 60 slices always fit. */
 const roundMs: readonly number[] = [
@@ -33,7 +30,6 @@ function countSlices(from: number, until: number, sliceMs: number): number {
 }
 
 type Sum = { readonly durations: Sketcher; readonly slices: Counts[]; readonly steps: Tallies };
-type Counts = { -readonly [Key in keyof SliceCounts]: number };
 
 /**
  * @param names workflows that are listed even if they have no run in the window
@@ -123,8 +119,4 @@ function noSum(length: number): Sum {
 
 function noSlices<Each>(length: number, make: () => Each): Each[] {
   return Array.from({ length }, make);
-}
-
-function noCounts(): Counts {
-  return { completed: 0, failed: 0, cancelled: 0, open: 0 };
 }

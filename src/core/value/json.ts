@@ -117,13 +117,9 @@ function writeObject(value: object, at: string, walk: Walk): Json {
       return write(value.valueOf(), at, walk);
     default: {
       const bytes = bytesOf(value);
-      return bytes === null ? writePlain(value, at, walk) : writeBytes(type, bytes, walk);
+      return bytes === null ? writePlain(value, at, walk) : { $type: type, value: charged(toBase64(bytes), walk.room) };
     }
   }
-}
-
-function writeBytes(type: string, bytes: Uint8Array, { room }: Walk): Json {
-  return { $type: type, value: charged(toBase64(bytes), room) };
 }
 
 /**
