@@ -1,10 +1,15 @@
 /** What all folds share: ending a call, counting it, and making the outcome that its promise settles with. */
 import { added, put } from "../empty.ts";
-import type { Entry } from "../history/entry.ts";
+import type { Entry, EntryOf } from "../history/entry.ts";
 import type { Call, Outcome, RunState } from "./state.ts";
 import { addTally } from "./tally.ts";
 import type { StepTally } from "./tally.ts";
 import { copiedUpTo } from "../history/transcript.ts";
+
+/** What the entries of these kinds do to the state, and the outcomes that they deliver. */
+export type Folds<Kind extends Entry["kind"]> = {
+  readonly [Each in Kind]: (state: RunState, entry: EntryOf<Each>) => Outcome | void;
+};
 
 export function outcome(entry: Entry, key: string, settle: Outcome["settle"]): Outcome {
   return { key, seq: entry.seq, at: entry.at, settle };
@@ -67,8 +72,4 @@ export function recall(call: Call): void {
 export function orphan(state: RunState, { child, policy }: Pick<Call, "child" | "policy">): void {
   if (child !== null && policy !== "abandon")
     state.orphans = put(state.orphans, child.id, { child, policy, since: state.at });
-}
-
-export function unreachable(entry: never): never {
-  throw new Error(`an entry of unknown kind: ${JSON.stringify(entry)}`);
 }

@@ -6,64 +6,44 @@ import { defined } from "../record.ts";
 import { callKey, cancelKey } from "./state.ts";
 import type { Outcome, RunState } from "./state.ts";
 import { copiedUpTo } from "../history/transcript.ts";
-import { finish, orphan, outcome, progress, recall, reopenCall, restart, unreachable } from "./outcome.ts";
+import { finish, orphan, outcome, progress, recall, reopenCall, restart } from "./outcome.ts";
+import type { Folds } from "./outcome.ts";
 
-type RunEntry = Extract<Entry, { kind: `run.${string}` | "notice.started" }>;
+type RunKind = Extract<Entry["kind"], `run.${string}` | "notice.started">;
 
-export function foldRun(state: RunState, entry: RunEntry): Outcome | null {
-  switch (entry.kind) {
-    case "run.created":
-      create(state, entry);
-      return null;
-    case "run.debounced":
-      debounce(state, entry);
-      return null;
-    case "run.started":
-      start(state, entry);
-      return null;
-    case "run.recovered":
-      progress(state);
-      state.recoveredSeq = entry.seq;
-      return null;
-    case "run.interrupted":
-      interrupt(state, entry);
-      return null;
-    case "run.paused":
-      // A run that is paused twice counts as paused from the first time: deadlines move by the whole pause.
-      state.paused = { ...entry, at: state.paused?.at ?? entry.at };
-      remember(state, entry, "pause");
-      return null;
-    case "run.resumed":
-      state.paused = null;
-      state.resumedAt = entry.at;
-      shift(state, entry);
-      release(state, entry.at);
-      remember(state, entry, "resume");
-      return null;
-    case "run.retried":
-      retry(state, entry);
-      return null;
-    case "notice.started":
-      noteNotice(state, entry);
-      return null;
-    case "run.imported":
-      settle(state, entry);
-      return null;
-    case "run.cancel_requested":
-      return cancel(state, entry);
-    case "run.action_noted":
-      if (entry.action === "cancel") state.cancelNoted = true;
-      remember(state, entry, entry.action);
-      return null;
-    case "run.completed":
-    case "run.failed":
-    case "run.cancelled":
-      end(state, entry);
-      return null;
-    default:
-      return unreachable(entry);
-  }
-}
+export const runFolds: Folds<RunKind> = {
+  "run.created": create,
+  "run.debounced": debounce,
+  "run.started": start,
+  "run.recovered": (state, { seq }) => {
+    progress(state);
+    state.recoveredSeq = seq;
+  },
+  "run.interrupted": interrupt,
+  "run.paused": (state, entry) => {
+    // A run that is paused twice counts as paused from the first time: deadlines move by the whole pause.
+    state.paused = { ...entry, at: state.paused?.at ?? entry.at };
+    remember(state, entry, "pause");
+  },
+  "run.resumed": (state, entry) => {
+    state.paused = null;
+    state.resumedAt = entry.at;
+    shift(state, entry);
+    release(state, entry.at);
+    remember(state, entry, "resume");
+  },
+  "run.retried": retry,
+  "notice.started": noteNotice,
+  "run.imported": settle,
+  "run.cancel_requested": cancel,
+  "run.action_noted": (state, entry) => {
+    if (entry.action === "cancel") state.cancelNoted = true;
+    remember(state, entry, entry.action);
+  },
+  "run.completed": end,
+  "run.failed": end,
+  "run.cancelled": end,
+};
 
 function create(state: RunState, entry: EntryOf<"run.created">): void {
   const { continuation } = entry;

@@ -4,33 +4,54 @@ import type { Entry, EntryOf } from "../history/entry.ts";
 import { nameOfCall } from "../name.ts";
 import { callKey, endedOf, recordOf, undoKey } from "./state.ts";
 import type { Call, Outcome, RunState } from "./state.ts";
-import { count, finish, orphan, outcome, progress, recall, reopenCall, unreachable } from "./outcome.ts";
+import { count, finish, orphan, outcome, progress, recall, reopenCall } from "./outcome.ts";
+import type { Folds } from "./outcome.ts";
 
-type StepEntry = Extract<Entry, { kind: `step.${string}` | `undo.${string}` }>;
+type StepKind = Extract<Entry["kind"], `step.${string}` | `undo.${string}`>;
 
-export function foldStep(state: RunState, entry: StepEntry): Outcome | null {
-  switch (entry.kind) {
-    // No outcome: after a retry, the step begins as if this attempt had not been made.
-    case "step.abandoned": {
-      const call = state.calls.get(callKey("run", entry.step));
-      if (call !== undefined) recall(call);
-      return null;
-    }
-    case "step.added":
-      add(state, callKey(entry.call, entry.step));
-      return null;
-    case "step.removed":
-      state.marked = added(state.marked, `${entry.kind}:${callKey(entry.call, entry.step)}`);
-      return null;
-    case "undo.started":
-      state.ending = entry;
-      state.queued.clear();
-      // The handler does not run any further, so its open children are not needed.
-      for (const call of state.calls.values()) if (!call.done) orphan(state, call);
-      return outcome(entry, undoKey, { kind: "undo", steps: entry.steps });
-    default:
-      return foldAttempt(state, entry);
-  }
+export const stepFolds: Folds<StepKind> = {
+  "step.attempt_failed": failAttempt,
+  "undo.attempt_failed": failAttempt,
+  "step.attempt_started": startAttempt,
+  "undo.attempt_started": startAttempt,
+  "step.dispatched": dispatch,
+  "step.interrupted": interrupt,
+  "undo.interrupted": interrupt,
+  // No outcome: after a retry, the step begins as if this attempt had not been made.
+  "step.abandoned": (state, { step }) => {
+    const call = state.calls.get(callKey("run", step));
+    if (call !== undefined) recall(call);
+  },
+  "step.completed": complete,
+  "step.failed": fail,
+  "step.added": (state, { call, step }) => add(state, callKey(call, step)),
+  "step.removed": (state, { kind, call, step }) => {
+    state.marked = added(state.marked, `${kind}:${callKey(call, step)}`);
+  },
+  "undo.started": (state, entry) => {
+    state.ending = entry;
+    state.queued.clear();
+    // The handler does not run any further, so its open children are not needed.
+    for (const call of state.calls.values()) if (!call.done) orphan(state, call);
+    return outcome(entry, undoKey, { kind: "undo", steps: entry.steps });
+  },
+  "undo.completed": (state, entry) => {
+    const call = callOf(state, entry);
+    finish(state, call);
+    state.undone.push(entry.step);
+    return outcome(entry, call.key, { kind: "elapsed" });
+  },
+  "undo.failed": (state, entry) => {
+    const call = callOf(state, entry);
+    finish(state, call, true);
+    state.notUndone.push({ step: entry.step, error: entry.error });
+    return outcome(entry, call.key, { kind: "error", error: entry.error });
+  },
+};
+
+/** The call of the step, or of undoing it. */
+function callOf(state: RunState, { kind, step, at }: EntryOf<Exclude<StepKind, "undo.started">>): Call {
+  return recordOf(state, kind.startsWith("undo.") ? "undo" : "run", step, nameOfCall(step), at);
 }
 
 /** The code makes this call: for the first time, or once more if it was marked as removed, or had lost a race. */
@@ -44,53 +65,8 @@ function add(state: RunState, key: string): void {
   else reopenCall(state, call);
 }
 
-type AttemptEntry = Exclude<StepEntry, { kind: "step.added" | "step.removed" | "step.abandoned" | "undo.started" }>;
-
-function foldAttempt(state: RunState, entry: AttemptEntry): Outcome | null {
-  const kind = entry.kind.startsWith("undo.") ? "undo" : "run";
-  const place = entry.kind === "step.completed" ? endedOf : recordOf;
-  const call = place(state, kind, entry.step, nameOfCall(entry.step), entry.at);
-  const { key } = call;
-  switch (entry.kind) {
-    case "step.attempt_failed":
-    case "undo.attempt_failed":
-      failAttempt(state, call, entry);
-      return null;
-    case "step.attempt_started":
-    case "undo.attempt_started":
-      call.retryAt = null;
-      call.begunAttempt = entry.attempt;
-      return null;
-    case "step.dispatched":
-      makeAgain(state, call);
-      dispatch(call, entry);
-      return null;
-    case "step.interrupted":
-    case "undo.interrupted":
-      if (entry.held) call.crashes++;
-      call.interruptions++;
-      state.deployment = entry.deployment;
-      return null;
-    case "step.completed":
-      complete(state, call, entry);
-      return outcome(entry, key, { kind: "value", value: entry.result });
-    case "step.failed":
-      fail(state, call, entry);
-      return outcome(entry, key, { kind: "error", error: entry.error });
-    case "undo.completed":
-      finish(state, call);
-      state.undone.push(entry.step);
-      return outcome(entry, key, { kind: "elapsed" });
-    case "undo.failed":
-      finish(state, call, true);
-      state.notUndone.push({ step: entry.step, error: entry.error });
-      return outcome(entry, key, { kind: "error", error: entry.error });
-    default:
-      return unreachable(entry);
-  }
-}
-
-function failAttempt(state: RunState, call: Call, entry: EntryOf<"step.attempt_failed" | "undo.attempt_failed">): void {
+function failAttempt(state: RunState, entry: EntryOf<"step.attempt_failed" | "undo.attempt_failed">): void {
+  const call = callOf(state, entry);
   progress(state);
   makeAgain(state, call);
   call.attempts = entry.attempt;
@@ -108,6 +84,19 @@ function failAttempt(state: RunState, call: Call, entry: EntryOf<"step.attempt_f
   count(state, entry.seq, call.name, { failedAttempts: 1 });
 }
 
+function startAttempt(state: RunState, entry: EntryOf<"step.attempt_started" | "undo.attempt_started">): void {
+  const call = callOf(state, entry);
+  call.retryAt = null;
+  call.begunAttempt = entry.attempt;
+}
+
+function interrupt(state: RunState, entry: EntryOf<"step.interrupted" | "undo.interrupted">): void {
+  const call = callOf(state, entry);
+  if (entry.held) call.crashes++;
+  call.interruptions++;
+  state.deployment = entry.deployment;
+}
+
 /** A cancellation ended it, and the handler that cleans up makes it once more: new code may. */
 function makeAgain(state: RunState, call: Call): void {
   if (!call.done) return;
@@ -115,12 +104,14 @@ function makeAgain(state: RunState, call: Call): void {
   state.open.add(call);
 }
 
-function complete(state: RunState, call: Call, entry: EntryOf<"step.completed">): void {
+function complete(state: RunState, entry: EntryOf<"step.completed">): Outcome {
+  const call = endedOf(state, "run", entry.step, nameOfCall(entry.step), entry.at);
   finish(state, call);
   state.steps.completed++;
   count(state, entry.seq, call.name, { completed: 1, ms: entry.at - entry.startedAt });
   if (entry.undo === true) undoable(state, call);
   if (entry.omitted === true) state.omitted = added(state.omitted, entry.step);
+  return outcome(entry, call.key, { kind: "value", value: entry.result });
 }
 
 function undoable(state: RunState, call: Call): void {
@@ -128,13 +119,18 @@ function undoable(state: RunState, call: Call): void {
   call.endedSeq = state.seq;
 }
 
-function fail(state: RunState, call: Call, { seq, at, startedAt }: EntryOf<"step.failed">): void {
+function fail(state: RunState, entry: EntryOf<"step.failed">): Outcome {
+  const call = callOf(state, entry);
   finish(state, call, true);
   state.steps.failed++;
-  count(state, seq, call.name, { failed: 1, failedAttempts: 1, ms: at - startedAt });
+  count(state, entry.seq, call.name, { failed: 1, failedAttempts: 1, ms: entry.at - entry.startedAt });
+  return outcome(entry, call.key, { kind: "error", error: entry.error });
 }
 
-function dispatch(call: Call, { seq, attempt, startedAt, until, courier }: EntryOf<"step.dispatched">): void {
+function dispatch(state: RunState, entry: EntryOf<"step.dispatched">): void {
+  const { seq, attempt, startedAt, until, courier } = entry;
+  const call = callOf(state, entry);
+  makeAgain(state, call);
   call.retryAt = null;
   call.order = { seq, attempt, startedAt, courier };
   call.until = until;

@@ -1,32 +1,25 @@
 /** What the entries of updates mean. */
 import { put } from "../empty.ts";
 import type { Entry } from "../history/entry.ts";
+import type { UpdateEnd } from "../run/origin.ts";
 import { handlerKey } from "./state.ts";
-import type { Outcome, RunState } from "./state.ts";
-import { outcome, progress, unreachable } from "./outcome.ts";
+import type { RunState } from "./state.ts";
+import { outcome, progress } from "./outcome.ts";
+import type { Folds } from "./outcome.ts";
 
-type UpdateEntry = Extract<Entry, { kind: `update.${string}` }>;
+export const updateFolds: Folds<Extract<Entry["kind"], `update.${string}`>> = {
+  "update.accepted": (state, entry) => {
+    const { name, update: id, argument, sent = argument, key } = entry;
+    progress(state);
+    state.updates = put(state.updates, id, { id, name, sent, end: null });
+    if (key !== undefined) state.updateKeys = put(state.updateKeys, key, id);
+    return outcome(entry, handlerKey("update", name), { kind: "update", update: id, argument });
+  },
+  "update.completed": (state, { update, result }) => end(state, update, { kind: "completed", result }),
+  "update.failed": (state, { update, error }) => end(state, update, { kind: "failed", error }),
+};
 
-export function foldUpdate(state: RunState, entry: UpdateEntry): Outcome | null {
-  switch (entry.kind) {
-    case "update.accepted": {
-      const { name, update: id, argument, sent = argument, key } = entry;
-      progress(state);
-      state.updates = put(state.updates, id, { id, name, sent, end: null });
-      if (key !== undefined) state.updateKeys = put(state.updateKeys, key, id);
-      return outcome(entry, handlerKey("update", name), { kind: "update", update: id, argument });
-    }
-    case "update.completed": {
-      const update = state.updates.get(entry.update);
-      if (update !== undefined) update.end = { kind: "completed", result: entry.result };
-      return null;
-    }
-    case "update.failed": {
-      const update = state.updates.get(entry.update);
-      if (update !== undefined) update.end = { kind: "failed", error: entry.error };
-      return null;
-    }
-    default:
-      return unreachable(entry);
-  }
+function end({ updates }: RunState, id: string, how: UpdateEnd): void {
+  const update = updates.get(id);
+  if (update !== undefined) update.end = how;
 }
