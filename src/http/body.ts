@@ -5,10 +5,10 @@
 import { joinBytes } from "../core/bytes.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Issue } from "../core/error.ts";
-import { escapeKey } from "../core/value/json.ts";
+import { pointerTo } from "../core/value/pointer.ts";
 import { fromJson } from "../core/value/revival.ts";
 import { isRecord } from "../core/record.ts";
-import { isLonger } from "../core/size.ts";
+import { isLonger, shortened } from "../core/size.ts";
 import { encode } from "../core/value/value.ts";
 import type { Stored } from "../core/value/value.ts";
 import { RequestError } from "./problem.ts";
@@ -110,7 +110,7 @@ export function checkFields(json: unknown, known: readonly string[], what: strin
     });
   }
   const unknown = Object.keys(json).filter((name) => !known.includes(name));
-  const [first, ...rest] = unknown.slice(0, 100).map(cut);
+  const [first, ...rest] = unknown.slice(0, 100).map((name) => shortened(name, 80));
   if (first === undefined) return json;
   const listing = known.length === 0 ? "It takes none." : `Known: ${known.join(", ")}.`;
   const detail = `${what} has a field that this call does not take, ${JSON.stringify(first)}. ${listing}`;
@@ -167,11 +167,7 @@ export function invalidField(name: string, message: string): RequestError {
 }
 
 function issueAt(name: string, message: string): Issue {
-  return { path: `/${escapeKey(name)}`, message };
-}
-
-function cut(name: string): string {
-  return name.length > 80 ? `${name.slice(0, 80)}…` : name;
+  return { path: pointerTo([name]), message };
 }
 
 /**

@@ -5,6 +5,7 @@
 import { toMs } from "../core/duration.ts";
 import type { GroupField, RunFilter } from "../core/service/directory.ts";
 import { defined } from "../core/record.ts";
+import { shortened } from "../core/size.ts";
 import { RequestError } from "./problem.ts";
 import { asInstant, conditionNames, readConditions } from "./reading.ts";
 import type { Reading } from "./reading.ts";
@@ -147,5 +148,5 @@ export function invalidParameter(name: string, rule: string): RequestError {
 }
 
 function show(name: string): string {
-  return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name);
+  return JSON.stringify(shortened(name, 80));
 }

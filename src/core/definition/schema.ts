@@ -6,6 +6,7 @@ import { HoldfastError, storeError } from "../error.ts";
 import type { ErrorCode } from "../code.ts";
 import type { Issue } from "../error.ts";
 import { isThenable } from "../thenable.ts";
+import { pointerTo } from "../value/pointer.ts";
 
 export interface Schema<Input = unknown, Output = Input> {
   readonly "~standard": {
@@ -92,8 +93,7 @@ function isVerdict(answer: unknown): boolean {
 function toIssue(issue: SchemaIssue): Issue {
   // Not by their own `map`: lists of arktype are of classes whose constructors take another thing than a length.
   const keys = Array.from(issue.path ?? [], (part) => (typeof part === "object" ? part.key : part));
-  const path = keys.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
-  return { path, message: issue.message };
+  return { path: pointerTo(keys), message: issue.message };
 }
 
 /** As zod has it; libraries that know of no such option pass it over. */

@@ -18,6 +18,7 @@
  */
 import { bytesOf, toBase64 } from "../bytes.ts";
 import { maxValueBytes } from "../size.ts";
+import { escapeKey } from "./pointer.ts";
 import { Shape } from "./shape.ts";
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -172,9 +173,4 @@ function writeError(error: Error, at: string, walk: Walk): Json {
   if (Object.hasOwn(error, "cause")) json["cause"] = write(error.cause, `${at}/cause`, walk);
   if (error instanceof AggregateError) json["errors"] = write(error.errors, `${at}/errors`, walk);
   return json;
-}
-
-/** A key as a part of a JSON pointer (RFC 6901). */
-export function escapeKey(key: string): string {
-  return key.replaceAll("~", "~0").replaceAll("/", "~1");
 }

@@ -4,7 +4,7 @@ import { toInstant } from "../duration.ts";
 import { createError, hide, HoldfastError } from "../error.ts";
 import { isRecord } from "../record.ts";
 import { shortened } from "../size.ts";
-import { escapeKey } from "./json.ts";
+import { pointerTo } from "./pointer.ts";
 
 /** The limit of nesting in JSON that is read. */
 const maxDepth = 200;
@@ -24,7 +24,7 @@ export function fromJson(json: unknown): unknown {
 type Path = (string | number)[];
 
 function refuse(path: Path, message: string): HoldfastError {
-  const pointer = path.map((key) => `/${escapeKey(String(key))}`).join("");
+  const pointer = pointerTo(path);
   // Cut, because the sender controls its length.
   const place = pointer === "" ? "the body" : shortened(pointer, 200);
   return new HoldfastError("body_invalid", `${place} ${message}`, { issues: [{ path: pointer, message }] });
