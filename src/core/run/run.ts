@@ -9,17 +9,9 @@ import type { StepTally } from "../state/tally.ts";
 import type { Usage } from "./usage.ts";
 import type { Stored } from "../value/value.ts";
 
-export type RunStatus = "queued" | "running" | "waiting" | "paused" | "completed" | "failed" | "cancelled";
+export const runStatuses = ["queued", "running", "waiting", "paused", "completed", "failed", "cancelled"] as const;
 
-export const runStatuses: readonly RunStatus[] = [
-  "queued",
-  "running",
-  "waiting",
-  "paused",
-  "completed",
-  "failed",
-  "cancelled",
-];
+export type RunStatus = (typeof runStatuses)[number];
 
 /** A count of runs by their status, all of them 0. */
 export function noRuns(): Record<RunStatus, number> {

@@ -8,18 +8,10 @@ import { checkOptions, isPlain, mention } from "../option.ts";
 import type { ScheduleFiring } from "../run/origin.ts";
 import { createRandom } from "../random.ts";
 import { validate } from "../definition/schema.ts";
-import type { Overlap, Rule } from "../service/schedules.ts";
+import { overlaps } from "../service/schedules.ts";
+import type { Rule } from "../service/schedules.ts";
 import { encode } from "../value/value.ts";
 import type { Stored } from "../value/value.ts";
-
-export const overlaps: readonly Overlap[] = [
-  "skip",
-  "buffer-one",
-  "buffer-all",
-  "cancel-other",
-  "terminate-other",
-  "allow-all",
-];
 
 /** The part of a rule about when and how its runs start; absent fields have defaults. */
 export type Timing = Pick<ScheduleRule, "cron" | "timezone" | "overlap" | "catchUp" | "jitter" | "pauseOnFailure">;

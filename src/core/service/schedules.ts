@@ -36,7 +36,9 @@ export interface Schedules {
   tick(): Promise<void>;
 }
 
-export type Overlap = "skip" | "buffer-one" | "buffer-all" | "cancel-other" | "terminate-other" | "allow-all";
+export const overlaps = ["skip", "buffer-one", "buffer-all", "cancel-other", "terminate-other", "allow-all"] as const;
+
+export type Overlap = (typeof overlaps)[number];
 
 /** A backfill starts every slot, so its runs can only overlap, or wait for each other. */
 export type BackfillOverlap = Extract<Overlap, "allow-all" | "buffer-all">;

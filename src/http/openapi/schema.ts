@@ -4,7 +4,7 @@
  */
 import type { StoredError } from "../../core/error.ts";
 import { runStatuses } from "../../core/run/run.ts";
-import { overlaps } from "../../core/schedule/schedule.ts";
+import { overlaps } from "../../core/service/schedules.ts";
 
 export type Schema = Readonly<Record<string, unknown>>;
 

@@ -6,7 +6,7 @@
  */
 import type { Field, Json } from "../../core/form/field.ts";
 import { fieldOf } from "../../core/form/form.ts";
-import { overlaps } from "../../core/schedule/schedule.ts";
+import { overlaps } from "../../core/service/schedules.ts";
 import type { WorkflowInfo } from "../../core/service/service.ts";
 import { toJson } from "../../core/value/json.ts";
 import type { ScheduleInfo } from "../../core/service/schedules.ts";

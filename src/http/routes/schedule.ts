@@ -1,6 +1,6 @@
 /** Routes of schedules. */
 import { defined } from "../../core/record.ts";
-import { overlaps } from "../../core/schedule/schedule.ts";
+import { overlaps } from "../../core/service/schedules.ts";
 import type {
   BackfillOverlap,
   BackfillRequest,
