@@ -2,6 +2,7 @@
  * Owns: the JSON of the API: instants as RFC 3339, values by `toJson`, fields in the order in which the API describes them.
  */
 import type { Entry } from "../core/history/entry.ts";
+import type { Field } from "../core/history/field.ts";
 import type { Continuation } from "../core/run/origin.ts";
 import { createRoom, toJson } from "../core/value/json.ts";
 import type { Room } from "../core/value/json.ts";
@@ -81,10 +82,8 @@ export function viewHistory({ entries, next }: HistoryPage): Json {
   return { entries: entries.map((entry) => viewEntry(entry, room)), next };
 }
 
-type FieldOf<Each> = Each extends Each ? keyof Each : never;
-
 /** How each field of an entry is shown; a field that is not here does not compile. */
-const fields: Readonly<Record<FieldOf<Entry>, "plain" | "instant" | "value" | "firing" | "continuation" | "hidden">> = {
+const fields: Readonly<Record<Field, "plain" | "instant" | "value" | "firing" | "continuation" | "hidden">> = {
   seq: "plain",
   at: "instant",
   kind: "plain",
@@ -177,13 +176,13 @@ export function viewEntry(entry: Entry, room = createRoom()): Json {
   const view: Record<string, unknown> = { seq, at: viewInstant(at), kind, text: sentenceOf(entry) };
   for (const [name, value] of Object.entries(rest)) {
     if (name === "result" && "sensitive" in rest) continue;
-    const shown = viewField(name as FieldOf<Entry>, value, room);
+    const shown = viewField(name as Field, value, room);
     if (shown !== undefined) view[name] = shown;
   }
   return view;
 }
 
-function viewField(name: FieldOf<Entry>, value: unknown, room: Room): unknown {
+function viewField(name: Field, value: unknown, room: Room): unknown {
   // An entry of a newer deployment may have fields that this one does not know.
   const form = Object.hasOwn(fields, name) ? fields[name] : "hidden";
   switch (form) {

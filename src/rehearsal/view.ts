@@ -3,16 +3,12 @@
  * Does not own: their contents.
  */
 import type { Entry } from "../core/history/entry.ts";
+import { isValueField } from "../core/history/field.ts";
 import { sentenceOf } from "../core/sentence/sentence.ts";
 import { decode } from "../core/value/value.ts";
 import type { Stored } from "../core/value/value.ts";
 import { RehearsalError } from "./error.ts";
 import type { HistoryEntry, Standing } from "./rehearsal.ts";
-
-/** Fields of entries that are values. */
-const values: ReadonlySet<string> = new Set([
-  ...["input", "sent", "output", "result", "payload", "argument", "request", "data", "value"],
-]);
 
 /** What is compared after deaths, unless the test says otherwise. */
 export function standing({ status, output, error, waitingFor, progress }: Standing): unknown {
@@ -32,7 +28,7 @@ export function standing({ status, output, error, waitingFor, progress }: Standi
 
 export function legible(entry: Entry): HistoryEntry {
   const fields = Object.entries(entry).map(([field, value]: [string, unknown]) => {
-    return [field, values.has(field) && typeof value === "string" ? decode(value as Stored) : value];
+    return [field, isValueField(field) && typeof value === "string" ? decode(value as Stored) : value];
   });
   return { ...(Object.fromEntries(fields) as typeof entry), at: new Date(entry.at), text: sentenceOf(entry) };
 }

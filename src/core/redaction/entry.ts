@@ -3,19 +3,18 @@
  * have it.
  */
 import type { Entry } from "../history/entry.ts";
+import type { Field, ValueField } from "../history/field.ts";
 import type { StoredError } from "../error.ts";
 import type { Continuation, ForkOrigin } from "../run/origin.ts";
 import { defined } from "../record.ts";
 import type { Stored } from "../value/value.ts";
 import { hidden, redactError, shapeOf, wordsOf } from "./mask.ts";
 
-type FieldOf<Each> = Each extends Each ? keyof Each : never;
-
 /** How a field of an entry is shown. */
 type Manner = "kept" | "value" | "error" | "words" | "address" | "fork" | "continuation" | "dropped";
 
-/** A field that is not here does not compile. */
-const manners: Readonly<Record<FieldOf<Entry>, Manner>> = {
+/** A field that is not here does not compile, nor one that would show a value. */
+const manners: { readonly [Name in Field]: Name extends ValueField ? "value" : Manner } = {
   seq: "kept",
   at: "kept",
   kind: "kept",
@@ -106,7 +105,7 @@ export function redactEntry(entry: Entry, only: ReadonlySet<Manner> | null): Ent
   const shown: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(entry)) {
     // An entry of a newer deployment may have fields that this one does not know.
-    const manner = Object.hasOwn(manners, name) ? manners[name as FieldOf<Entry>] : "dropped";
+    const manner = Object.hasOwn(manners, name) ? manners[name as Field] : "dropped";
     const redacted = only === null || only.has(manner) ? redactField(manner, value) : value;
     if (redacted !== undefined) shown[name] = redacted;
   }

@@ -8,6 +8,7 @@ import type { Check } from "../check.ts";
 import { keyIdOf } from "../cipher/cipher.ts";
 import { endStatus } from "../history/end.ts";
 import type { Entry, EntryOf } from "../history/entry.ts";
+import { isValueField } from "../history/field.ts";
 import { HoldfastError, hasCode, messageOf } from "../error.ts";
 import { fold } from "../state/fold.ts";
 import { grammar } from "../history/grammar.ts";
@@ -148,7 +149,6 @@ function checkCreated({ id, workflow, version }: EntryOf<"run.created">, manifes
   if (version === "" || version.length > 256) throw new Error("its version is none");
 }
 
-const values = new Set(["input", "sent", "result", "payload", "request", "argument", "output", "data", "value"]);
 const instants = new Set(["at", "startAt", "notAfter", "retryAt", "startedAt", "until", "wakeAt", "shiftMs"]);
 
 const names = new Set(["step", "name", "call", "update", "patch", "lane", "version"]);
@@ -156,7 +156,7 @@ const names = new Set(["step", "name", "call", "update", "patch", "lane", "versi
 /** What is wrong with the field, beyond the check of its kind; null where nothing is. */
 function problemOf(name: string, value: unknown, entry: Entry): string | null {
   if (value === null) return null;
-  if (values.has(name)) return problemOfValue(value);
+  if (isValueField(name)) return problemOfValue(value);
   if (instants.has(name)) return isInstant(value) ? null : "is no time";
   if (names.has(name)) return word(value) && value !== "" ? null : "is no name";
   if (name === "omitted")
