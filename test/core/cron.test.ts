@@ -188,6 +188,11 @@ describe("what is refused", () => {
     expect(cronProblem(pattern)).not.toBeNull();
   });
 
+  test("how many fields there are is said in the singular of one", () => {
+    expect(cronProblem("hourly")).toBe("has 1 field: it needs five, or six with the seconds first");
+    expect(cronProblem("* *")).toBe("has 2 fields: it needs five, or six with the seconds first");
+  });
+
   test.each([
     "* * * * *",
     "*/5 * * * * *",

@@ -43,7 +43,8 @@ export function cronProblem(pattern: unknown): string | null {
   // "?" would stand for the time at which the Worker started.
   if (pattern.includes("?")) return 'has a "?", which Holdfast does not take';
   const count = fieldsOf(pattern).length;
-  if (count !== 5 && count !== 6) return `has ${count} fields: it needs five, or six with the seconds first`;
+  if (count !== 5 && count !== 6)
+    return `has ${count} ${count === 1 ? "field" : "fields"}: it needs five, or six with the seconds first`;
   try {
     const first = read(pattern, "UTC").nextRun(new Date(calendarStartAt));
     return first === null ? "names a date that no calendar has" : null;
