@@ -5,9 +5,9 @@
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
 const root = join(import.meta.dirname, "..");
@@ -22,8 +22,21 @@ const readyWithinMs = 60_000;
 const usualPort = 8787;
 const port = readPort(process.env["PORT"]);
 const url = `http://localhost:${port}`;
+const given = process.argv.slice(2);
+/** Where wrangler keeps the runs. */
+const runsFolder = resolve(root, persistTo(given) ?? join(stateFolder, "state"));
+/** Which process serves them, and where. */
+const serverFile = join(runsFolder, "server");
 
 if (!(await isFree(port))) stop(`port ${port} is taken. Choose another one: PORT=${port + 1} npm start`);
+const other = await otherServer();
+if (other !== null) {
+  stop(
+    `${other} has the runs in ${runsFolder}, and two servers would run each of them twice. ` +
+      `With runs of its own: PORT=${port} npm start -- --persist-to FOLDER`,
+  );
+}
+writeFileSync(serverFile, `${process.pid} ${url}\n`);
 const server = serve();
 if (await isReady()) console.log(welcome());
 else if (server.exitCode === null)
@@ -34,6 +47,19 @@ function readPort(text: string | undefined): number {
   const number = Number(text);
   if (Number.isInteger(number) && number > 0 && number < 65_536) return number;
   return stop(`PORT must be a number from 1 to 65535, not "${text}"`);
+}
+
+function persistTo(options: readonly string[]): string | undefined {
+  const at = options.findIndex((option) => /^--persist-to(=|$)/.test(option));
+  return at < 0 ? undefined : (options[at]?.split("=")[1] ?? options[at + 1]);
+}
+
+/** The address of a server that has these runs; null if none is there. */
+async function otherServer(): Promise<string | null> {
+  mkdirSync(runsFolder, { recursive: true });
+  if (!existsSync(serverFile)) return null;
+  const [pid, address = ""] = readFileSync(serverFile, "utf8").trim().split(" ");
+  return isAlive(Number(pid)) && (await answers(address)) ? address : null;
 }
 
 function stop(message: string): never {
@@ -51,7 +77,6 @@ function isFree(candidate: number): Promise<boolean> {
 }
 
 function serve(): ChildProcess {
-  const given = process.argv.slice(2);
   const variables = ["AUTH:none", `PUBLIC_URL:${url}`, `SIGNING_SECRET:${signingSecret()}`];
   const child = spawn(
     process.execPath,
@@ -62,9 +87,7 @@ function serve(): ChildProcess {
       ...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"],
       ...["--show-interactive-dev-session=false"],
       // Wrangler accepts an option only once.
-      ...(given.some((option) => option.startsWith("--persist-to"))
-        ? []
-        : ["--persist-to", join(stateFolder, "state")]),
+      ...(persistTo(given) === undefined ? ["--persist-to", runsFolder] : []),
       // Variables may be given again: the last one counts.
       ...variables.flatMap((variable) => ["--var", variable]),
       ...given,
@@ -155,11 +178,15 @@ function kill(pid: number | undefined): void {
 async function isReady(): Promise<boolean> {
   const giveUpAt = Date.now() + readyWithinMs;
   while (Date.now() < giveUpAt && server.exitCode === null) {
-    const answer = await fetch(`${url}/health`).catch(() => null);
-    if (answer?.ok === true) return true;
+    if (await answers(url)) return true;
     await pause(100);
   }
   return false;
+}
+
+async function answers(address: string): Promise<boolean> {
+  const answer = await fetch(`${address}/health`).catch(() => null);
+  return answer?.ok === true;
 }
 
 function welcome(): string {

@@ -50,6 +50,12 @@ test("npm start says where it is, keeps runs over a restart, and ends when told 
   const second = await start(port);
   const kept = await waits(client);
   expect(kept).toEqual({ ...waiting, reason: kept.reason });
+  // Another server would run each of these runs as well.
+  const command = ["npm", "start", "--", `--persist-to=${join(folder, "state")}`] as const;
+  const env = { PORT: String(await lastingPort()) };
+  const twin = new Program({ command, cwd: root, folder, env });
+  await twin.says(`holdfast: ${url} has the runs in ${join(folder, "state")}`);
+  await vi.waitUntil(() => twin.isOver, { timeout: 20_000 });
   // Signed before the restart, called after it.
   const hook = kept.waitingFor.find(({ kind }) => kind === "webhook")?.url ?? "";
   expect(hook).toMatch(new RegExp(`^${url}/hooks/`));
