@@ -246,14 +246,11 @@ export class Execution {
   deliver(outcome: Outcome): void {
     const { settle } = outcome;
     if (settle.kind === "undo") this.closing.undo(settle.steps);
-    else if (settle.kind === "update" || settle.kind === "signal") this.#hear(outcome);
-    else this.calls.deliver(outcome);
+    else if (settle.kind === "update" || settle.kind === "signal") {
+      this.calls.advanceTime(outcome);
+      this.messageHandlers.deliver(outcome);
+    } else this.calls.deliver(outcome);
     if (settle.kind === "cancelled" && this.renewal.refuse(settle.error)) this.messageHandlers.resume();
-  }
-
-  #hear(outcome: Outcome): void {
-    this.calls.advanceTime(outcome);
-    within(this.calls.root, () => this.messageHandlers.deliver(outcome));
   }
 
   drained(): void {

@@ -2,8 +2,10 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { expect, test } from "vitest";
 import type { Step } from "../../src/core/definition/step.ts";
-import { decode } from "../../src/core/value/value.ts";
-import { Host, play } from "./host.ts";
+import { decode, encode } from "../../src/core/value/value.ts";
+import { receiveUpdate } from "../../src/engine/ask/update.ts";
+import type { Run } from "../../src/engine/run.ts";
+import { Host, play, signal } from "./host.ts";
 import { need, LaneSimulation } from "./simulation.ts";
 
 const tenant = new AsyncLocalStorage<string>();
@@ -76,6 +78,41 @@ test("a step is undone where it was called, in every attempt", async () => {
   });
   expect(host.status).toBe("failed");
   expect(undone).toEqual(["cem", "cem", "ben", "ben", "ann", "ann"]);
+});
+
+test("guarantee 3: the functions of messages are called where they were registered, in every life", async () => {
+  const heard: unknown[] = [];
+  const host = new Host(async (_input, step) => {
+    await forEach(async (each, name) => {
+      each.query(`of ${name}`, () => tenant.getStore());
+      each.update(`for ${name}`, null, async () => [
+        tenant.getStore(),
+        await each.run("work", () => tenant.getStore()),
+      ]);
+      each.onSignal(`to ${name}`, () => void heard.push(tenant.getStore()));
+    })(null, step);
+    await step.waitFor("end");
+  });
+  await host.drive();
+  const ask = async (run: Run): Promise<unknown> => {
+    const answers = [];
+    for (const name of ["ann", "ben"]) {
+      const request = { name: `for ${name}`, argument: encode(null, ""), by: "test" };
+      answers.push(await (await receiveUpdate(run, request, () => true)).end);
+    }
+    return answers;
+  };
+  const answers = tenant.run("whoever asks", () => ask(host.run));
+  await host.drive();
+  const told = (name: string) => expect.objectContaining({ result: encode([name, name], "") });
+  expect(await answers).toEqual([told("ann"), told("ben")]);
+  tenant.run("whoever signals", () => ["ann", "cem"].map((name) => signal(host.run, `to ${name}`, 1)));
+  await host.drive();
+  const again = host.reopen({ cold: false });
+  await tenant.run("whoever wakes it", () => again.drive());
+  expect(heard).toEqual(["ann", "cem", "ann", "cem"]);
+  const answer = await tenant.run("whoever asks", () => again.run.replica().answer("of ben"));
+  expect(answer).toEqual({ kind: "answered", result: encode("ben", "") });
 });
 
 function refuse(): never {

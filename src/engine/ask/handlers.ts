@@ -8,6 +8,7 @@
  * Invariant 2: a listener takes every signal of its name, one a turn, in order of arrival, each once (guarantee 5).
  * Invariant 3: an accepted update has one end on record, whatever died in between; where the run ends first, the update
  * has failed.
+ * Invariant 4: a function is called in the async context in which it was registered, outside of every race.
  */
 import { emptyMap, put } from "../../core/empty.ts";
 import type { Fact } from "../../core/history/entry.ts";
@@ -20,6 +21,8 @@ import { handlerKey } from "../../core/state/state.ts";
 import type { Outcome } from "../../core/state/state.ts";
 import { decode, encode } from "../../core/value/value.ts";
 import type { Stored } from "../../core/value/value.ts";
+import { captureAsyncContext, within } from "../call/scope.ts";
+import type { Scope } from "../call/scope.ts";
 import { Bell } from "../turn/bell.ts";
 import type { Course } from "../turn/course.ts";
 import { handlerLeft } from "../errors.ts";
@@ -29,6 +32,8 @@ import type { MissedEvent } from "../turn/missed.ts";
 export interface MessageHandlersOwner {
   /** The handler has ended, or can do nothing more: its functions are not called any more. */
   readonly silent: boolean;
+  /** Its scope outside of every race. */
+  readonly calls: { readonly root: Scope };
   /** A function was registered. */
   registered(): void;
   /** A listener threw: the handler fails with that. */
@@ -74,20 +79,20 @@ export class MessageHandlers {
   /** The latest function of a name counts. @throws HoldfastError name_invalid, options_invalid */
   query(name: unknown, fn: unknown): void {
     const query = checkName(name, "query");
-    this.#queries = put(this.#queries, query, checkFunction(fn, `query ${query}`) as () => unknown);
+    this.#queries = put(this.#queries, query, this.#bound(fn, `query ${query}`) as () => unknown);
   }
 
   /** @throws HoldfastError name_invalid, options_invalid */
   update(name: unknown, schema: unknown, fn: unknown): void {
     const update = checkName(name, "update");
     const checked = checkSchema(schema, update);
-    this.#register({ kind: "update", name: update, schema: checked, fn: checkFunction(fn, `update ${update}`) });
+    this.#register({ kind: "update", name: update, schema: checked, fn: this.#bound(fn, `update ${update}`) });
   }
 
   /** @throws HoldfastError name_invalid, options_invalid */
   listen(name: unknown, fn: unknown): void {
     const signal = checkName(name, "signal");
-    this.#register({ kind: "listener", name: signal, fn: checkFunction(fn, `the listener to signal ${signal}`) });
+    this.#register({ kind: "listener", name: signal, fn: this.#bound(fn, `the listener to signal ${signal}`) });
     this.#hearOut(signal);
   }
 
@@ -156,6 +161,12 @@ export class MessageHandlers {
     const open = [...this.#course.state.updates.values()].filter(({ end }) => end === null);
     if (open.length === 0) return [];
     return open.map(({ id, name }) => ({ kind: "update.failed", name, update: id, error: toError(handlerLeft) }));
+  }
+
+  #bound(fn: unknown, what: string): (value: unknown) => unknown {
+    if (typeof fn !== "function") throw new HoldfastError("options_invalid", `${what} needs a function`);
+    const inContext = captureAsyncContext();
+    return (value) => inContext(() => within(this.#owner.calls.root, () => (fn as (value: unknown) => unknown)(value)));
   }
 
   #register(handler: UpdateHandler | Listener): void {
@@ -229,11 +240,6 @@ function called(fn: (value: unknown) => unknown, value: Stored): Promise<unknown
   return new Promise((resolve) => {
     resolve(fn(given));
   });
-}
-
-function checkFunction(fn: unknown, what: string): (value: unknown) => unknown {
-  if (typeof fn === "function") return fn as (value: unknown) => unknown;
-  throw new HoldfastError("options_invalid", `${what} needs a function`);
 }
 
 function checkSchema(schema: unknown, update: string): Schema | undefined {
