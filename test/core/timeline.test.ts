@@ -315,6 +315,29 @@ describe("a run's timeline", () => {
     expect(bar(timeline, "webhook:early")).toMatchObject({ status: "withdrawn", endedAt: startAt + second });
   });
 
+  test("a call that is refused while the run is undone opens no bar, a death under a step that was given up does", () => {
+    const undoing = { kind: "undo.started", error: broken, steps: ["charge"], ends: "failed", by: "engine" } as const;
+    const entries = journal(
+      [0, createdFact],
+      [0, startedFact],
+      [1, { kind: "webhook.created", name: "early", call: "early", url: "https://example.com/hooks/t", until: null }],
+      [1, { kind: "step.attempt_started", step: "once", attempt: 1 }],
+      [2, { kind: "step.removed", call: "run", step: "once" }],
+      [3, { kind: "step.interrupted", step: "once", deployment: "two", held: true }],
+    );
+    const window = { from: 0, limit: 10 };
+    expect(bar(timelineOf(entries, presentAt(startAt), window), "run:once")).toMatchObject({ status: "open" });
+    const ending = journal(
+      [0, createdFact],
+      [0, startedFact],
+      [1, { kind: "webhook.created", name: "early", call: "early", url: "https://example.com/hooks/t", until: null }],
+      [2, { ...undoing, reason: null }],
+      [3, { kind: "webhook.rejected", name: "early", call: "early", reason: "too late", code: "webhook_expired" }],
+    );
+    const drawn = bar(timelineOf(ending, presentAt(startAt), window), "webhook:early");
+    expect([drawn.status, drawn.rejected.length]).toEqual(["withdrawn", 1]);
+  });
+
   test("an attempt that was cut off by a death is told, with no time made up for its end", () => {
     const entries = journal(
       [0, createdFact],

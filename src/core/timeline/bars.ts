@@ -7,7 +7,7 @@
  */
 import type { CallKind, Entry, EntryOf } from "../history/entry.ts";
 import { defined } from "../record.ts";
-import { interrupt, isExhausted } from "./draft.ts";
+import { addAttempt, interrupt, isExhausted } from "./draft.ts";
 import type { Draft } from "./draft.ts";
 import { Drafts } from "./drafts.ts";
 import type { Keep } from "./drafts.ts";
@@ -66,7 +66,7 @@ export class Bars {
     for (const { step, attempt, since } of attempts) {
       const draft = this.#drafts.begin(this.#undoing ? "undo" : "run", step, { at: since, seq });
       draft.until = null;
-      this.#drafts.attempt(draft, { attempt, startedAt: since });
+      addAttempt(draft, { attempt, startedAt: since });
     }
   }
 
@@ -97,16 +97,21 @@ export class Bars {
       case "signal.consumed":
       case "webhook.created":
       case "webhook.received":
-      case "webhook.rejected":
-      case "webhook.revoked":
         return this.#readWait(entry);
+      case "webhook.rejected":
+        return this.#refused(entry);
+      case "webhook.revoked":
+        return this.#revoked(entry);
       case "wait.withdrawn":
         for (const { call, id } of entry.calls) this.#drafts.withdraw(this.#drafts.find(call, id), entry);
         return;
       case "step.removed":
         return this.#drafts.withdraw(this.#drafts.find(entry.call, entry.step), entry);
       case "step.added":
-        return this.#drafts.regain(this.#drafts.find(entry.call, entry.step));
+        // One that had ended otherwise is not made again.
+        if (this.#drafts.find(entry.call, entry.step)?.status === "withdrawn")
+          this.#drafts.begin(entry.call, entry.step, entry);
+        return;
       case "update.accepted":
       case "update.completed":
       case "update.failed":
@@ -161,14 +166,13 @@ export class Bars {
     const kind = entry.kind.startsWith("undo.") ? "undo" : "run";
     const startedAt = "startedAt" in entry ? entry.startedAt : entry.at;
     const draft = this.#drafts.begin(kind, entry.step, { at: startedAt, seq: entry.seq });
-    draft.lastSeq = entry.seq;
     switch (entry.kind) {
       case "step.attempt_started":
       case "undo.attempt_started":
       case "step.dispatched":
       case "step.abandoned":
         draft.until = null;
-        return this.#drafts.attempt(draft, { attempt: entry.attempt, startedAt });
+        return addAttempt(draft, { attempt: entry.attempt, startedAt });
       case "step.interrupted":
       case "undo.interrupted":
         return interrupt(draft, entry.at);
@@ -176,18 +180,18 @@ export class Bars {
       case "undo.attempt_failed": {
         const { attempt, retryAt, at } = entry;
         const error = this.#drafts.kept(draft, entry.error);
-        this.#drafts.attempt(draft, { attempt, startedAt, endedAt: at, error, retryAt }, entry.limit);
+        addAttempt(draft, { attempt, startedAt, endedAt: at, error, retryAt }, entry.limit);
         draft.until = retryAt;
         return;
       }
       case "step.completed":
       case "undo.completed":
-        this.#drafts.attempt(draft, { attempt: entry.attempt, startedAt, endedAt: entry.at });
+        addAttempt(draft, { attempt: entry.attempt, startedAt, endedAt: entry.at });
         return this.#drafts.end(draft, entry, "completed");
       case "step.failed":
       case "undo.failed": {
         const error = this.#drafts.kept(draft, entry.error);
-        this.#drafts.attempt(draft, { attempt: entry.attempt, startedAt, endedAt: entry.at, error });
+        addAttempt(draft, { attempt: entry.attempt, startedAt, endedAt: entry.at, error });
         return this.#drafts.end(draft, entry, "failed", entry.error);
       }
       default:
@@ -202,21 +206,17 @@ export class Bars {
     if (entry.kind === "child.failed") return this.#drafts.end(draft, entry, "failed", entry.error);
     if (entry.kind === "child.completed" || entry.detached === true) return this.#drafts.end(draft, entry, "completed");
     draft.until = entry.until;
-    draft.lastSeq = entry.seq;
   }
 
   #readWait(entry: WaitEntry): void {
     if (entry.kind === "signal.consumed" && entry.listener === true) return;
     const draft = this.#drafts.begin(kindOf(entry), entry.call, entry);
-    draft.lastSeq = entry.seq;
     switch (entry.kind) {
       case "timer.set":
-        this.#drafts.regain(draft);
         draft.until = entry.wakeAt;
         return;
       case "wait.started":
       case "webhook.created":
-        this.#drafts.regain(draft);
         draft.until = entry.until;
         return;
       case "signal.consumed":
@@ -227,10 +227,6 @@ export class Bars {
         return this.#drafts.end(draft, entry, "completed");
       case "wait.timed_out":
         return this.#drafts.end(draft, entry, "timed_out");
-      case "webhook.rejected":
-        return this.#refused(entry);
-      case "webhook.revoked":
-        return;
       default:
         return void (entry satisfies never);
     }
@@ -249,6 +245,11 @@ export class Bars {
       default:
         return void (entry satisfies never);
     }
+  }
+
+  #revoked({ call, seq }: EntryOf<"webhook.revoked">): void {
+    const draft = this.#drafts.find("webhook", call);
+    if (draft !== undefined) draft.lastSeq = seq;
   }
 
   #refused({ call, at, seq, reason, code }: EntryOf<"webhook.rejected">): void {
@@ -333,7 +334,14 @@ type AttemptEntry = Extract<
 type ChildEntry = EntryOf<"child.started"> | EntryOf<"child.completed"> | EntryOf<"child.failed">;
 type WaitEntry = Extract<
   Entry,
-  { kind: `timer.${string}` | `webhook.${string}` | "wait.started" | "wait.timed_out" | "signal.consumed" }
+  {
+    kind:
+      | `timer.${string}`
+      | `webhook.${"created" | "received"}`
+      | "wait.started"
+      | "wait.timed_out"
+      | "signal.consumed";
+  }
 >;
 
 function kindOf(entry: WaitEntry): CallKind {

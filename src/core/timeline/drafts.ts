@@ -5,8 +5,8 @@
 import type { Entry } from "../history/entry.ts";
 import type { StoredError } from "../error.ts";
 import type { BarKind, BarStatus } from "./timeline.ts";
-import { addAttempt, draftOf, grant, keyOf, shift, startOver } from "./draft.ts";
-import type { Attempted, Draft } from "./draft.ts";
+import { draftOf, grant, keyOf, shift, startOver } from "./draft.ts";
+import type { Draft } from "./draft.ts";
 
 /** Decides how much of an error is kept, by the bar's key. */
 export type Keep = (key: string, error: StoredError) => StoredError;
@@ -29,11 +29,11 @@ export class Drafts {
     return this.all.get(keyOf(kind, id));
   }
 
-  /** The bar of that id; begins one if there is none. */
+  /** The bar of that id, open: one that has ended goes on with an entry of its call, unless that ends it once more. */
   begin(kind: BarKind, id: string, { at, seq }: Moment): Draft {
     const known = this.find(kind, id);
     if (known !== undefined) {
-      if (known.cutShort) this.#reopen(known);
+      if (known.status !== "open") this.#reopen(known);
       known.startedAt = Math.min(known.startedAt, at);
       known.lastSeq = seq;
       return known;
@@ -52,11 +52,6 @@ export class Drafts {
     return this.begin(kind, id, moment);
   }
 
-  attempt(draft: Draft, made: Attempted, limit?: number): void {
-    addAttempt(draft, made, limit);
-    if (draft.status !== "open") this.#reopen(draft);
-  }
-
   end(draft: Draft, { at, seq }: Moment, status: BarStatus, error?: StoredError): void {
     draft.status = status;
     draft.endedAt = at;
@@ -69,11 +64,6 @@ export class Drafts {
 
   withdraw(draft: Draft | undefined, moment: Moment): void {
     if (draft?.status === "open") this.end(draft, moment, "withdrawn");
-  }
-
-  /** Code that makes the call once more has its bar open again. */
-  regain(draft: Draft | undefined): void {
-    if (draft?.status === "withdrawn") this.#reopen(draft);
   }
 
   /** Ends all these open bars. */
