@@ -123,7 +123,10 @@ export class Host {
       await this.clock.idle();
       if (woken || this.dead) return true;
       const at = Math.min(next.wakeAt ?? Infinity, this.clock.nextAt, this.events[0]?.at ?? Infinity);
-      if (next.busy && this.run.execution?.busy === false) throw new Error("the run came to rest and told nobody");
+      // A run whose handler rests waits for the answers of its lanes.
+      const isAsking = this.run.lanes.slots.isAsking;
+      if (next.busy && !isAsking && this.run.execution?.busy === false)
+        throw new Error("the run came to rest and told nobody");
       if (at === Infinity || at > until) return false;
       this.clock.set(Math.max(at, this.clock.at));
       if (this.#deliver() || (next.wakeAt ?? Infinity) <= this.clock.at) return true;
