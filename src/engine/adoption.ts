@@ -8,7 +8,7 @@ import type { CallKind, Fact } from "../core/history/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Call, RunState } from "../core/state/state.ts";
 import { callKey, wasRemoved } from "../core/state/state.ts";
-import { recordKind } from "./call/call.ts";
+import { recordKind, recordedCall } from "./call/call.ts";
 import type { Pending } from "./call/call.ts";
 import type { Calls } from "./call/calls.ts";
 import type { Course } from "./turn/course.ts";
@@ -107,8 +107,8 @@ export class Adoption {
   }
 
   /** It lost a race under other code, and is in no race of this code. */
-  #isOutOfRace({ id, plan, scope }: Pending): boolean {
-    return scope.parent === null && this.#state.calls.get(callKey(recordKind(plan), id))?.withdrawn === true;
+  #isOutOfRace(pending: Pending): boolean {
+    return pending.scope.parent === null && recordedCall(this.#state, pending)?.withdrawn === true;
   }
 
   /** Marks for open calls that the code no longer makes. @param all also for those that were open at the newest retry */

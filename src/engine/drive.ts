@@ -249,17 +249,17 @@ export class Drive {
     const { execution } = this;
     if (execution !== null && execution.course.failure !== null) throw execution.course.failure;
     if (this.state.paused !== null) return this.#held(this.now());
-    const deadline = execution === null || this.lanes.isQueued ? Infinity : execution.soonest();
-    const soonest = Math.min(deadline, timeoutAt);
-    return { busy: execution?.busy ?? false, wakeAt: soonest === Infinity ? null : soonest, expired: false };
+    return this.#waiting(this.lanes.isQueued ? timeoutAt : Math.min(timeoutAt, execution?.soonest() ?? Infinity));
   }
 
   /** A paused run: what was in flight may end, or time out. */
   #held(now: number): Next {
-    if (this.execution === null) return idle;
-    this.execution.tick(now);
-    const soonest = this.execution.soonest();
-    return { busy: this.execution.busy, wakeAt: soonest === Infinity ? null : soonest, expired: false };
+    this.execution?.tick(now);
+    return this.#waiting(this.execution?.soonest() ?? Infinity);
+  }
+
+  #waiting(until: number): Next {
+    return { busy: this.execution?.busy ?? false, wakeAt: until === Infinity ? null : until, expired: false };
   }
 
   #ended(now: number): Next {

@@ -158,7 +158,7 @@ export class Execution {
     this.closing.replayed();
     // What was at work begins again, except for calls whose outcome is about to be delivered, and unless the run goes on as new.
     const open = [...this.calls.pending.values()].filter(({ key, begun }) => !begun && !added.has(key));
-    if (resumed && !this.renewal.requested) await this.work.attempts.mark(open);
+    if (resumed && !this.renewal.requested) await this.work.attempts.suspects.mark(open);
     if (course.over) return;
     course.goLive();
     this.messageHandlers.goLive();

@@ -149,8 +149,7 @@ export class Run {
     const { atWork: busy = false } = this.execution ?? {};
     const { count: running = 0, inFlight = new Map() } = this.execution?.work.attempts ?? {};
     const updates = this.execution?.silent === false ? this.execution.messageHandlers.names("updates") : [];
-    const starting = this.execution?.work.children.unstarted ?? [];
-    return { running, busy, inFlight, stuck, updates, starting };
+    return { running, busy, inFlight, stuck, updates, starting: this.execution?.work.children.unstarted ?? [] };
   }
 
   /** The signal with what the workflow's own schema makes of the payload. @throws signal_invalid */

@@ -42,12 +42,13 @@ export class Attempts {
   /** Those that are requests, which couriers make. */
   readonly orders: Orders;
   readonly abandonments = new Abandonments();
-  readonly #suspects: Suspects;
+  /** Those that were at work when the last life ended. */
+  readonly suspects: Suspects;
 
   constructor(course: Course) {
     this.#course = course;
     this.orders = new Orders(course);
-    this.#suspects = new Suspects(course, (pending, plan) => this.#start(pending, plan));
+    this.suspects = new Suspects(course, (pending, plan) => this.#start(pending, plan));
   }
 
   /** How many need this memory: those that a courier makes do not. */
@@ -58,7 +59,7 @@ export class Attempts {
   get count(): number {
     // A pause holds suspects back like everything that has not begun.
     const begun = this.#inFlight.size + this.#starting.size + this.#failing.size;
-    return begun + (this.#course.held ? 0 : this.#suspects.waiting);
+    return begun + (this.#course.held ? 0 : this.suspects.waiting);
   }
 
   /** By call, the oldest first. */
@@ -69,7 +70,7 @@ export class Attempts {
   /** A pause, or a lane, holds the run back no longer. */
   resume(): void {
     for (const { id } of [...this.#waiting.values()]) this.admitted(id);
-    this.#suspects.startNext();
+    this.suspects.startNext();
     this.orders.resume();
   }
 
@@ -89,25 +90,15 @@ export class Attempts {
 
   /** Something here could begin if it were not held. */
   get isReady(): boolean {
-    if (this.#suspects.waiting > 0) return true;
+    if (this.suspects.waiting > 0) return true;
     for (const { id } of this.#waiting.values()) if (this.#course.limiter.admit(id)) return true;
     return false;
-  }
-
-  /** When a request in flight is to be looked after; Infinity for every other attempt. */
-  dueAt(key: string): number {
-    return this.orders.dueAt(key);
   }
 
   /** Its attempt is under way, or waits only for its slot, or for other suspects to end. */
   isRunning(key: string): boolean {
     const hasBegun = this.#inFlight.has(key) || this.#starting.has(key) || this.#failing.has(key);
-    return hasBegun || this.#waiting.has(key) || this.#suspects.isWaiting(key);
-  }
-
-  /** Of these calls, marks the steps that were at work when the last life ended, durably. */
-  async mark(open: readonly Pending[]): Promise<void> {
-    await this.#suspects.mark(open);
+    return hasBegun || this.#waiting.has(key) || this.suspects.isWaiting(key);
   }
 
   /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */
@@ -124,8 +115,8 @@ export class Attempts {
     } else if (call !== undefined && (call.crashes >= crashLimit || call.interruptions >= interruptionLimit)) {
       const attempts = call.attempts + 1 + call.interruptions;
       this.#failWithoutAttempt(pending, plan, crashError(pending.id, attempts));
-    } else if (this.#suspects.has(pending.key)) {
-      this.#suspects.begin(pending);
+    } else if (this.suspects.has(pending.key)) {
+      this.suspects.begin(pending);
     } else {
       this.#start(pending, plan);
     }
@@ -156,7 +147,7 @@ export class Attempts {
     this.#inFlight.clear();
     this.#starting.clear();
     this.#failing.clear();
-    this.#suspects.clear();
+    this.suspects.clear();
     this.#waiting.clear();
     this.#course.limiter.leaveAll();
   }
@@ -177,7 +168,7 @@ export class Attempts {
         attempt.abandon(reason);
         this.#inFlight.delete(key);
         this.orders.end(key);
-        this.#suspects.abandon(key);
+        this.suspects.abandon(key);
       }
     }
     for (const [key, { id, plan }] of this.#failing) {
@@ -185,7 +176,7 @@ export class Attempts {
       else this.#failing.delete(key);
     }
     this.#starting.clear();
-    this.#suspects.clear();
+    this.suspects.clear();
     return awaited;
   }
 
@@ -258,7 +249,7 @@ export class Attempts {
     this.#inFlight.delete(key);
     this.orders.end(key);
     if (kind === "run") this.#course.limiter.leave(id);
-    this.#suspects.acquit(key);
+    this.suspects.acquit(key);
     return true;
   }
 

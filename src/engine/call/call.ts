@@ -8,6 +8,8 @@ import type { ChildPolicy } from "../../core/run/origin.ts";
 import type { ResolvedRetry } from "../../core/definition/retry.ts";
 import type { Schema } from "../../core/definition/schema.ts";
 import type { AttemptContext } from "../../core/definition/step.ts";
+import { callKey } from "../../core/state/state.ts";
+import type { Call, RunState } from "../../core/state/state.ts";
 import type { Stored } from "../../core/value/value.ts";
 import type { WebhookOptions } from "../../core/webhook/webhook.ts";
 import type { AsyncContext, Scope } from "./scope.ts";
@@ -78,6 +80,11 @@ export type Pending = {
 /** The kind under which the call is on record. */
 export function recordKind(plan: Plan): CallKind {
   return plan.kind === "received" ? "webhook" : plan.kind;
+}
+
+/** What is on record of the call; undefined for nothing. */
+export function recordedCall({ calls }: Pick<RunState, "calls">, { plan, key, id }: Pending): Call | undefined {
+  return calls.get(plan.kind === "received" ? callKey("webhook", id) : key);
 }
 
 export function isAttempted(plan: Plan): plan is RunPlan {

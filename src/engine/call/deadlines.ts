@@ -3,10 +3,10 @@
  * Does not own: waiting for it; whoever drives the run does.
  */
 import { dueAt } from "../../core/lifecycle/child.ts";
-import { callKey, wasRemoved } from "../../core/state/state.ts";
+import { wasRemoved } from "../../core/state/state.ts";
 import type { Call } from "../../core/state/state.ts";
 import type { Attempts } from "../attempt/attempts.ts";
-import { isAttempted, recordKind } from "./call.ts";
+import { isAttempted, recordedCall } from "./call.ts";
 import type { Pending } from "./call.ts";
 import type { Children } from "../child/children.ts";
 import type { Course } from "../turn/course.ts";
@@ -49,11 +49,11 @@ export class Deadlines {
   of(pending: Pending): number {
     if (!pending.begun) return this.#ofHeld(pending);
     if (pending.plan.kind === "webhook") return Infinity;
-    if (this.#work.attempts.isRunning(pending.key)) return this.#work.attempts.dueAt(pending.key);
+    if (this.#work.attempts.isRunning(pending.key)) return this.#work.attempts.orders.dueAt(pending.key);
     if (pending.plan.kind === "child") return this.#work.children.dueAt(pending);
     // A signal that came in time is being validated for it.
     if (this.#work.waits.isValidating(pending)) return Infinity;
-    const call = this.#recordOf(pending);
+    const call = recordedCall(this.#course.state, pending);
     // One that is over is about to be settled.
     if (call === undefined || call.done) return Infinity;
     return (isAttempted(pending.plan) ? call.retryAt : call.until) ?? Infinity;
@@ -68,14 +68,10 @@ export class Deadlines {
 
   /** The record of a call that has not begun in this life, and has nothing to do but wait. */
   restingCall(pending: Pending): Call | undefined {
-    const call = this.#recordOf(pending);
+    const call = recordedCall(this.#course.state, pending);
     const { plan } = pending;
     if (call === undefined || call.done || wasRemoved(this.#course.state, call.key)) return undefined;
     if (plan.kind === "webhook" || (isAttempted(plan) && call.retryAt === null)) return undefined;
     return plan.kind === "child" && (call.child === null || plan.detached) ? undefined : call;
-  }
-
-  #recordOf({ plan, id }: Pending): Call | undefined {
-    return this.#course.state.calls.get(callKey(recordKind(plan), id));
   }
 }

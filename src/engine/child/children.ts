@@ -23,6 +23,7 @@ import type { Call } from "../../core/state/state.ts";
 import { callKey, wasRemoved } from "../../core/state/state.ts";
 import { endOf, requestOf, startedAs, startOf } from "./child.ts";
 import type { Start } from "./child.ts";
+import { recordedCall } from "../call/call.ts";
 import type { ChildPlan, Pending } from "../call/call.ts";
 import type { Course } from "../turn/course.ts";
 import { isWithdrawn } from "../call/scope.ts";
@@ -52,7 +53,7 @@ export class Children {
   #launches: Map<string, Launch> = emptyMap;
   #awaited: Map<string, AwaitedChild> = emptyMap;
   /** Facts of children whose calls lost a race in replay: an earlier life may have started them. */
-  readonly #maybeStarted: Launch["fact"][] = [];
+  readonly #maybeStarted: Start[] = [];
   #asking = 0;
   #starting = 0;
 
@@ -97,7 +98,7 @@ export class Children {
   }
 
   begin(pending: Pending, plan: ChildPlan): void {
-    const call = this.#recordOf(pending);
+    const call = recordedCall(this.#course.state, pending);
     // A detached call that is open on record was recorded while its start was under way.
     if (call === undefined || call.child === null || plan.detached) return this.#launch(pending, plan);
     const awaited = this.#await(pending, call.child);
@@ -125,7 +126,7 @@ export class Children {
   dueAt(pending: Pending): number {
     const launch = this.#launches.get(pending.key);
     if (launch !== undefined) return launch.retryAt;
-    const call = this.#recordOf(pending);
+    const call = recordedCall(this.#course.state, pending);
     const awaited = this.#awaited.get(pending.key);
     if (call === undefined || awaited === undefined) return Infinity;
     const askAt = awaited.asking
@@ -137,7 +138,7 @@ export class Children {
   /** The instant has come at which the start is tried again, the wait is over, or the child is asked. */
   fire(pending: Pending, plan: ChildPlan): void {
     if (this.#launches.has(pending.key)) return this.#launch(pending, plan);
-    const call = this.#recordOf(pending);
+    const call = recordedCall(this.#course.state, pending);
     const awaited = this.#awaited.get(pending.key);
     if (call === undefined || awaited === undefined) return;
     const { ledger } = this.#course;
@@ -177,12 +178,13 @@ export class Children {
   /** An end that comes after the deadline of the call comes too late, even if the run was in no state to act on the deadline. */
   #acceptEnd(pending: Pending, child: ChildRun, end: ChildEnd): Receipt {
     const { state, ledger } = this.#course;
-    const until = this.#recordOf(pending)?.until ?? Infinity;
+    const until = recordedCall(this.#course.state, pending)?.until ?? Infinity;
     if (pending.plan.kind === "child" && until < (state.paused?.at ?? ledger.now())) {
       this.fire(pending, pending.plan);
       return "unwanted";
     }
-    this.#end(pending, child, end);
+    this.#awaited.delete(pending.key);
+    this.#course.record(endOf(pending.id, child, end));
     return "recorded";
   }
 
@@ -214,7 +216,7 @@ export class Children {
     const fact = startedAs(state, launch.fact, made);
     if (this.#pending.get(pending.key) !== pending) {
       // The call was given up meanwhile: where it is on record, the child is being stopped.
-      if (this.#recordOf(pending) !== undefined) return;
+      if (recordedCall(this.#course.state, pending) !== undefined) return;
       ledger.append(fact, { kind: "wait.withdrawn", calls: [{ call: "child", id: pending.id }] });
       return this.#course.wakeBy(ledger.now());
     }
@@ -243,7 +245,7 @@ export class Children {
   }
 
   /** Children that may have been started and are not on record. */
-  underWay(): Launch["fact"][] {
+  underWay(): Start[] {
     const { calls } = this.#course.state;
     return [...this.#launches].flatMap(([key, { fact }]) => {
       const call = calls.get(key);
@@ -271,11 +273,6 @@ export class Children {
     this.#course.world.children.end(awaited.child.id).then(answered, () => answered(null));
   }
 
-  #end(pending: Pending, child: ChildRun, end: ChildEnd): void {
-    this.#awaited.delete(pending.key);
-    this.#course.record(endOf(pending.id, child, end));
-  }
-
   #await(pending: Pending, child: ChildRun): AwaitedChild {
     const foreign = isForeign(this.#course.state, pending.id, child);
     // Earlier lives asked whenever it was time, up to the last that is known of them.
@@ -286,12 +283,8 @@ export class Children {
 
   /** That of a call that is on record stays. */
   #deadlineOf(pending: Pending): Partial<Pick<Start, "until">> {
-    const call = this.#recordOf(pending);
+    const call = recordedCall(this.#course.state, pending);
     return call === undefined || call.child === null ? {} : { until: call.until };
-  }
-
-  #recordOf({ key }: Pending): Call | undefined {
-    return this.#course.state.calls.get(key);
   }
 }
 

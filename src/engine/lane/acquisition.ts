@@ -49,9 +49,8 @@ export class Acquisition {
     return this.slots.every(({ phase }) => phase === "held");
   }
 
-  /** Replaces the slot by a new one, which has not been asked for. */
+  /** Replaces a slot that was left by a new one, which has not been asked for. */
   renew(slot: Slot): void {
-    slot.left = true;
     const index = this.slots.indexOf(slot);
     if (index >= 0) this.slots[index] = fresh(slot.need, slot.ticket, false);
   }

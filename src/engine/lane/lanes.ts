@@ -139,7 +139,7 @@ export class RunLanes {
       execution?.beginHeld();
       execution?.tick(this.#run.now());
     }
-    for (const step of this.slots.takeAdmitted()) execution?.work.admitted(step);
+    for (const step of this.slots.steps.takeAdmitted()) execution?.work.admitted(step);
     this.#answered.ring();
   }
 

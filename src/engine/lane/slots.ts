@@ -33,7 +33,7 @@ export class Slots implements Limiter {
   #madeFor: readonly LaneNeed[] | undefined = undefined;
   /** The run has something to do, and so needs its slots. */
   isWanted = false;
-  readonly #steps = new Backlog();
+  readonly steps = new Backlog();
   /** The turn of each slot that this run denied to hold: the lane may be about to take it back. */
   readonly #denied = new Map<string, number>();
   #requests: LaneRequest[] = [];
@@ -45,10 +45,9 @@ export class Slots implements Limiter {
     this.#keptForCouriers = dispatchedCalls(state()).length > 0;
   }
 
-  /** Whether no lane holds the run back. A run that is cancelled, or about to end, waits for no lane. */
+  /** Whether no lane holds the run back. */
   get isOpen(): boolean {
-    if (this.#state().created?.lanes === undefined || this.#isExempt) return true;
-    return this.#needed().every(({ phase }) => phase === "held");
+    return this.#isExempt || this.#needed().every(({ phase }) => phase === "held");
   }
 
   /** Whether a request was not answered yet. */
@@ -64,15 +63,14 @@ export class Slots implements Limiter {
   rest(all = false): void {
     this.isWanted = false;
     if (this.#state().created?.lanes === undefined) return;
-    const { queued, startedAt } = this.#state();
+    const { queued } = this.#state();
     const inLine = all || this.isQueued(null) || this.#keptForCouriers;
     for (const [index, slot] of [...this.#acquisition().slots].entries()) {
       const isQueued = queued.has(laneKey({ lane: slot.lane, step: null }));
       if (index < this.#kept && (slot.phase === "held" || (slot.phase === "away" && !slot.asking && !isQueued)))
         continue;
-      // A rate counts a run once, when it begins: nothing to give back after that. One that has not begun asks again when it does.
-      if (slot.need.periodMs !== null && startedAt !== null) continue;
-      this.#giveBack(slot, inLine);
+      // One that has not begun asks again when it does.
+      if (this.#counts(slot)) this.#giveBack(slot, inLine);
     }
   }
 
@@ -80,32 +78,26 @@ export class Slots implements Limiter {
   end(): void {
     this.isWanted = false;
     if (this.#state().created?.lanes === undefined) return;
-    for (const slot of [...this.#acquisition().slots])
-      this.#giveBack(slot, slot.need.periodMs === null || this.#state().startedAt === null);
+    for (const slot of this.#needed()) this.#giveBack(slot, true);
     this.leaveAll();
   }
 
   admit(step: string): boolean {
-    if (this.#state().created?.lanes === undefined || this.#isExempt) return true;
-    const [known, needs, isDispatched] = [this.#steps.get(step), this.#needs("step"), this.#isDispatched(step)];
+    if (this.#isExempt) return true;
+    const [known, needs, isDispatched] = [this.steps.get(step), this.#needs("step"), this.#isDispatched(step)];
     if (known !== undefined) return known.isOpen || isDispatched;
     if (needs.length === 0) return true;
-    this.#steps.add(step, new Acquisition(needs, this.#ticket(step), isDispatched || this.isQueued(step)));
+    this.steps.add(step, new Acquisition(needs, this.#ticket(step), isDispatched || this.isQueued(step)));
     return isDispatched;
   }
 
   leave(step: string): void {
-    for (const slot of this.#steps.remove(step)) this.#giveBack(slot, true);
+    for (const slot of this.steps.remove(step)) this.#giveBack(slot, true);
   }
 
   /** @param waiting only of steps that are not under way without this memory */
   leaveAll(waiting = false): void {
-    for (const step of this.#steps.steps) if (!waiting || !this.#isDispatched(step)) this.leave(step);
-  }
-
-  /** Steps that may begin now; each is returned once. */
-  takeAdmitted(): string[] {
-    return this.#steps.takeAdmitted();
+    for (const step of this.steps.steps) if (!waiting || !this.#isDispatched(step)) this.leave(step);
   }
 
   /** Adds the requests that are due now. */
@@ -115,8 +107,8 @@ export class Slots implements Limiter {
         if (slot.phase === "waiting" || slot.asking) this.#giveBack(slot, false);
       }
     } else if (this.isWanted) this.#ask(this.#needed(), now);
-    this.#steps.advance();
-    for (const slots of this.#steps.asked) this.#ask(slots, now);
+    this.steps.advance();
+    for (const slots of this.steps.asked) this.#ask(slots, now);
   }
 
   /** The requests for the lanes; each is returned once. */
@@ -174,7 +166,7 @@ export class Slots implements Limiter {
     const { queued, created } = this.#state();
     if (created?.lanes === undefined) return false;
     if (step !== null) {
-      const isQueued = queued.has(laneKey({ lane, step })) && this.#steps.get(step) === undefined;
+      const isQueued = queued.has(laneKey({ lane, step })) && this.steps.get(step) === undefined;
       return this.#isDispatched(step) || (due && this.#inherited && isQueued);
     }
     const { slots } = this.#acquisition();
@@ -215,9 +207,10 @@ export class Slots implements Limiter {
     return Math.min(Infinity, ...waiting.map(({ askAt }) => askAt));
   }
 
+  /** It waits for no lane: it needs none, or is cancelled, or about to end. */
   get #isExempt(): boolean {
-    const { cancelling, ending } = this.#state();
-    return cancelling !== null || ending !== null;
+    const { created, cancelling, ending } = this.#state();
+    return created?.lanes === undefined || cancelling !== null || ending !== null;
   }
 
   /** A courier makes a request for the step: perhaps since before this memory was made. */
@@ -249,9 +242,14 @@ export class Slots implements Limiter {
     return acquisition;
   }
 
-  /** The slots without which the run may not go on. A rate counts once, when the run begins. */
+  /** The slots without which the run may not go on. */
   #needed(): Slot[] {
-    return this.#acquisition().slots.filter(({ need }) => need.periodMs === null || this.#state().startedAt === null);
+    return this.#acquisition().slots.filter((slot) => this.#counts(slot));
+  }
+
+  /** A rate counts a run once, when it begins: after that there is nothing to ask for, or to give back. */
+  #counts({ need }: Slot): boolean {
+    return need.periodMs === null || this.#state().startedAt === null;
   }
 
   /** By the creation of its first incarnation: a run that goes on as new keeps its slots. */
@@ -263,12 +261,12 @@ export class Slots implements Limiter {
 
   /** The run's, and those that are asked for its steps. */
   #slots(): Slot[] {
-    return [...(this.#run?.slots ?? []), ...this.#steps.asked.flat()];
+    return [...(this.#run?.slots ?? []), ...this.steps.asked.flat()];
   }
 
   /** The slot, if it is held or asked for. */
   #find(lane: string, step: string | null): Slot | undefined {
-    const acquisition = step === null ? this.#run : this.#steps.get(step);
+    const acquisition = step === null ? this.#run : this.steps.get(step);
     return acquisition?.slots.find((slot) => slot.lane === lane && (slot.phase !== "away" || slot.asking));
   }
 
@@ -276,8 +274,8 @@ export class Slots implements Limiter {
     const slot = slots.find(({ phase }) => phase !== "held");
     if (slot === undefined || slot.asking || (slot.phase === "waiting" && slot.askAt > now)) return;
     slot.asking = true;
-    const { ticket, need } = slot;
-    const { limit, periodMs, priority, hold } = need;
+    const { ticket } = slot;
+    const { limit, periodMs, priority, hold } = slot.need;
     this.#requests.push({ kind: "enter", slot, entrance: { ticket, limit, periodMs, priority, hold } });
   }
 
@@ -287,7 +285,7 @@ export class Slots implements Limiter {
     slot.place = null;
     const { lane } = slot;
     const { step } = slot.ticket;
-    if (step !== null) this.#steps.entered(step);
+    if (step !== null) this.steps.entered(step);
     return this.#state().queued.has(laneKey({ lane, step })) ? [{ kind: "lane.entered", lane, step }] : [];
   }
 
@@ -296,8 +294,7 @@ export class Slots implements Limiter {
     const { lane, ticket, need, phase, asking, inherited } = slot;
     if (phase === "away" && !asking && !(all && inherited)) return;
     if (phase !== "held" || need.periodMs === null) this.#requests.push({ kind: "leave", lane, ticket });
-    const acquisition = ticket.step === null ? this.#run : this.#steps.get(ticket.step);
     slot.left = true;
-    acquisition?.renew(slot);
+    (ticket.step === null ? this.#run : this.steps.get(ticket.step))?.renew(slot);
   }
 }

@@ -12,12 +12,11 @@ import { emptyMap, put } from "../../core/empty.ts";
 import type { EntryOf, Fact } from "../../core/history/entry.ts";
 import { storeError } from "../../core/error.ts";
 import type { HoldfastError } from "../../core/error.ts";
-import type { Call } from "../../core/state/state.ts";
-import { callKey, wasRemoved } from "../../core/state/state.ts";
+import { wasRemoved } from "../../core/state/state.ts";
 import { encode } from "../../core/value/value.ts";
 import type { MessageHandlers } from "../ask/handlers.ts";
 import { Bell } from "../turn/bell.ts";
-import { recordKind } from "../call/call.ts";
+import { recordedCall } from "../call/call.ts";
 import type { ChildPlan, Pending, Plan, RunPlan } from "../call/call.ts";
 import type { Calls } from "../call/calls.ts";
 import type { Course } from "../turn/course.ts";
@@ -80,7 +79,7 @@ export class Waits {
       case "webhook":
         return this.#beginWebhook(pending, plan.timeoutMs);
       case "received": {
-        const until = this.#recordOf(pending)?.until ?? null;
+        const until = recordedCall(this.#course.state, pending)?.until ?? null;
         if (until !== null) this.#course.wakeBy(until);
         return;
       }
@@ -96,7 +95,7 @@ export class Waits {
     if (plan.kind === "wait") {
       // A signal that came in time counts, also when nobody was there to hand it over.
       const signal = this.#course.state.inboxes.get(name)?.first;
-      const until = this.#recordOf(pending)?.until ?? Infinity;
+      const until = recordedCall(this.#course.state, pending)?.until ?? Infinity;
       if (signal !== undefined && signal.at <= until && this.#oldest(name) === pending) return this.#consume(name);
     }
     const [wait, marks] = plan.kind === "wait" ? (["signal", plan.marks] as const) : (["webhook", {}] as const);
@@ -141,7 +140,7 @@ export class Waits {
 
   #beginSleep(pending: Pending, wakeAt: (now: number) => number): void {
     const { id, name } = pending;
-    const known = this.#recordOf(pending)?.until ?? null;
+    const known = recordedCall(this.#course.state, pending)?.until ?? null;
     if (known !== null && !wasRemoved(this.#course.state, pending.key)) return this.#course.wakeBy(known);
     const now = this.#course.ledger.now();
     const until = known ?? wakeAt(now);
@@ -161,7 +160,7 @@ export class Waits {
     const open = this.#open.get(pending.name);
     if (open === undefined) this.#open.set(pending.name, [pending]);
     else open.push(pending);
-    const known = this.#recordOf(pending)?.until ?? null;
+    const known = recordedCall(this.#course.state, pending)?.until ?? null;
     if (known !== null) this.#course.wakeBy(known);
     const buffered = this.#course.state.inboxes.get(pending.name)?.first !== undefined;
     if (!buffered || this.#oldest(pending.name) === undefined) this.#recordWait(pending);
@@ -172,7 +171,7 @@ export class Waits {
   #recordWait(pending: Pending): void {
     const { ledger } = this.#course;
     const { id, name, plan } = pending;
-    const known = this.#recordOf(pending);
+    const known = recordedCall(this.#course.state, pending);
     if (plan.kind !== "wait" || (known !== undefined && !wasRemoved(this.#course.state, pending.key))) return;
     const until = known !== undefined ? known.until : plan.timeoutMs === null ? null : ledger.now() + plan.timeoutMs;
     this.#course.record({ kind: "wait.started", name, call: id, until, ...plan.marks });
@@ -186,7 +185,7 @@ export class Waits {
     const signal = state.inboxes.get(name)?.first;
     const wait = this.#oldest(name);
     if (wait !== undefined && signal !== undefined) {
-      const until = this.#recordOf(wait)?.until ?? Infinity;
+      const until = recordedCall(this.#course.state, wait)?.until ?? Infinity;
       // The signal came after this wait's deadline: the wait times out, and the next may take the signal.
       if (signal.at > until) {
         this.fire(wait);
@@ -274,10 +273,6 @@ export class Waits {
   #oldest(name: string): Pending | undefined {
     if (this.#messageHandlers.listensTo(name)) return undefined;
     return this.#open.get(name)?.[0];
-  }
-
-  #recordOf(pending: Pending): Call | undefined {
-    return this.#course.state.calls.get(callKey(recordKind(pending.plan), pending.id));
   }
 }
 
