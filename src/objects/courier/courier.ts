@@ -17,11 +17,10 @@ import { setAlarm } from "../alarm.ts";
 import { unwrap } from "../answer.ts";
 import { exchange } from "./exchange.ts";
 import type { Capacity, Exchanged } from "./exchange.ts";
-import { backoff, describe, within } from "../patience.ts";
+import { against, backoff, describe, upTo, within } from "../patience.ts";
 import type { Answer } from "../answer.ts";
 import type { CourierRpc } from "../rpc/courier.ts";
 import { Semaphore } from "../semaphore.ts";
-import { timer } from "../run/timer.ts";
 
 /** The platform's limit of requests of an object that wait for response headers; it queues others silently. */
 const maxWaiting = 6;
@@ -109,12 +108,12 @@ export class Courier implements CourierRpc {
 
   /** Resolves when there are no more requests, or the time of the alarm is over. */
   async #drained(): Promise<void> {
-    const limit = timer(Date.now() + longestAlarmMs);
-    while (this.#active.size > 0) {
-      // The time limit resolves with null, the bell with undefined.
-      if ((await Promise.race([this.#idle.rung(), limit.over])) === null) break;
-    }
-    limit.cancel();
+    await against(longestAlarmMs, async (over) => {
+      while (this.#active.size > 0) {
+        // The time limit resolves with null, the bell with undefined.
+        if ((await Promise.race([this.#idle.rung(), over])) === null) return;
+      }
+    });
   }
 
   /** Ensures that requests are resumed if this process dies. */
@@ -187,10 +186,7 @@ async function untilAnswered<Value>(ask: () => Promise<Answer<Value>>, stop: Abo
 
 /** Resolves after that time, or when stopped. */
 async function pause(ms: number, stop: AbortSignal): Promise<void> {
-  const limit = timer(Date.now() + ms);
-  const stopped = new Promise<void>((resolve) => stop.addEventListener("abort", () => resolve(), { once: true }));
-  await Promise.race([limit.over, stopped]);
-  limit.cancel();
+  await upTo(ms, new Promise<void>((resolve) => stop.addEventListener("abort", () => resolve(), { once: true })));
 }
 
 /** The storage key of a request: its id, without content. */

@@ -18,7 +18,7 @@ import { isUnreadable, lastSoundAt, retryAt } from "./damage.ts";
 import { Outbox } from "../outbox/outbox.ts";
 import { gone } from "./memory.ts";
 import type { Memory } from "./memory.ts";
-import { describe, judgedInTime } from "../patience.ts";
+import { describe, judgedInTime, upTo } from "../patience.ts";
 import { Removal } from "./removal.ts";
 import { LaneRequests } from "../lane/requests.ts";
 import { earlier, timer } from "./timer.ts";
@@ -149,9 +149,7 @@ export class Host {
     if (info !== undefined && isHousekeeping(info)) return this.proceed(info);
     this.#alarm.handled = true;
     this.proceed(info);
-    const guard = timer(Date.now() + longestAlarmMs);
-    await Promise.race([this.#loop, guard.over]);
-    guard.cancel();
+    await upTo(longestAlarmMs, this.#loop ?? Promise.resolve());
     this.#alarm.handled = false;
     // If the run is still busy or being removed, another alarm takes over.
     if (this.#loop !== null || this.removal.underWay) this.#alarm.setWatchdog();

@@ -1,9 +1,10 @@
 /**
  * Owns: removing a run, on request or after its retention: first its data in other objects (the directory, its lanes, its
  * key), then its own object.
- * Does not own: whether it may be removed (control), when an expired run is removed (expiry), the storage (memory).
+ * Does not own: whether it may be removed (control), the retention (engine/drive), the storage (memory).
  * Invariant 1: a removal that failed can be repeated as a whole: until then the run exists, and is listed.
- * Invariant 2: during a removal nothing is accepted that would be deleted with the run: `underWay` is checked before.
+ * Invariant 2: an expired run is kept until the notices of its ends are over, and if it was retried meanwhile.
+ * Invariant 3: during a removal nothing is accepted that would be deleted with the run: `underWay` is checked before.
  */
 import type { EntryOf } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
@@ -11,17 +12,21 @@ import { objectName } from "../../core/run/key.ts";
 import { firstCreatedAt } from "../../core/run/origin.ts";
 import type { RunAction } from "../../core/service/service.ts";
 import { directoryOf, laneObject, runObject } from "../address.ts";
+import { watchdogMs } from "../alarm.ts";
 import type { Alarm } from "../alarm.ts";
 import { remainsOf, unlist } from "./damage.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { nameOfKey } from "../deployment/digest.ts";
-import { Expiry } from "./expiry.ts";
 import { logRemoval } from "../deployment/logline.ts";
 import type { Memory } from "./memory.ts";
-import { within } from "../patience.ts";
+import { backoff, describe, within } from "../patience.ts";
 import type { PackedRun } from "../rpc/run.ts";
 
 const callLimitMs = 10_000;
+/** The longest pause after a failed attempt to remove an expired run. */
+const longestPauseMs = 60_000;
+/** The longest pause before it is checked again whether its notices are over. */
+const longestWaitMs = 3_600_000;
 
 /** The host of the run. */
 type Hosting = {
@@ -37,7 +42,10 @@ export class Removal {
   readonly #memory: Memory;
   readonly #alarm: Alarm;
   readonly #host: Hosting;
-  readonly #expiry = new Expiry();
+  /** How often in succession an expired run could not be removed. */
+  #failures = 0;
+  /** When to try again to remove an expired run, epoch ms. */
+  expiryAt = 0;
 
   constructor(memory: Memory, alarm: Alarm, host: Hosting) {
     this.#memory = memory;
@@ -71,21 +79,28 @@ export class Removal {
     return remainsOf(id, await this.#clear(() => unlist(id)), damage.message);
   }
 
-  /** When to try again to remove an expired run, epoch ms. */
-  get expiryAt(): number {
-    return this.#expiry.dueAt;
-  }
-
-  /** Removes an expired run; false if that has to wait. */
+  /** Removes an expired run; false if that has to wait. Never rejects. */
   async expire(outbox: Outbox): Promise<boolean> {
-    if (this.#expiry.dueAt > Date.now()) return false;
+    if (this.expiryAt > Date.now()) return false;
     // A housekeeping alarm has been handled by now, so there is no alarm.
     this.#alarm.ensureWatchdog();
-    return await this.#expiry.attempt({
-      state: () => this.#memory.run.state,
-      settled: () => outbox.settled(),
-      erase: () => this.#erase(null),
-    });
+    const { end, created } = this.#memory.run.state;
+    try {
+      const isSettled = await outbox.settled();
+      if (this.#memory.run.state.end !== end) return false;
+      if (isSettled) {
+        await this.#erase(null);
+        return true;
+      }
+      this.#failures = 0;
+      const now = Date.now();
+      // With pauses that grow with time.
+      this.expiryAt = now + Math.min(longestWaitMs, Math.max(watchdogMs, (now - (end?.at ?? now)) / 4));
+    } catch (error) {
+      this.expiryAt = Date.now() + backoff(++this.#failures, longestPauseMs);
+      console.warn(`run ${created?.id} could not be removed; it will be: ${describe(error)}`);
+    }
+    return false;
   }
 
   async #erase(by: Parameters<typeof logRemoval>[2]): Promise<void> {

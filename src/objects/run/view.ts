@@ -10,7 +10,7 @@ import { watchdogMs } from "../alarm.ts";
 import type { Memory } from "./memory.ts";
 import type { LaneRequests } from "../lane/requests.ts";
 import type { RunMessage } from "../rpc/run.ts";
-import { timer } from "./timer.ts";
+import { against, upTo } from "../patience.ts";
 
 /** The host of the run. */
 type Hosting = {
@@ -44,12 +44,12 @@ export class View {
     // After a burst the run has usually ended.
     if (run.isBurst) await run.yielded();
     if (this.#memory.run.state.end !== null) return this.#memory.run.snapshot();
-    const limit = timer(Date.now() + waitMs);
-    // The memory may be replaced meanwhile. The time limit resolves with null, the bell with undefined.
-    while (this.#memory.run.state.end === null) {
-      if ((await Promise.race([this.#ended.rung(), limit.over])) === null) break;
-    }
-    limit.cancel();
+    await against(waitMs, async (over) => {
+      // The memory may be replaced meanwhile. The time limit resolves with null, the bell with undefined.
+      while (this.#memory.run.state.end === null) {
+        if ((await Promise.race([this.#ended.rung(), over])) === null) return;
+      }
+    });
     return this.#memory.run.snapshot();
   }
 
@@ -57,10 +57,7 @@ export class View {
   async woken(): Promise<void> {
     if (!this.#host.wake()) return;
     const { run } = this.#memory;
-    if (run.execution?.busy !== true) return;
-    const limit = timer(Date.now() + watchdogMs);
-    await Promise.race([run.rested(), limit.over]);
-    limit.cancel();
+    if (run.execution?.busy === true) await upTo(watchdogMs, run.rested());
   }
 
   /** The run with its present places in lanes, or the last known ones if reading them takes long. */
@@ -71,9 +68,7 @@ export class View {
     run.lanes.askAgain();
     this.#host.proceed();
     this.#requests.attend(run);
-    const limit = timer(Date.now() + watchdogMs);
-    await Promise.race([this.#requests.idle(), limit.over]);
-    limit.cancel();
+    await upTo(watchdogMs, this.#requests.idle());
     if (this.#memory.isCurrent(run)) this.#requests.deliver(run);
     this.#host.proceed();
     return run.snapshot(run.lanes.slots.places);

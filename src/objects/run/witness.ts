@@ -28,13 +28,8 @@ const moving: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof Holder
   "granted",
 ]);
 
-/** The method of a run's object for such reports. */
-interface DeathReceiver {
-  died(): Promise<void>;
-}
-
 /** Makes failed calls that may run the handler reported. @param anew makes a new stub, because the failed one stays broken */
-export function reportingDeaths<Rpc extends object>(object: Rpc, anew: () => DeathReceiver): Rpc {
+export function reportingDeaths<Rpc extends object>(object: Rpc, anew: () => Pick<RunRpc, "died">): Rpc {
   return aroundCalls(object, (make, args, name) => {
     if (!moving.has(name)) return make(...args);
     const watched = async (): Promise<unknown> => {
