@@ -7,36 +7,6 @@ import type { ErrorCode } from "../core/code.ts";
 import type { Issue, StoredError } from "../core/error.ts";
 import { defined } from "../core/record.ts";
 
-/** Codes that only the web layer uses. */
-export type WebErrorCode =
-  | "route_not_found"
-  | "method_not_allowed"
-  | "path_invalid"
-  | "parameter_unknown"
-  | "parameter_repeated"
-  | "parameter_invalid"
-  | "json_invalid"
-  | "field_unknown"
-  | "content_type_unsupported"
-  | "body_too_large"
-  | "body_incomplete"
-  | "idempotency_key_invalid"
-  | "header_invalid"
-  | "token_missing"
-  | "token_unknown"
-  | "role_insufficient"
-  | "auth_unconfigured"
-  | "loopback_only"
-  | "origin_refused"
-  | "too_many_failures"
-  | "access_keys_unavailable"
-  | "overloaded"
-  | "unavailable"
-  | "storage_full"
-  | "internal";
-
-export type ProblemCode = ErrorCode | WebErrorCode;
-
 type Options = {
   readonly issues?: readonly Issue[];
   readonly headers?: Readonly<Record<string, string>>;
@@ -65,8 +35,13 @@ export class RequestError extends Error {
   }
 }
 
-/** A code that is missing here does not compile. Codes that only runs have are 500: no route answers with them. */
-export const statuses: Readonly<Record<ProblemCode, number>> = {
+type ProblemCode = keyof typeof statuses;
+
+/**
+ * A code of the core that is missing here does not compile. The first are those of the web layer alone; codes that only runs
+ * have are 500: no route answers with them.
+ */
+export const statuses = {
   route_not_found: 404,
   method_not_allowed: 405,
   path_invalid: 400,
@@ -167,7 +142,7 @@ export const statuses: Readonly<Record<ProblemCode, number>> = {
   step_nested: 500,
   undo_missing: 500,
   query_impure: 500,
-};
+} satisfies Readonly<Record<ErrorCode, number>> & Readonly<Record<string, number>>;
 
 const titles: Readonly<Record<number, string>> = {
   400: "Bad Request",
