@@ -41,7 +41,7 @@ test("definitions", async () => {
   );
   const refused: [options: object, why: string][] = [
     [{ schedule: { cron: 5n } }, 'workflow "w": schedule.cron 5n is not text'],
-    [{ schedule: "0 7 * *" }, 'schedule.cron "0 7 * *" does not have five fields, or six with the seconds first'],
+    [{ schedule: "0 7 * *" }, 'schedule.cron "0 7 * *" has 4 fields: it needs five, or six with the seconds first'],
     [{ schedule: { cron: "* * * * *", overlap: Symbol("s") } }, "schedule.overlap a symbol is none of skip"],
     [{ schedule: { cron: "* * * * *", jitter: null } }, "schedule.jitter is not valid: jitter null is not a span"],
     [
