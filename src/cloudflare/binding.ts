@@ -83,7 +83,7 @@ export class Binding<Params> implements Workflow<Params> {
       if (each.status === "fulfilled") return [];
       if (!hasCode(each.reason, "run_exists")) throw each.reason;
       const code = isRepeated(index) ? codes.repeated : codes.exists;
-      return [{ index, ...idOf(batch[index]), code, message: each.reason.message }];
+      return [{ index, ...defined({ id: ids[index] }), code, message: each.reason.message }];
     });
     return Array.isArray(given) ? created : { created, errors };
   }
@@ -143,8 +143,4 @@ function listOf<Params>(given: Batch<Params>): readonly WorkflowInstanceCreateOp
 function checkBatch<Item>(batch: readonly Item[]): Item[] {
   if (Array.isArray(batch) && batch.length > 0 && batch.length <= largestBatch) return Array.from(batch);
   throw new HoldfastError("options_invalid", `a batch is an array of 1 to ${largestBatch} instances`);
-}
-
-function idOf(options: { readonly id?: string } = {}): { readonly id?: string } {
-  return options.id === undefined ? {} : { id: options.id };
 }

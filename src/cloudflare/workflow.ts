@@ -5,7 +5,8 @@
 import { env } from "cloudflare:workers";
 import type { WorkflowEvent, WorkflowStep } from "cloudflare:workers";
 import type { Definition } from "../core/definition/definition.ts";
-import { HoldfastError } from "../core/error.ts";
+import { checkName } from "../core/name.ts";
+import { fieldsOf, refused } from "../core/option.ts";
 import { collectSchedules } from "../core/schedule/schedule.ts";
 import type { Schema } from "../core/definition/schema.ts";
 import type { RunInfo, Step } from "../core/definition/step.ts";
@@ -25,6 +26,8 @@ type Entrypoint<Env, Params, Output> = new (
 };
 
 type NoSignals = Record<never, never>;
+
+const ownOptions: readonly string[] = ["handler", "signals", "retries", "retry"];
 
 /** The options of `defineWorkflow`, except for those that the class defines: handler, retries and events. */
 export type MoveOptions<Params, Output> = Omit<
@@ -49,10 +52,11 @@ export function toWorkflow<Env, Params, Output>(
   Entry: Entrypoint<Env, Params, Output>,
   options: MoveOptions<Params, Output> = {},
 ): MovedWorkflow<Params, Output> {
-  if (!(Entry.prototype instanceof WorkflowEntrypoint)) {
-    const why = "its class is derived from WorkflowEntrypoint as holdfast/cloudflare has it";
-    throw new HoldfastError("options_invalid", `workflow ${name}: ${why}`);
-  }
+  const what = `workflow ${checkName(name, "workflow")}`;
+  if (typeof Entry !== "function" || !(Entry.prototype instanceof WorkflowEntrypoint))
+    throw refused(what, "the class", "must be derived from WorkflowEntrypoint as holdfast/cloudflare has it");
+  const said = Object.keys(fieldsOf(options, what)).find((option) => ownOptions.includes(option));
+  if (said !== undefined) throw refused(what, said, "is no option here: the class says it itself");
   const handler = async (params: Params, step: Step): Promise<Output> => {
     const failure = { error: new Error("the run was ended from outside") as unknown };
     try {

@@ -5,6 +5,7 @@
 import { messageOf } from "../core/error.ts";
 import { answeredEnd, headersOf, isAnswer, refusedEnd } from "../core/courier/order.ts";
 import type { Order, OrderEnd } from "../core/courier/order.ts";
+import { isPlain } from "../core/option.ts";
 import { defined } from "../core/record.ts";
 import { callKey } from "../core/state/state.ts";
 import { receiveAnswer } from "../engine/courier/dispatch.ts";
@@ -94,11 +95,8 @@ function toResponse(answer: unknown): Response | null {
   return isRaw ? new Response(body as BodyInit | null, init) : Response.json(body, init);
 }
 
-function isReply(answer: object): answer is Reply {
-  return (
-    Object.prototype.toString.call(answer) === "[object Object]" &&
-    Object.keys(answer).every((key) => parts.includes(key))
-  );
+function isReply(answer: unknown): answer is Reply {
+  return isPlain(answer) && Object.keys(answer).every((key) => parts.includes(key));
 }
 
 async function read(order: Order, response: Response, at: number): Promise<OrderEnd> {

@@ -3,6 +3,7 @@
  * Does not own: whether they do (dequal).
  */
 import { dequal } from "dequal";
+import { isPlain } from "../core/option.ts";
 
 const longestShown = 300;
 /** Characters of a long text that are shown before the place where it differs. */
@@ -59,10 +60,6 @@ function members(value: unknown): { readonly kind: Kind; readonly of: ReadonlyMa
     return { kind: "map", of: value };
   }
   return isPlain(value) ? { kind: "object", of: new Map(Object.entries(value)) } : null;
-}
-
-function isPlain(value: unknown): value is object {
-  return typeof value === "object" && value !== null && Object.prototype.toString.call(value) === "[object Object]";
 }
 
 function name(kind: Kind, key: unknown): string {

@@ -1,6 +1,6 @@
 /**
  * Owns: the types of a rehearsal, as a test gets them.
- * Does not own: their implementation (play).
+ * Does not own: their implementation (control).
  */
 import type { Duration } from "../core/duration.ts";
 import type { Entry } from "../core/history/entry.ts";

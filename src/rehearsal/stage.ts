@@ -1,6 +1,6 @@
 /**
  * Owns: the runs of a rehearsal: the process that they are in, which may die, and its virtual time.
- * Does not own: a run's behaviour (engine), messages between runs (relatives), the calls of the test (play).
+ * Does not own: a run's behaviour (engine), messages between runs (relatives), the calls of the test (control).
  * Invariant 1: virtual time passes only on request, and never while work is under way in real time.
  * Invariant 2: a run is advanced again only when it rests, at a deadline that it named, or after an event from outside, as by
  * a Durable Object: so a forgotten wake-up shows.

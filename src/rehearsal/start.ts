@@ -1,6 +1,6 @@
 /**
  * Owns: `rehearse`.
- * Does not own: the calls of the run after that (play).
+ * Does not own: the calls of the run after that (control).
  */
 import { isWorkflow } from "../core/definition/definition.ts";
 import { toInstant } from "../core/duration.ts";
@@ -46,9 +46,9 @@ export async function rehearse<Input, Output, Signals extends SignalTypes>(
     labels: labelsOf(definition, input, labels),
     ...{ parent: null, schedule, startAt: null, notAfter: null, origin: null },
   });
-  const play = new RehearsalControl<Output>(stage, id, []);
-  await play.settle();
-  return play;
+  const run = new RehearsalControl<Output>(stage, id, []);
+  await run.settle();
+  return run;
 }
 
 const parts = ["steps", "undos", "patches"] as const;

@@ -293,6 +293,20 @@ async function inClass(call: (step: WorkflowStep) => Promise<unknown>): Promise<
   return await (await rehearse(toWorkflow("main", Main), undefined, { lenient: true })).result();
 }
 
+test("toWorkflow", async () => {
+  class Main extends WorkflowEntrypoint {
+    override async run(): Promise<void> {}
+  }
+  const calls: [call: () => unknown, refusal: string][] = [
+    [() => toWorkflow(later, Main), "name_invalid: a workflow needs a name that is a string, not a promise: await it"],
+    [() => toWorkflow("w", undefined as never), "workflow w: the class must be derived from WorkflowEntrypoint"],
+    [() => toWorkflow("w", Main, null as never), "the options of workflow w must be a plain object, not null"],
+    [() => toWorkflow("w", Main, { retries: 4 } as object), "workflow w: retries is no option here: the class says it"],
+    [() => toWorkflow("w", Main, { timeuot: 4 } as object), 'workflow w has no option "timeuot"; it takes handler'],
+  ];
+  for (const [call, refusal] of calls) expect(await refusalOf(call)).toContain(refusal);
+});
+
 test("options of the step of a class", async () => {
   const config = (given: unknown) => inClass((step) => step.do("x", given as WorkflowStepConfig, async () => 1));
   const wrong: [config: unknown, why: string][] = [

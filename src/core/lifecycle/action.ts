@@ -41,7 +41,7 @@ export function decide(state: RunState, action: Action, now: number): Decision |
     case "cancel":
       return cancel(state, action);
     case "terminate":
-      return end(state, action, "Terminated", "terminated");
+      return { fact: cancelled(state, action, "Terminated", "terminated"), effect: "stop" };
     case "pause":
       return pause(state, action);
     case "resume":
@@ -64,19 +64,19 @@ function endedOf(end: EndEntry): string {
   return end.kind === "run.cancelled" ? "been cancelled" : endStatus(end);
 }
 
-function end(state: RunState, action: Action, name: string, code: "cancelled" | "terminated"): Decision {
+/** @throws HoldfastError run_ended */
+function cancelled(state: RunState, action: Action, name: string, code: "cancelled" | "terminated") {
   refuseEnded(state, `be ${code}`);
   const error = { name, message: action.reason ?? `the run was ${code}`, code };
-  return { fact: { kind: "run.cancelled", error, ...signature(action) }, effect: "stop" };
+  return { kind: "run.cancelled", error, ...signature(action) } as const;
 }
 
 /** A run that has not begun ends at once. One on its way to its end goes on with that. */
 function cancel(state: RunState, action: Action): Decision | null {
-  const ended = end(state, action, "Cancelled", "cancelled");
-  if (state.startedAt === null) return ended;
-  if (state.cancelling !== null || state.ending !== null || ended.fact.kind !== "run.cancelled")
-    return unchanged(state, action, "cancel");
-  return { fact: { ...ended.fact, kind: "run.cancel_requested", awaited: [] }, effect: "unwind" };
+  const fact = cancelled(state, action, "Cancelled", "cancelled");
+  if (state.startedAt === null) return { fact, effect: "stop" };
+  if (state.cancelling !== null || state.ending !== null) return unchanged(state, action, "cancel");
+  return { fact: { ...fact, kind: "run.cancel_requested", awaited: [] }, effect: "unwind" };
 }
 
 function pause(state: RunState, action: Action): Decision | null {
