@@ -145,7 +145,7 @@ const ends: ReadonlySet<string> = new Set(["completed", "failed", "attempt_faile
 /** What stops all that is at work. */
 const stops = /^(run\.(created|cancel_requested|retried|completed|failed|cancelled)|undo\.started)$/;
 /** What shows that the handler has not come to its end, which stops what can be undone before it is on record. */
-const signs = /^(timer\.fired|wait\.timed_out|signal\.consumed|child\.started)$/;
+const signs = /^(timer\.fired|wait\.timed_out|signal\.consumed)$/;
 
 /**
  * An attempt is told to stop where it has taken too long or its run was stopped, and only then.
