@@ -2,6 +2,7 @@
 import { expect } from "vitest";
 import type { Entry, EntryOf } from "../../src/core/history/entry.ts";
 import type { Order } from "../../src/core/courier/order.ts";
+import { decode } from "../../src/core/value/value.ts";
 import { createRandom } from "../../src/core/random.ts";
 import type { Schema } from "../../src/core/definition/schema.ts";
 import type { Run } from "../../src/engine/run.ts";
@@ -264,6 +265,23 @@ async function checkCrash(program: Program, reference: Hosted, keep: number): Pr
   if (!wasRenewed) expect(hosted.host.journal.commits.slice(0, commits.length)).toEqual(commits);
 }
 
+/** What a handler published is on record, each once and in its order, whichever of its processes it was in. */
+function checkPublished({ host, life, archive }: Hosted): void {
+  const own = life.handlers.length - 1;
+  const entries = archive.lives.at(-1) ?? [];
+  // What is done once more says it once more.
+  const isRetried = entries.some(({ kind }) => kind === "run.retried");
+  if (host.dead || own < 0 || host.status !== "completed" || isRetried) return;
+  const notes = life.trace.flatMap(({ handler, text }) => {
+    return handler === own && / (log|progress)$/.test(text) ? [text] : [];
+  });
+  const published = entries.flatMap((entry) => {
+    if (entry.kind === "log.written") return [`${entry.message} log`];
+    return entry.kind === "progress.published" ? [`${String(decode(entry.value))} progress`] : [];
+  });
+  expect(published).toEqual(notes);
+}
+
 /** A query changes nothing. */
 async function askAlone({ program, host: { journal }, ask }: Hosted): Promise<void> {
   const { commits } = journal;
@@ -273,7 +291,9 @@ async function askAlone({ program, host: { journal }, ask }: Hosted): Promise<vo
   expect(journal.commits).toEqual(commits);
 }
 
-function checkAnswers({ visitor, questions, life, archive, host }: Hosted): void {
+function checkAnswers(hosted: Hosted): void {
+  const { visitor, questions, life, archive, host } = hosted;
+  checkPublished(hosted);
   visitor.check(archive.entries);
   const isCut = host.dead || host.snapshot.error?.code === "terminated";
   checkQuestions(questions, life, archive.entries, isCut);

@@ -674,8 +674,10 @@ class Player {
       case "peek":
         return this.note(path, `${step.now()} ${step.random()} ${step.uuid()}`);
       case "log":
-        return step.log.info(`at ${path}`, { path });
+        this.note(path, "log");
+        return step.log.info(path, { path });
       case "progress":
+        this.note(path, "progress");
         return step.progress(path);
       case "throw":
         throw new RangeError(`thrown at ${path}`);
