@@ -3,7 +3,7 @@ import { HoldfastError } from "../error.ts";
 import { checkSegment } from "../name.ts";
 import { createRandom } from "../random.ts";
 import { defined } from "../record.ts";
-import { settleTiming, timingProblem } from "./schedule.ts";
+import { settleTiming, timingFields, timingProblem } from "./schedule.ts";
 import type { Timing } from "./schedule.ts";
 import type { Rule, ScheduleFields, ScheduleRequest } from "../service/schedules.ts";
 import { isSame, undefinedValue } from "../value/value.ts";
@@ -40,20 +40,8 @@ export function changeRule(rule: Rule, change: ScheduleFields): Rule {
 
 /** Whether the request says something of the schedule that only its code may say. */
 export function changesMoreThanPause(change: ScheduleFields): boolean {
-  return fields.some((field) => field !== "paused" && change[field] !== undefined);
+  return ([...timingFields, "workflow", "input"] as const).some((field) => change[field] !== undefined);
 }
-
-const fields = [
-  "workflow",
-  "cron",
-  "timezone",
-  "input",
-  "overlap",
-  "catchUp",
-  "jitter",
-  "paused",
-  "pauseOnFailure",
-] as const satisfies readonly (keyof ScheduleFields)[];
 
 export function isSamePlan(one: Plan, other: Plan): boolean {
   return one.madePaused === other.madePaused && isSameRule(one.rule, other.rule);

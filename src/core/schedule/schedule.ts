@@ -13,12 +13,12 @@ import type { Rule } from "../service/schedules.ts";
 import { encode } from "../value/value.ts";
 import type { Stored } from "../value/value.ts";
 
-/** The part of a rule about when and how its runs start; absent fields have defaults. */
-export type Timing = Pick<ScheduleRule, "cron" | "timezone" | "overlap" | "catchUp" | "jitter" | "pauseOnFailure">;
+export const timingFields = ["cron", "timezone", "overlap", "catchUp", "jitter", "pauseOnFailure"] as const;
 
-const fields: readonly string[] = [
-  ...["cron", "timezone", "input", "overlap", "catchUp", "jitter", "pauseOnFailure", "id"],
-];
+/** The part of a rule about when and how its runs start; absent fields have defaults. */
+export type Timing = Pick<ScheduleRule, (typeof timingFields)[number]>;
+
+const fields: readonly string[] = [...timingFields, "input", "id"];
 
 const defaultCatchUpMs = hourMs;
 
