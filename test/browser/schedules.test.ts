@@ -80,6 +80,17 @@ describe("the page", () => {
     await stage.leave(page);
   });
 
+  test("counts those that are paused, and shows only these when it is asked to", async () => {
+    const page = await stage.visit("/schedules");
+    expect(await page.locator("article").count()).toBe(3);
+    await page.getByRole("link", { name: "1 paused" }).click();
+    await page.getByRole("link", { name: "1 paused ×" }).waitFor();
+    expect(await page.locator("article h2").allTextContents()).toEqual(["hourly-greeting"]);
+    await page.getByRole("link", { name: "1 paused ×" }).click();
+    await card(page, "report-weekdays").waitFor();
+    await stage.leave(page);
+  });
+
   test("shows those of one workflow when it is asked to", async () => {
     const page = await stage.visit("/schedules?workflow=nightly-report");
     expect(await page.locator("article h2").allTextContents()).toEqual(["report-weekdays", "report-quarterly"]);

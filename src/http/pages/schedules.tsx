@@ -15,6 +15,7 @@ import { Empty } from "./list.tsx";
 import { answer, Page } from "./page.tsx";
 import { changeable, ScheduleDialogs } from "./scheduling.tsx";
 import { spanText } from "./span.ts";
+import { readNeed, thoseIn, Triage } from "./triage.tsx";
 import { StoredValue } from "./value.tsx";
 import { addressOf } from "./window.tsx";
 
@@ -26,17 +27,20 @@ export const schedulesPages: readonly Route[] = [
 ];
 
 async function show({ service, request, caller }: Call): Promise<Response> {
-  const query = readQuery(request, ["workflow", "page"]);
+  const query = readQuery(request, ["workflow", "page", "only"]);
   const workflow = readParameter(query, "workflow", asName);
   const page = Math.max(1, readCount(query, "page") ?? 1);
   const [schedules, workflows] = await Promise.all([service.schedules.list(workflow), service.workflows.list()]);
-  const rows = schedules.slice((page - 1) * shown, page * shown);
+  const need = readNeed(query);
+  const wanted = thoseIn(need, schedules);
+  const rows = wanted.slice((page - 1) * shown, page * shown);
   const offered = workflow === undefined ? workflows : workflows.filter(({ name }) => name === workflow);
   return await answer(
     <Page request={request} title="Schedules" section="schedules" caller={caller}>
       <div class="head">
         <h1>Schedules</h1>
         <span class="faint">{schedules.length}</span>
+        <Triage schedules={schedules} workflow={workflow} need={need} />
         {workflow === undefined ? null : (
           <a class="tag" href="/schedules" title="Show those of all workflows">
             of {workflow} ×
@@ -51,7 +55,7 @@ async function show({ service, request, caller }: Call): Promise<Response> {
       <div class="stack" data-refresh={refreshSeconds}>
         {rows.length === 0 ? (
           <section class="card">
-            <Empty title="Nothing is started by the clock">
+            <Empty title={need === null ? "Nothing is started by the clock" : `No schedule is ${need}`}>
               <p>
                 Give a workflow a <code>schedule</code> in the code, or make one here.
               </p>
@@ -60,22 +64,27 @@ async function show({ service, request, caller }: Call): Promise<Response> {
         ) : (
           rows.map((schedule, index) => <Card schedule={schedule} caller={caller} id={`schedule-${index}`} />)
         )}
-        <Pages page={page} count={Math.ceil(schedules.length / shown)} workflow={workflow} />
+        <Pages page={page} count={Math.ceil(wanted.length / shown)} workflow={workflow} only={need ?? undefined} />
       </div>
       <ScheduleDialogs workflows={offered} />
     </Page>,
   );
 }
 
-type PagesProps = { readonly page: number; readonly count: number; readonly workflow: string | undefined };
+type PagesProps = {
+  readonly page: number;
+  readonly count: number;
+  readonly workflow: string | undefined;
+  readonly only: string | undefined;
+};
 
-function Pages({ page, count, workflow }: PagesProps) {
+function Pages({ page, count, ...kept }: PagesProps) {
   if (count < 2) return null;
   return (
     <nav class="segments" aria-label="Pages of schedules">
       {Array.from({ length: count }, (_, index) => index + 1).map((each) => (
         <a
-          href={addressOf("/schedules", { workflow, page: String(each) })}
+          href={addressOf("/schedules", { ...kept, page: String(each) })}
           {...(each === page ? { "aria-current": "page" } : {})}
         >
           {each}
@@ -102,7 +111,13 @@ type CardProps = { readonly schedule: ScheduleInfo; readonly caller: Caller | nu
 function Card({ schedule, caller, id }: CardProps) {
   const { workflow, cron, timezone, source, backfills, input } = schedule;
   return (
-    <article class="card" data-row data-key={schedule.id} aria-labelledby={id}>
+    <article
+      class="card"
+      data-row
+      data-key={schedule.id}
+      data-fill={JSON.stringify(changeable(schedule))}
+      aria-labelledby={id}
+    >
       <div class="card-head">
         <h2 id={id}>{schedule.id}</h2>
         <a class="tag" href={`/workflows/${encodeURIComponent(workflow)}`}>
@@ -242,32 +257,28 @@ function Backfill({ backfill }: { readonly backfill: BackfillInfo }) {
   );
 }
 
+/** The card around them says which schedule they are about. */
 function Actions({ schedule, caller }: Omit<CardProps, "id">) {
   const { paused, source } = schedule;
-  const fill = JSON.stringify(changeable(schedule));
   const inCode = source === "code" ? "It stands in the code: change it there." : null;
   return (
     <>
-      <span data-fill={fill}>
-        <ActionButton dialog="trigger" caller={caller} role="operate" sign="bolt">
-          Trigger
-        </ActionButton>
-      </span>
-      <span data-fill={fill}>
-        <ActionButton
-          dialog={paused === null ? "pause" : "resume"}
-          caller={caller}
-          role="admin"
-          sign={paused === null ? "paused" : "running"}
-        >
-          {paused === null ? "Pause" : "Resume"}
-        </ActionButton>
-      </span>
+      <ActionButton dialog="trigger" caller={caller} role="operate" sign="bolt">
+        Trigger
+      </ActionButton>
+      <ActionButton
+        dialog={paused === null ? "pause" : "resume"}
+        caller={caller}
+        role="admin"
+        sign={paused === null ? "paused" : "running"}
+      >
+        {paused === null ? "Pause" : "Resume"}
+      </ActionButton>
       <details class="menu" data-menu data-actions>
         <summary class="button plain" aria-label={`More actions of ${schedule.id}`}>
           <Icon sign="more" />
         </summary>
-        <div data-fill={fill}>
+        <div>
           <ActionButton dialog="backfill" caller={caller} role="admin">
             Backfill
           </ActionButton>
