@@ -1,7 +1,7 @@
 /** Pages of runs that are awkward to draw: on small screens, with long words, with very short and very long spans. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { flaws, isTooWide, screens, Stage } from "./stage.ts";
+import { flaws, isTooWide, screens, Stage, until } from "./stage.ts";
 
 let stage: Stage;
 
@@ -62,7 +62,40 @@ describe("on a small screen", () => {
   });
 });
 
+test("of many labels some are folded, so that what the run is doing is on the first screen", async () => {
+  const labels = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`key-${index}`, "v".repeat(40)]));
+  await start("seen-calm", "labelled", {}, labels);
+  const page = await stage.visit("/runs/labelled");
+  expect((await page.locator("#now-sentence").boundingBox())?.y).toBeLessThan(400);
+  await page.getByText("20 more labels").click();
+  expect(await page.locator('[data-key="label-key-29"]').isVisible()).toBe(true);
+  await stage.leave(page);
+});
+
+test("a link leads to the newest entries of a long history", async () => {
+  await start("seen-long", "entries", { steps: 400 });
+  await stage.client.run("entries", "20s");
+  const page = await stage.visit("/runs/entries");
+  await page.getByRole("link", { name: "To the newest" }).click();
+  await page.locator(".entry", { hasText: "run.completed" }).waitFor();
+  await until(
+    () => page.evaluate<number>("document.querySelector('#newest').getBoundingClientRect().top - innerHeight"),
+    (below) => below < 1,
+  );
+  await stage.leave(page);
+});
+
 describe("the timeline", () => {
+  test("tells beside the bar of a step what it failed of", async () => {
+    await start("seen-map", "some", { items: 30, broken: 3 });
+    await stage.client.run("some", "20s");
+    const page = await stage.visit("/runs/some");
+    expect(await page.locator('.bar-row[data-step="run:resize#4"] .bar-name').innerText()).toContain(
+      "a broken picture",
+    );
+    await stage.leave(page);
+  });
+
   test("of a run that waits shows the wait, and marks what is folded as cut", async () => {
     await start("seen-patient", "retrying");
     await stage.client.call({ method: "GET", path: "/v1/runs/retrying?wait=2s" });
@@ -73,6 +106,8 @@ describe("the timeline", () => {
     );
     expect(attempt).toBeLessThan(track / 2);
     expect(await row.locator(".break").count()).toBe(1);
+    const card = page.locator(".wait", { hasText: "call-bank" });
+    expect(await card.innerText()).toContain("attempt 2 of 6: 503 from the bank");
     expect(await flaws(page, { name: "run-parked", colours: ["light", "dark"] })).toEqual([]);
     await stage.leave(page);
   });

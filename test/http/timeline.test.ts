@@ -5,6 +5,8 @@ import { diffLines } from "../../src/http/pages/diff.ts";
 import { readable } from "../../src/http/pages/label.ts";
 import { Scale } from "../../src/http/pages/scale.ts";
 import { inText, leftText } from "../../src/http/pages/span.ts";
+import { Track } from "../../src/http/pages/track.tsx";
+import type { Bar } from "../../src/core/timeline/timeline.ts";
 
 const day = 86_400_000;
 
@@ -145,4 +147,29 @@ describe("the differences between two texts", () => {
       expect(keep("removed").join("\n")).toBe(after);
     }
   });
+});
+
+test("the error of a step stands where its bar leaves room for it", async () => {
+  const scale = new Scale({ startedAt: 0, endedAt: 1000, idle: [] });
+  const drawn = async (startedAt: number, endedAt: number) => {
+    const error = { name: "Error", message: "503" };
+    const draft: Bar = {
+      ...{
+        index: 0,
+        key: "run:a",
+        kind: "run",
+        name: "a",
+        status: "failed",
+        startedAt,
+        endedAt,
+        until: null,
+        child: null,
+      },
+      ...{ attempts: [], attemptCount: 1, attemptLimit: null, error, rejected: [], firstSeq: 1, lastSeq: 2 },
+    };
+    return String(await Track({ bar: draft, scale, now: 1000, why: error.message }));
+  };
+  expect(await drawn(0, 400)).toMatch(/<text class="why" y="22" x="40.000%" dx="8">503<\/text>/);
+  expect(await drawn(600, 1000)).toMatch(/<text class="why" y="22" x="60.000%" dx="-8" text-anchor="end">503<\/text>/);
+  expect(await drawn(300, 700)).not.toContain("503");
 });

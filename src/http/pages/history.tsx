@@ -47,6 +47,7 @@ export function History({ run, first, last, only }: HistoryProps) {
         <span class="faint">
           {last - first + 1} {last === first ? "entry" : "entries"}
         </span>
+        {last - first < entriesPerBlock || only !== null ? null : <a href="#newest">To the newest</a>}
         <nav class="segments" aria-label="Entries of which kind">
           {[null, ...groupNames].map((group) => (
             <a
@@ -66,6 +67,7 @@ export function History({ run, first, last, only }: HistoryProps) {
           <Chain address={address} only={only} after={first - 1} last={last} />
         )}
       </div>
+      <div id="newest"></div>
     </section>
   );
 }

@@ -170,8 +170,21 @@ function createdOf(entry: Entry | null): EntryOf<"run.created"> | null {
   return entry?.kind === "run.created" ? entry : null;
 }
 
+/** Of many labels the first; what the run is doing must not be far below. */
+const shownLabels = 10;
+
+function drawLabels(labels: readonly (readonly [key: string, value: string])[]) {
+  return labels.map(([key, value]) => (
+    <a class="tag" href={addressOf("/", { [`label.${key}`]: value })} data-key={`label-${key}`}>
+      {key}: {value}
+    </a>
+  ));
+}
+
 function Head({ run, caller }: { readonly run: RunSnapshot; readonly caller: Caller | null }) {
-  const { id, workflow, version, status, labels } = run;
+  const { id, workflow, version, status } = run;
+  const labels = Object.entries(run.labels);
+  const [first, others] = [labels.slice(0, shownLabels), labels.slice(shownLabels)];
   return (
     <div class="head run-head">
       <div class="run-title">
@@ -187,12 +200,14 @@ function Head({ run, caller }: { readonly run: RunSnapshot; readonly caller: Cal
         </div>
         <p class="row-of">
           <Status status={status} />
-          {Object.entries(labels).map(([key, value]) => (
-            <a class="tag" href={addressOf("/", { [`label.${key}`]: value })} data-key={`label-${key}`}>
-              {key}: {value}
-            </a>
-          ))}
+          {drawLabels(first)}
         </p>
+        {others.length === 0 ? null : (
+          <details class="fold">
+            <summary>{others.length} more labels</summary>
+            <p class="row-of">{drawLabels(others)}</p>
+          </details>
+        )}
       </div>
       <Actions run={run} caller={caller} />
     </div>

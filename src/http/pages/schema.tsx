@@ -77,8 +77,7 @@ function Members({ members, depth }: { readonly members: readonly Member[]; read
             <span class="schema-kind">{kindOf(field)}</span>
             {field.initial === undefined ? null : (
               <span class="faint">
-                {" "}
-                default <code>{JSON.stringify(field.initial)}</code>
+                , default <code>{JSON.stringify(field.initial)}</code>
               </span>
             )}
             {field.title === undefined && field.description === undefined ? null : (

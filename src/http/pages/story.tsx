@@ -10,6 +10,7 @@ import { Fault, FaultDiff } from "./fault.tsx";
 import { Icon } from "./icon.tsx";
 import type { Sign } from "./icon.tsx";
 import { Instant, Span } from "./instant.tsx";
+import { Rejections } from "./rejections.tsx";
 import { StoredValue } from "./value.tsx";
 
 type PanelProps = {
@@ -36,7 +37,7 @@ export function StoryPanel({ run, story, caller, now }: PanelProps) {
       <Points story={story} now={now} />
       {bar.kind === "run" ? <ForkButton step={bar.name} caller={caller} /> : null}
       <Values story={story} />
-      <Rejections story={story} />
+      <Refused story={story} />
       <Attempts story={story} now={now} />
     </section>
   );
@@ -164,19 +165,13 @@ const inputNotes: Readonly<Partial<Record<Story["bar"]["kind"], string>>> = {
   child: "The child is gone, and its input with it.",
 };
 
-function Rejections({ story }: { readonly story: Story }) {
+function Refused({ story }: { readonly story: Story }) {
   const { rejected } = story.bar;
   if (rejected.length === 0) return null;
   return (
     <div class="part">
       <h3 id="panel-rejected">Refused deliveries</h3>
-      <ul class="rejections">
-        {rejected.map(({ at, reason }) => (
-          <li>
-            <Instant at={at} form="exact" /> <span>{reason}</span>
-          </li>
-        ))}
-      </ul>
+      <Rejections rejected={rejected} form="exact" />
     </div>
   );
 }

@@ -4,6 +4,7 @@
  * Owns: the timeline of a run as a waterfall: one row for each bar, in blocks, under one ruler.
  * Positions are percentages, so that zooming is a matter of the width alone (client/waterfall.ts).
  */
+import { inLine } from "../../core/sentence/phrase.ts";
 import type { Bar, Calls, Grouping, Timeline } from "../../core/timeline/timeline.ts";
 import { barAddress, barLength, barSigns, barStatus, barTone, barWords } from "./bar.ts";
 import { Icon } from "./icon.tsx";
@@ -154,6 +155,9 @@ export function TimelineRows({ run, timeline, open }: RowsProps) {
   );
 }
 
+/** Characters of an error beside its bar. */
+const maxWhy = 120;
+
 type RowProps = {
   readonly run: string;
   readonly bar: Bar;
@@ -166,6 +170,7 @@ function Row({ run, bar, scale, now, isOpen }: RowProps) {
   const status = barStatus(bar);
   const length = barLength(bar, now);
   const { attemptCount: attempts } = bar;
+  const why = inLine((bar.error ?? bar.attempts.at(-1)?.error)?.message ?? "", maxWhy);
   // Which one of its name it is stays legible where the name is cut off.
   const [nth = ""] = /#\d+$/.exec(bar.name) ?? [];
   return (
@@ -186,12 +191,13 @@ function Row({ run, bar, scale, now, isOpen }: RowProps) {
         <span class="sr">
           , {status}
           {attempts > 1 ? `, ${attempts} attempts` : ""}, {length}
+          {why === "" ? "" : `: ${why}`}
         </span>
       </span>
       <span class="bar-track">
         <svg width="100%" height={rowHeight} aria-hidden="true" focusable="false">
           <Folds scale={scale} />
-          <Track bar={bar} scale={scale} now={now} />
+          <Track bar={bar} scale={scale} now={now} why={why} />
         </svg>
       </span>
       <span class="bar-length" aria-hidden="true">

@@ -21,7 +21,8 @@ export function Folds({ scale }: { readonly scale: Scale }) {
   );
 }
 
-export function Track({ bar, scale, now }: TrackProps) {
+/** @param why its error, shown where there is room for it */
+export function Track({ bar, scale, now, why }: TrackProps & { readonly why: string }) {
   const endedAt = bar.endedAt ?? now;
   const [from, until] = [scale.at(bar.startedAt), scale.at(endedAt)];
   const isStep = bar.kind === "run" || bar.kind === "undo";
@@ -37,7 +38,20 @@ export function Track({ bar, scale, now }: TrackProps) {
       {scale.foldsWithin(bar.startedAt, endedAt).map((fold) => (
         <Break fold={fold} />
       ))}
+      {why === "" ? null : <Why from={from} until={until} text={why} />}
     </>
+  );
+}
+
+/** Behind a bar that ends in the left half, before one that begins in the right one. */
+function Why({ from, until, text }: Pick<LengthProps, "from" | "until"> & { readonly text: string }) {
+  const isBehind = until <= 50;
+  if (!isBehind && from < 50) return null;
+  const place = isBehind ? { x: percent(until), dx: "8" } : { x: percent(from), dx: "-8", "text-anchor": "end" };
+  return (
+    <text class="why" y={middle + 4} {...place}>
+      {text}
+    </text>
   );
 }
 

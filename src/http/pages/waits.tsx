@@ -5,6 +5,7 @@ import type { PropsWithChildren } from "hono/jsx";
 import { describeMs } from "../../core/duration.ts";
 import { fieldOf } from "../../core/form/form.ts";
 import type { RunSnapshot, Waiting } from "../../core/run/run.ts";
+import { attemptOf, because } from "../../core/sentence/phrase.ts";
 import type { Bar } from "../../core/timeline/timeline.ts";
 import type { Caller } from "../auth/auth.ts";
 import { barAddress } from "./bar.ts";
@@ -13,6 +14,7 @@ import { ValueForm } from "./form.tsx";
 import { Icon } from "./icon.tsx";
 import type { Sign } from "./icon.tsx";
 import { Instant } from "./instant.tsx";
+import { Rejections } from "./rejections.tsx";
 import { addressOf } from "./window.tsx";
 
 type WaitsProps = PropsWithChildren<{
@@ -27,7 +29,6 @@ type WaitsProps = PropsWithChildren<{
 /** How many of each kind are shown; a run may wait for thousands of children. */
 const maxCards = 12;
 
-/** @param children stand behind the cards */
 export function Waits({ run, caller, hooks, signals, children: more }: WaitsProps) {
   const { waitingFor } = run;
   const shown = waitingFor.filter(({ kind }) => kind !== "run").slice(0, maxCards);
@@ -215,13 +216,7 @@ function HookCard({ id, wait, run, caller, hook }: CardProps) {
           <summary>
             {hook.rejected.length === 1 ? "1 delivery was refused" : `${hook.rejected.length} deliveries were refused`}
           </summary>
-          <ul class="rejections">
-            {hook.rejected.toReversed().map(({ at, reason }) => (
-              <li>
-                <Instant at={at} form="ago" /> <span>{reason}</span>
-              </li>
-            ))}
-          </ul>
+          <Rejections rejected={hook.rejected.toReversed()} form="ago" />
         </details>
       )}
       {hook === null ? null : (
@@ -239,6 +234,7 @@ function RetryCard({ id, wait, run, caller }: CardProps) {
   const key = `${run.tallies[wait.name] === undefined ? "" : "run:"}${wait.name}`;
   return (
     <Frame id={id} sign="undo" title="Next attempt of" name={wait.name} wait={wait}>
+      <p>{`${attemptOf(wait.attempt ?? 1, wait.of ?? null)}${because(wait.error)}`}</p>
       <div class="row-of">
         <ActionButton dialog="retry" caller={caller} role="operate" look="primary">
           Retry now
