@@ -158,18 +158,24 @@ function EndDialogs({ path }: { readonly path: string }) {
         done="Terminated."
         lead="It ends at once. Nothing is undone and nothing is cleaned up."
       />
-      <ActionDialog
-        id="delete"
-        title="Delete this run"
-        action={path}
-        method="DELETE"
-        submit="Delete for ever"
-        look="danger"
-        done="Deleted."
-        then="/"
-        lead="The run, its history and everything it stored are removed. This cannot be taken back."
-      />
+      <DeleteDialog path={path} />
     </>
+  );
+}
+
+export function DeleteDialog({ path }: { readonly path: string }) {
+  return (
+    <ActionDialog
+      id="delete"
+      title="Delete this run"
+      action={path}
+      method="DELETE"
+      submit="Delete for ever"
+      look="danger"
+      done="Deleted."
+      then="/"
+      lead="The run, its history and everything it stored are removed. This cannot be taken back."
+    />
   );
 }
 

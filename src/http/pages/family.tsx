@@ -11,7 +11,7 @@ import { Status } from "./status.tsx";
 export const childrenPerBlock = 25;
 const rowHeight = 40;
 
-/** An ancestor; null where it was removed. */
+/** An ancestor; null where it was removed, or cannot be read. */
 export type Ancestor = { readonly id: string; readonly workflow: string; readonly run: RunSnapshot | null };
 
 type FamilyProps = {
@@ -63,7 +63,7 @@ function Lineage({ run, ancestors }: Omit<FamilyProps, "children">) {
     <ol class="lineage">
       {ancestors.map(({ id, workflow, run: known }) => (
         <li class="kin" data-key={id}>
-          {known === null ? <span class="faint">gone</span> : <Status status={known.status} />}
+          {known === null ? <span class="faint">unknown</span> : <Status status={known.status} />}
           <a href={`/runs/${encodeURIComponent(id)}`}>{id}</a>
           <span class="faint">{workflow}</span>
         </li>

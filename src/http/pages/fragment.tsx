@@ -1,9 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the fragments that the blocks of a run's page are filled with. */
-import type { ErrorCode } from "../../core/code.ts";
 import type { Entry } from "../../core/history/entry.ts";
-import { hasCode } from "../../core/error.ts";
 import type { Service } from "../../core/service/service.ts";
 import { RequestError } from "../problem.ts";
 import { readCount, readQuery } from "../query.ts";
@@ -14,6 +12,7 @@ import type { Child } from "./family.tsx";
 import { entriesPerBlock, EntryView, groupNames, HistoryRows, isOfGroup } from "./history.tsx";
 import type { Group } from "./history.tsx";
 import { answer } from "./page.tsx";
+import { readRelative } from "./unreadable.tsx";
 import { barsPerBlock, folded, TimelineRows } from "./timeline.tsx";
 
 export async function timelineBlock({ service, request, param }: Call): Promise<Response> {
@@ -29,7 +28,7 @@ export async function childrenBlock({ service, request, param }: Call): Promise<
   const { bars } = await service.runs.timeline(param("id"), { from, limit: childrenPerBlock, only: "child" });
   const rows = await Promise.all(
     bars.map(async (bar): Promise<Child> => {
-      const run = bar.child === null ? null : await orNull(service.runs.read(bar.child.id), "run_not_found");
+      const run = bar.child === null ? null : await readRelative(service, bar.child.id);
       return { bar, run };
     }),
   );
@@ -91,14 +90,4 @@ export function readGroup(query: Query): Group | null {
   const group = groupNames.find((known) => known === text);
   if (group !== undefined) return group;
   throw new RequestError("parameter_invalid", `The parameter entries must be one of ${groupNames.join(", ")}.`);
-}
-
-/** Null where it is refused with this code. */
-export async function orNull<Value>(pending: Promise<Value>, code: ErrorCode): Promise<Value | null> {
-  try {
-    return await pending;
-  } catch (error) {
-    if (hasCode(error, code)) return null;
-    throw error;
-  }
 }

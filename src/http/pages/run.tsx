@@ -17,16 +17,18 @@ import { Facts } from "./facts.tsx";
 import { Family, hasFamily } from "./family.tsx";
 import type { Ancestor } from "./family.tsx";
 import { Fault, textOf } from "./fault.tsx";
-import { childrenBlock, entryBlock, historyBlock, orNull, readGroup, timelineBlock } from "./fragment.tsx";
+import { childrenBlock, entryBlock, historyBlock, readGroup, timelineBlock } from "./fragment.tsx";
 import { History } from "./history.tsx";
 import type { Group } from "./history.tsx";
 import { Icon } from "./icon.tsx";
 import { Inbox, readInbox } from "./inbox.tsx";
 import { lacksCode, Summary } from "./summary.tsx";
+import { orNull } from "./absence.ts";
 import { answer, Page } from "./page.tsx";
 import { Status } from "./status.tsx";
 import { NoStory, StoryPanel } from "./story.tsx";
 import { barsPerBlock, folded, TimelineView } from "./timeline.tsx";
+import { isUnreadable, readRelative, unreadablePage } from "./unreadable.tsx";
 import { StoredValue } from "./value.tsx";
 import { Waits } from "./waits.tsx";
 import { addressOf } from "./window.tsx";
@@ -53,7 +55,16 @@ type View = {
   readonly inbox: Awaited<ReturnType<typeof readInbox>>;
 };
 
-async function runPage({ service, request, param, caller }: Call): Promise<Response> {
+async function runPage(call: Call): Promise<Response> {
+  try {
+    return await readablePage(call);
+  } catch (error) {
+    if (isUnreadable(error)) return await unreadablePage(call, error);
+    throw error;
+  }
+}
+
+async function readablePage({ service, request, param, caller }: Call): Promise<Response> {
   const query = readQuery(request, ["step", "entries"]);
   const [step, only] = [query.get("step") ?? null, readGroup(query)];
   const view = await readView(service, param("id"), step);
@@ -102,10 +113,10 @@ async function readView(service: Service, id: string, step: string | null): Prom
 /** A family this old is shown from here on only. */
 const maxAncestors = 8;
 
-async function ancestorsOf({ runs }: Service, { parent }: RunSnapshot): Promise<Ancestor[]> {
+async function ancestorsOf(service: Service, { parent }: RunSnapshot): Promise<Ancestor[]> {
   const line: Ancestor[] = [];
   for (let next = parent; next !== null && line.length < maxAncestors;) {
-    const run: RunSnapshot | null = await orNull(runs.read(next.id), "run_not_found");
+    const run: RunSnapshot | null = await readRelative(service, next.id);
     line.unshift({ ...next, run });
     next = run?.parent ?? null;
   }

@@ -1,0 +1,36 @@
+/** The page of a run whose journal cannot be read. */
+import { expect, test } from "vitest";
+import { HoldfastError } from "../../src/core/error.ts";
+import { createApp } from "../../src/http/app.ts";
+import { parseConfig } from "../../src/http/config.ts";
+import { readRelative } from "../../src/http/pages/unreadable.tsx";
+import { failingService, tokens } from "./service.ts";
+
+function appThat(error: HoldfastError) {
+  const service = failingService(error);
+  const list = () => Promise.resolve({ runs: [], cursor: null });
+  return createApp({ ...service, runs: { ...service.runs, list } }, () => parseConfig({ API_TOKENS: tokens }));
+}
+
+async function pageOf(code: "journal_corrupt" | "key_missing", token: string) {
+  const headers = { authorization: `Bearer ${token}`, accept: "text/html" };
+  const answer = await appThat(new HoldfastError(code, "row 3 is cut off")).request("/runs/order-7", { headers });
+  return { status: answer.status, text: await answer.text() };
+}
+
+test.each(["journal_corrupt", "key_missing"] as const)("says why, and can be deleted by an admin: %s", async (code) => {
+  const { status, text } = await pageOf(code, "a-token-123");
+  expect(status).toBe(503);
+  expect(text).toMatch(/<h1[^>]*>order-7<\/h1>/);
+  expect(text).toContain("This run cannot be read: row 3 is cut off");
+  expect(text).toContain('data-action="/v1/runs/order-7"');
+  expect(text).not.toContain("Needs the role admin");
+  expect((await pageOf(code, "r-token-123")).text).toContain("Needs the role admin; you have read.");
+});
+
+test("keeps no page of its parent or its children from being shown", async () => {
+  const read = (code: "journal_newer" | "run_not_found" | "id_invalid") =>
+    readRelative(failingService(new HoldfastError(code, "no")), "order-7");
+  expect([await read("journal_newer"), await read("run_not_found")]).toEqual([null, null]);
+  await expect(read("id_invalid")).rejects.toThrow("no");
+});
