@@ -144,6 +144,17 @@ describe("times", () => {
   });
 });
 
+test("the page of a run that is deleted meanwhile says that there is none", async () => {
+  await start("seen-calm", "removed");
+  const page = await stage.visit("/runs/removed");
+  await page.locator("#live[data-state=live]").waitFor();
+  await stage.client.call({ method: "POST", path: "/v1/runs/removed/terminate", body: {} });
+  await stage.client.text({ method: "DELETE", path: "/v1/runs/removed" });
+  await page.getByText("run_not_found").waitFor();
+  stage.complaints.splice(0);
+  await stage.leave(page);
+});
+
 describe("a bad connection", () => {
   test("a step that is opened while the page is fetched for another reason has its panel, and the focus", async () => {
     await start("seen-calm", "slow");
@@ -163,6 +174,27 @@ describe("a bad connection", () => {
     release();
     await page.locator("#panel-title:focus").waitFor();
     expect(await page.locator("main[aria-busy]").count()).toBe(0);
+    await stage.leave(page);
+  });
+
+  test("an action that takes long is seen to be under way", async () => {
+    await start("seen-calm", "tardy");
+    const page = await stage.visit("/runs/tardy");
+    let release = () => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    await page.route("**/v1/runs/tardy/pause", async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.locator("[data-actions] > summary").click();
+    await page.locator("[data-actions]").getByRole("button", { name: "Pause" }).click();
+    await page.locator("#pause-actor").fill("Ana");
+    await page.locator("#pause-reason").fill("to look at it");
+    await page.locator("#pause [data-submit]").click();
+    await page.locator("#pause form[aria-busy=true]").waitFor();
+    release();
+    await page.getByText("Paused.", { exact: true }).waitFor();
+    expect(await page.locator("form[aria-busy]").count()).toBe(0);
     await stage.leave(page);
   });
 

@@ -80,6 +80,7 @@ async function send(form: HTMLFormElement): Promise<void> {
   try {
     const request = read(form, form.dataset["action"] ?? "");
     if (button !== null) button.disabled = true;
+    form.setAttribute("aria-busy", "true");
     const answer = await fetch(request.url, {
       method: form.dataset["method"] ?? "POST",
       headers: { ...request.headers, "idempotency-key": keys.get(form) ?? crypto.randomUUID() },
@@ -95,6 +96,7 @@ async function send(form: HTMLFormElement): Promise<void> {
     );
   } finally {
     if (button !== null) button.disabled = false;
+    form.removeAttribute("aria-busy");
   }
 }
 

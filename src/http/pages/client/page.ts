@@ -60,13 +60,14 @@ async function refreshOnce(): Promise<boolean> {
   return true;
 }
 
-/** @returns null if it failed. Reloads the page if the session has ended, which leads to the sign-in page. */
+/** @returns null if it failed. Reloads the page if the session has ended, which leads to the sign-in page, or what it shows is gone. */
 export async function fetchHtml(url: string): Promise<string | null> {
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), patienceMs);
   try {
     const answer = await fetch(url, { headers: { accept: "text/html" }, signal: limit.signal });
-    if (answer.redirected && new URL(answer.url).pathname === "/sign-in") {
+    const isSignedOut = answer.redirected && new URL(answer.url).pathname === "/sign-in";
+    if (isSignedOut || answer.status === 404) {
       location.reload();
       return null;
     }
