@@ -56,5 +56,8 @@ test("a run whose code is gone says what brings it on, and its workflow leads to
   expect(await accessibility(page)).toEqual([]);
   await page.getByRole("link", { name: "orphan" }).click();
   await page.waitForURL("**/runs/orphan");
+  await page.goto(`${stage.origin}/workflows`);
+  expect(await page.locator(".orphans").innerText()).toMatch(/does not have: dropped \(1\)$/);
+  expect(await accessibility(page)).toEqual([]);
   await stage.leave(page);
 });

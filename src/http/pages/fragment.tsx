@@ -4,16 +4,17 @@
 import type { Entry } from "../../core/history/entry.ts";
 import type { Service } from "../../core/service/service.ts";
 import { RequestError } from "../problem.ts";
-import { readCount, readQuery } from "../query.ts";
+import { readCount, readParameter, readQuery } from "../query.ts";
 import type { Query } from "../query.ts";
+import { asOneOf } from "../reading.ts";
 import type { Call } from "../route.ts";
 import { ChildRows, childrenPerBlock } from "./family.tsx";
 import type { Child } from "./family.tsx";
 import { entriesPerBlock, EntryView, groupNames, HistoryRows, isOfGroup } from "./history.tsx";
 import type { Group } from "./history.tsx";
 import { answer } from "./page.tsx";
-import { readRelative } from "./unreadable.tsx";
 import { barsPerBlock, folded, TimelineRows } from "./timeline.tsx";
+import { readRelative } from "./unreadable.tsx";
 
 export async function timelineBlock({ service, request, param }: Call): Promise<Response> {
   const query = readQuery(request, ["from", "of"]);
@@ -85,9 +86,5 @@ export async function entryBlock({ service, request, param }: Call): Promise<Res
 
 /** What the history is narrowed to; null for all of it. @throws RequestError parameter_invalid */
 export function readGroup(query: Query): Group | null {
-  const text = query.get("entries");
-  if (text === undefined) return null;
-  const group = groupNames.find((known) => known === text);
-  if (group !== undefined) return group;
-  throw new RequestError("parameter_invalid", `The parameter entries must be one of ${groupNames.join(", ")}.`);
+  return readParameter(query, "entries", asOneOf(groupNames)) ?? null;
 }

@@ -2,8 +2,9 @@
 /** @jsxImportSource hono/jsx */
 /** Owns: which schedules somebody may have to look after, how many these are, and showing only these. */
 import type { ScheduleInfo } from "../../core/service/schedules.ts";
-import { RequestError } from "../problem.ts";
+import { readParameter } from "../query.ts";
 import type { Query } from "../query.ts";
+import { asOneOf } from "../reading.ts";
 import { addressOf } from "./window.tsx";
 
 type Need = "failing" | "paused";
@@ -20,10 +21,7 @@ const names = Object.keys(needs) as readonly Need[];
 
 /** @throws RequestError parameter_invalid */
 export function readNeed(query: Query): Need | null {
-  const text = query.get("only");
-  const need = names.find((name) => name === text) ?? null;
-  if (text === undefined || need !== null) return need;
-  throw new RequestError("parameter_invalid", `The parameter only must be one of ${names.join(", ")}.`);
+  return readParameter(query, "only", asOneOf(names)) ?? null;
 }
 
 export function thoseIn(need: Need | null, schedules: readonly ScheduleInfo[]): readonly ScheduleInfo[] {

@@ -1,11 +1,14 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the page that lists the workflows, with their statistics. */
+import { isEnded, runStatuses } from "../../core/run/run.ts";
+import type { Counts as GroupCounts } from "../../core/service/directory.ts";
 import type { WorkflowInfo } from "../../core/service/service.ts";
 import type { Stats, WorkflowStats } from "../../core/stats/stats.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { countText } from "./axis.ts";
+import { Icon } from "./icon.tsx";
 import { Ratio, Sparkline, total } from "./spark.tsx";
 import { Empty } from "./list.tsx";
 import { answer, Page } from "./page.tsx";
@@ -19,9 +22,11 @@ export const workflowsPages: readonly Route[] = [
 
 async function show({ service, request, caller }: Call): Promise<Response> {
   const window = readWindow(readQuery(request, ["window"]), "24h");
-  const [workflows, stats] = await Promise.all([
+  const open = runStatuses.filter((status) => !isEnded(status));
+  const [workflows, stats, counts] = await Promise.all([
     service.workflows.list(),
     service.stats.read({ from: window.from, until: window.until }),
+    service.directory.count({ status: open }, ["workflow"]),
   ]);
   return await answer(
     <Page request={request} title="Workflows" section="workflows" caller={caller}>
@@ -32,8 +37,34 @@ async function show({ service, request, caller }: Call): Promise<Response> {
           <WindowChooser window={window} path="/workflows" />
         </div>
       </div>
+      <Orphans workflows={workflows} counts={counts} />
       {workflows.length === 0 ? <None /> : <Table workflows={workflows} stats={stats} window={window} />}
     </Page>,
+  );
+}
+
+type OrphansProps = { readonly workflows: readonly WorkflowInfo[]; readonly counts: GroupCounts };
+
+/** Runs whose workflow was taken out of the code wait for it, and no row below shows them. */
+function Orphans({ workflows, counts }: OrphansProps) {
+  const known = new Set(workflows.map(({ name }) => name));
+  const orphans = counts.groups.flatMap(({ key: { workflow = null }, count }) =>
+    workflow === null || known.has(workflow) || workflow.startsWith("holdfast.") ? [] : [{ workflow, count }],
+  );
+  if (orphans.length === 0) return null;
+  return (
+    <p class="notice is-waiting orphans">
+      <Icon sign="warning" />
+      <span>
+        Runs wait for workflows that this deployment does not have:{" "}
+        {orphans.map(({ workflow, count }, index) => (
+          <>
+            {index === 0 ? "" : ", "}
+            <a href={`/workflows/${encodeURIComponent(workflow)}`}>{workflow}</a> ({countText(count)})
+          </>
+        ))}
+      </span>
+    </p>
   );
 }
 
