@@ -8,6 +8,7 @@
  * Invariant 2: one outcome is delivered a turn, so that what the handler does between two outcomes
  * is the same in every replay (guarantee 3).
  */
+import { added, emptySet } from "../../core/empty.ts";
 import type { Fact } from "../../core/history/entry.ts";
 import { storeError } from "../../core/error.ts";
 import type { HoldfastError } from "../../core/error.ts";
@@ -67,6 +68,8 @@ export class Course {
   failure: unknown = null;
   /** The next deadline that whoever drives the run was last told of. */
   announcedDueAt = Infinity;
+  /** Give up those turns that somebody waits for: no promise that outlives a turn, which would keep what it came to. */
+  #awaited: Set<() => void> = emptySet;
   readonly #owner: CourseOwner;
   readonly #pace: Pace;
   readonly #queue: Queue;
@@ -127,10 +130,17 @@ export class Course {
   }
 
   /** Runs the event in its turn and resolves to what it returns; to null if the course was stopped before. */
-  async turn<Value>(event: () => Value): Promise<Value | null> {
-    if (this.over) return null;
-    const ran = new Promise<Value>((resolve) => this.post(() => resolve(event())));
-    return await Promise.race([ran, this.stopped.rung().then(() => null)]);
+  turn<Value>(event: () => Value): Promise<Value | null> {
+    if (this.over) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      const giveUp = (): void => resolve(null);
+      this.#awaited = added(this.#awaited, giveUp);
+      this.post(() => {
+        const value = event();
+        this.#awaited.delete(giveUp);
+        resolve(value);
+      });
+    });
   }
 
   /** Appends the fact, and has the outcome that it makes, if any, delivered in its turn. */
@@ -209,6 +219,8 @@ export class Course {
     this.stirred.ring();
     this.rested.ring();
     this.stopped.ring();
+    for (const giveUp of this.#awaited) giveUp();
+    this.#awaited = emptySet;
   }
 
   /** The run cannot go on with this code: it is paused, and this memory given up. */
