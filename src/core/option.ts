@@ -45,7 +45,16 @@ export function mention(value: unknown): string {
   }
 }
 
+/** A proxy may throw whatever it is asked, and the message is about something else. */
 function mentionObject(value: object): string {
+  try {
+    return describe(value);
+  } catch {
+    return "an object";
+  }
+}
+
+function describe(value: object): string {
   if (isThenable(value)) return "a promise: await it first";
   if (Array.isArray(value)) return "an array";
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "an invalid date" : "a date";
