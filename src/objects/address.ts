@@ -48,9 +48,9 @@ export function laneObject(name: string): LaneRpc {
 /** Separates the names that users give from our own. */
 export const lanePrefix = "lane:";
 
-/** The object with the list of all lanes. */
+/** The object with the list of all lanes, with a limit for all calls, too: for one of them it calls lanes itself. */
 export function laneRoll(): LaneRollRpc {
-  return named<LaneRollRpc>("LANES", "roll");
+  return limited(named<LaneRollRpc>("LANES", "roll"), 2 * laneLimitMs);
 }
 
 const courierPrefix = ".courier-";

@@ -149,11 +149,11 @@ async function sealSchedules(): Promise<Page<never>> {
 }
 
 async function sealLanes(after: string): Promise<Page<string>> {
-  const names = await within(laneRoll().names(after, pageObjects), patienceMs);
+  const names = await laneRoll().names(after, pageObjects);
   let [rows, sealed] = [0, 0];
   const failures: Failure[] = [];
   await actOnEach(names, async (name) => {
-    const counts = await within(laneObject(name).rekey(), patienceMs);
+    const counts = await laneObject(name).rekey();
     rows += counts.rows;
     sealed += counts.sealed;
     if (counts.failed > 0) failures.push({ object: `lane ${name}`, message: "who set its limit cannot be opened" });

@@ -24,10 +24,8 @@ import { laneRoll } from "../address.ts";
 import { Alarm } from "../alarm.ts";
 import { findHolder, holdsSlot, grantSlot } from "./holder.ts";
 import { vaultOf } from "../deployment/keys.ts";
-import { describe, within } from "../patience.ts";
+import { describe } from "../patience.ts";
 
-/** Longer than any healthy call of the roll. */
-const rollLimitMs = 30_000;
 /** The limit of simultaneous calls. */
 const atOnce = 50;
 /** The pause when that many calls are in progress. */
@@ -218,7 +216,8 @@ export class Keeper {
     this.#registering = true;
     this.#registerAt = Date.now() + rollRetryMs;
     this.#arm();
-    const registered = within(laneRoll().register(this.#name), rollLimitMs)
+    const registered = laneRoll()
+      .register(this.#name)
       .then((followed) => {
         this.#save({ registered: true });
         this.#write(({ lane }) => lane.follow(followed, Date.now()));
@@ -248,9 +247,11 @@ export class Keeper {
       this.#save({ registered: false });
       this.#registering = true;
       this.#mayBeListed = true;
-      await within(laneRoll().unregister(this.#name), rollLimitMs).finally(() => {
-        this.#registering = false;
-      });
+      await laneRoll()
+        .unregister(this.#name)
+        .finally(() => {
+          this.#registering = false;
+        });
       this.#mayBeListed = false;
     }
     if (this.#isListed() || this.#open().store.state.holder !== null) return this.#register();
