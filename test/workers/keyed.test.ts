@@ -7,6 +7,7 @@ import { keyedRunId, objectName } from "../../src/core/run/key.ts";
 import { getRun } from "../../src/index.ts";
 import { encode } from "../../src/core/value/value.ts";
 import { laneObject, registerObject, shardOf } from "../../src/objects/address.ts";
+import { Alias } from "../../src/objects/start/alias.ts";
 import { nameOfKey } from "../../src/objects/deployment/digest.ts";
 import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import type { CheckedStart } from "../../src/objects/rpc/start.ts";
@@ -80,6 +81,22 @@ async function expectNone(id: string): Promise<void> {
     expect([path, await refusal(path, options)]).toEqual([path, "404 run_not_found"]);
   }
 }
+
+describe("the mark of a key", () => {
+  it("stays where the key is given to another run while it is asked whether the first one goes on", async () => {
+    const key = env.RUNS.getByName(await nameOfKey(newId("key")));
+    const [gone, next] = [newId("gone"), newId("next")];
+    await runInDurableObject(key, async (_object, { storage }) => {
+      const alias = new Alias(storage);
+      await alias.bind(gone, undefined);
+      const isKept = alias.outlasts();
+      await alias.unbind(gone, undefined);
+      await alias.bind(next, undefined);
+      expect(await isKept).toBe(true);
+      await expect(alias.bind(gone, undefined)).rejects.toMatchObject({ code: "idempotency_conflict" });
+    });
+  });
+});
 
 describe("the id of a run that was started with a key", () => {
   it("sorts by time, over HTTP and through the client, with a key or without", async () => {

@@ -55,10 +55,12 @@ export class Alias {
   /** Called when the marks expire: whether they are kept, because the run that the key belongs to still exists. */
   async outlasts(): Promise<boolean> {
     const id = this.#storage.kv.get<string>(boundTo);
-    if (id === undefined || !(await isThere(id))) return false;
-    // Unless the run was removed meanwhile, and the key with it.
-    if (this.#storage.kv.get(boundTo) === id) await this.#keep(boundTo, id, keptMs);
-    return true;
+    if (id === undefined) return false;
+    const goesOn = await isThere(id);
+    // The run may have been removed meanwhile, and the key with it, which may belong to another run by now.
+    const isBound = this.#storage.kv.get(boundTo) === id;
+    if (isBound && goesOn) await this.#keep(boundTo, id, keptMs);
+    return goesOn || !isBound;
   }
 
   /** Frees the key after the run of that id was removed. @param own the run in this object, if any */
