@@ -1,5 +1,5 @@
 /** `createWorker`: the one call that turns workflows into a Worker. */
-import { env } from "cloudflare:workers";
+import { env, waitUntil } from "cloudflare:workers";
 import type { DurableObject } from "cloudflare:workers";
 import { createApp } from "./http/app.ts";
 import { parseConfig } from "./http/config.ts";
@@ -54,7 +54,7 @@ export function createWorker(options: WorkerOptions): HoldfastWorker {
       // The scheduler's own alarm needs one first call to be armed by.
       if (!awake && catalog.rules.length > 0) {
         awake = true;
-        ctx.waitUntil(service.schedules.tick().catch(() => void (awake = false)));
+        waitUntil(service.schedules.tick().catch(() => void (awake = false)));
       }
       return app.fetch(request, env, ctx);
     },

@@ -1,7 +1,7 @@
 /** What JavaScript without types may give to handles and bindings: each is refused at once, in words that name it. */
 import { expect, it } from "vitest";
 import { Binding } from "../../src/cloudflare/binding.ts";
-import { getRun, signal } from "../../src/index.ts";
+import { createWorker, defineWorkflow, getRun, signal } from "../../src/index.ts";
 import type { ForkOptions, SignalOptions, StartOptions, UpdateOptions } from "../../src/index.ts";
 import { expectRefusals, refusalOf } from "../core/misuse.ts";
 import { heldParcel } from "./flows/client.ts";
@@ -88,4 +88,10 @@ it("options of an instance", async () => {
   );
   expect((await instance.status()).status).toBe("waiting");
   await instance.terminate();
+});
+
+it("a Worker's fetch that is handed on without its context", async () => {
+  const worker = createWorker({ workflows: [defineWorkflow("nightly", { schedule: "0 3 * * *", handler: () => 1 })] });
+  const health = worker.fetch as (request: Request) => Promise<Response>;
+  expect((await health(new Request("http://example.com/health"))).status).toBe(200);
 });
