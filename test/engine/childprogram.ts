@@ -1,7 +1,8 @@
 /** Children in random workflows: how they are started, and their programs; and signals between runs. */
 import type { ChildPolicy } from "../../src/core/run/origin.ts";
 import type { Step } from "../../src/core/definition/step.ts";
-import type { Carried, Node } from "./program.ts";
+import type { Carried } from "./player.ts";
+import type { Node } from "./program.ts";
 
 /** The program of a child, for each of its lives. */
 export type ChildProgram = { readonly body: Node; readonly next: readonly Node[] };

@@ -2,7 +2,8 @@
 import type { Flow } from "../../src/core/definition/definition.ts";
 import { createRandom } from "../../src/core/random.ts";
 import { made } from "./program.ts";
-import type { Carried, Jolt, Node, Program } from "./program.ts";
+import type { Carried } from "./player.ts";
+import type { Jolt, Node, Program } from "./program.ts";
 import { ReceivingMaker } from "./receivers.ts";
 
 /** Upon the run of this place, so many turns behind the write of this number. */

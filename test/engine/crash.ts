@@ -19,8 +19,9 @@ import { FakeCouriers, answered } from "./couriers.ts";
 import type { Known, Reply } from "./couriers.ts";
 import { checkQuestions, inquire } from "./question.ts";
 import type { Question } from "./question.ts";
-import { interpret, newLife } from "./program.ts";
-import type { Jolt, Life, Program } from "./program.ts";
+import { interpret, newLife } from "./player.ts";
+import type { Life } from "./player.ts";
+import type { Jolt, Program } from "./program.ts";
 
 /** How long a schema may take, less than it has. */
 const spans: readonly number[] = [0, 0, 1, 300, 20_000];

@@ -1,7 +1,7 @@
 /** What attempts did to the world, held against the journal: what is never done again, and under which key what is. */
 import { expect } from "vitest";
 import type { Entry } from "../../src/core/history/entry.ts";
-import type { Life } from "./program.ts";
+import type { Life } from "./player.ts";
 
 type Effect = Life["effects"][number];
 

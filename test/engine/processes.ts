@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import type { Entry } from "../../src/core/history/entry.ts";
 import { checkEffects, checkSignals } from "./effects.ts";
 import { isRestart } from "./lives.ts";
-import type { Life } from "./program.ts";
+import type { Life } from "./player.ts";
 
 /** What happened in one, and the number of entries that it began with; a closed journal is one of a dead process. */
 export type Lived = { readonly life: Life; readonly earlier: number; readonly journal: { readonly closed: boolean } };

@@ -5,7 +5,7 @@ import type { Entry } from "../../src/core/history/entry.ts";
 import { decode } from "../../src/core/value/value.ts";
 import { isOutcome } from "./effects.ts";
 import type { Host } from "./host.ts";
-import type { Life } from "./program.ts";
+import type { Life } from "./player.ts";
 
 /** What was answered, by which handler, from what was on record up to the outcome `known`. */
 export type Question = {

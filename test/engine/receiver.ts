@@ -1,7 +1,7 @@
 /** What takes in a random workflow what comes from outside: webhooks that judge their calls, functions that hear signals. */
 import type { AttemptContext, Step } from "../../src/core/definition/step.ts";
 import type { Delivery, WebhookCall, WebhookOptions } from "../../src/core/webhook/webhook.ts";
-import type { Surroundings } from "./program.ts";
+import type { Surroundings } from "./player.ts";
 
 export type Receiver =
   | {
