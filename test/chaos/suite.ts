@@ -30,6 +30,7 @@ type Suite = {
 const suites: readonly Suite[] = [
   node("crashes at every entry", "engine/crash", "CRASH_PROGRAMS", "CRASH_SEED", 45),
   node("deaths of parents and children", "engine/childrencrash", "CRASH_PROGRAMS", "CRASH_SEED", 15),
+  node("deaths of whole families", "engine/familycrash", "CRASH_PROGRAMS", "CRASH_SEED", 30),
   node("deaths of runs that share lanes", "engine/contention", "CRASH_PROGRAMS", "CRASH_SEED", 30),
   node("queries and updates over deaths", "engine/requests", "CRASH_PROGRAMS", "CRASH_SEED", 15),
   node("runs that a retry has go another way", "engine/retried", "RETRIED_PROGRAMS", "RETRIED_SEED", 40),

@@ -25,7 +25,7 @@ async function eachProgram(check: (seed: number) => Promise<unknown>): Promise<v
 
 test(
   "guarantees 2, 3, 4, 8: a run survives a crash after every prefix of its journal",
-  { timeout: 120_000 },
+  { timeout: 3_600_000 },
   async () => {
     let crashes = 0;
     await eachProgram(async (seed) => {
@@ -35,21 +35,25 @@ test(
   },
 );
 
-test("guarantees 2, 4, 5, 8: a run survives several deaths in a row", { timeout: 120_000 }, async () => {
+test("guarantees 2, 4, 5, 8: a run survives several deaths in a row", { timeout: 3_600_000 }, async () => {
   await eachProgram(async (seed) => {
     const random = createRandom(`deaths ${seed}`);
     await checkDeaths(makeProgram(seed), (limit) => Math.floor(random.next() * limit));
   });
 });
 
-test("guarantees 2, 3, 4, 5, 8: so does one of requests, maps, webhooks and races", { timeout: 120_000 }, async () => {
-  await eachProgram(async (seed) => {
-    const random = createRandom(`wide deaths ${seed}`);
-    // At every fourth commit, for the time that it takes.
-    await checkProgram(makeWideProgram(seed), 4);
-    await checkDeaths(makeWideProgram(seed), (limit) => Math.floor(random.next() * limit));
-  });
-});
+test(
+  "guarantees 2, 3, 4, 5, 8: so does one of requests, maps, webhooks and races",
+  { timeout: 3_600_000 },
+  async () => {
+    await eachProgram(async (seed) => {
+      const random = createRandom(`wide deaths ${seed}`);
+      // At every fourth commit, for the time that it takes.
+      await checkProgram(makeWideProgram(seed), 4);
+      await checkDeaths(makeWideProgram(seed), (limit) => Math.floor(random.next() * limit));
+    });
+  },
+);
 
 test.each([
   ["a request outlasts its time while the run is paused over another step", 3000694],
@@ -61,7 +65,7 @@ test.each([
 
 test(
   "guarantees 3, 4, 5, 8: so does one whose signals are judged in their own time",
-  { timeout: 120_000 },
+  { timeout: 3_600_000 },
   async () => {
     await eachProgram(async (seed) => {
       const random = createRandom(`judged deaths ${seed}`);
@@ -71,7 +75,7 @@ test(
   },
 );
 
-test("guarantees 1, 2, 3, 4, 5, 8: so does one that goes on as new", { timeout: 120_000 }, async () => {
+test("guarantees 1, 2, 3, 4, 5, 8: so does one that goes on as new", { timeout: 3_600_000 }, async () => {
   await eachProgram(async (seed) => {
     const random = createRandom(`renewed deaths ${seed}`);
     await checkProgram(makeRenewedProgram(seed), 4);
@@ -79,7 +83,7 @@ test("guarantees 1, 2, 3, 4, 5, 8: so does one that goes on as new", { timeout: 
   });
 });
 
-test("guarantees 1 to 5 and 8: so does one that takes calls and hears signals", { timeout: 120_000 }, async () => {
+test("guarantees 1 to 5 and 8: so does one that takes calls and hears signals", { timeout: 3_600_000 }, async () => {
   await eachProgram(async (seed) => {
     const random = createRandom(`receiving deaths ${seed}`);
     await checkProgram(makeReceivingProgram(seed), 4);
@@ -87,7 +91,7 @@ test("guarantees 1 to 5 and 8: so does one that takes calls and hears signals", 
   });
 });
 
-test("guarantees 2, 5, 7, 8: so does one whose code is changed, and changed back", { timeout: 120_000 }, async () => {
+test("guarantees 2, 5, 7, 8: so does one whose code is changed, and changed back", { timeout: 3_600_000 }, async () => {
   await eachProgram(async (seed) => {
     const random = createRandom(`changes ${seed}`);
     await checkChanges(makeProgram(seed), (limit) => Math.floor(random.next() * limit));
@@ -95,7 +99,7 @@ test("guarantees 2, 5, 7, 8: so does one whose code is changed, and changed back
   });
 });
 
-test("guarantees 2, 3, 7: so does one whose every change is behind `patched`", { timeout: 120_000 }, async () => {
+test("guarantees 2, 3, 7: so does one whose every change is behind `patched`", { timeout: 3_600_000 }, async () => {
   await eachProgram(patches);
 });
 
@@ -109,7 +113,7 @@ async function patches(seed: number): Promise<void> {
   await checkPatches(makeWideProgram(seed), (limit) => Math.floor(random.next() * limit));
 }
 
-test("guarantees 2, 3, 4, 8: so does one whose journal is sealed", { timeout: 120_000 }, async () => {
+test("guarantees 2, 3, 4, 8: so does one whose journal is sealed", { timeout: 3_600_000 }, async () => {
   const ring = parseKeys(`k1:${btoa(String.fromCharCode(...new Uint8Array(32).fill(3)))}`);
   const { vault } = MemoryJournal;
   MemoryJournal.vault = new Vault(
