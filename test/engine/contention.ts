@@ -11,10 +11,10 @@ import type { Contender, Contention, Stroke } from "./contenders.ts";
 import { Progress } from "./effects.ts";
 import { act, signal } from "./host.ts";
 import { define } from "./memory.ts";
-import type { MemoryJournal } from "./memory.ts";
 import { interpret, newLife } from "./player.ts";
-import type { Carried, Surroundings } from "./player.ts";
+import type { Carried } from "./player.ts";
 import { replyTo } from "./crash.ts";
+import { surroundingsOf } from "./processes.ts";
 import type { Lived } from "./processes.ts";
 import { LaneSimulation } from "./simulation.ts";
 import type { SimulatedRun } from "./simulation.ts";
@@ -24,7 +24,6 @@ import { Visitor, unlessRefused } from "./visitor.ts";
 import { Workload } from "./workload.ts";
 
 const hourMs = 3_600_000;
-const lags: readonly number[] = [0, 0, 1, 300, 20_000];
 
 /** One run with all that it ever was. */
 export class Contestant {
@@ -111,7 +110,12 @@ export class Contest {
     if (definition === undefined) throw new Error(`${id} has no code`);
     const life = newLife();
     lived.push({ life, earlier: archive.entries.length, journal });
-    const around = this.#around(journal, progress);
+    const { clock } = this.simulation;
+    const around = surroundingsOf(
+      () => ({ clock, journal }),
+      () => progress,
+      this.#lags,
+    );
     const handler = async (input: Carried, step: Step): Promise<unknown> =>
       await interpret(program, life, around)(input, this.workload.watch(simulated, step));
     simulated.definition = { ...definition, handler };
@@ -222,18 +226,6 @@ export class Contest {
       if (isWriting) simulated.wakeAt = this.simulation.clock.at + 1000;
     } else simulated.evict();
     if (simulated.journal !== journal) this.#board(id, contestant);
-  }
-
-  #around(journal: MemoryJournal, progress: Progress): Surroundings {
-    const { clock } = this.simulation;
-    return {
-      after: (ms) => (journal.closed ? new Promise(() => {}) : clock.after(ms)),
-      turn: () => clock.turn(),
-      lag: () => lags[Math.floor(this.#lags.next() * lags.length)] ?? 0,
-      outcome: () => (journal.closed ? Infinity : progress.outcome),
-      episode: () => progress.episode,
-      round: () => progress.life,
-    };
   }
 
   /** A run that is parked has given its slots back, but for those up to the last that it holds on to; one that has ended, all. */

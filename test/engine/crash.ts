@@ -17,14 +17,12 @@ import type { ManualClock } from "./memory.ts";
 import { Visitor, unlessRefused } from "./visitor.ts";
 import { FakeCouriers, answered } from "./couriers.ts";
 import type { Known, Reply } from "./couriers.ts";
+import { surroundingsOf } from "./processes.ts";
 import { checkQuestions, inquire } from "./question.ts";
 import type { Question } from "./question.ts";
 import { interpret, newLife } from "./player.ts";
 import type { Life } from "./player.ts";
 import type { Jolt, Program } from "./program.ts";
-
-/** How long a schema may take, less than it has. */
-const spans: readonly number[] = [0, 0, 1, 300, 20_000];
 
 /** One life of a program, hosted. */
 export type Hosted = {
@@ -55,13 +53,13 @@ export function hostProgram(
 ): Hosted {
   const life = newLife();
   const progress = new Progress();
-  // What a dead process does comes behind everything.
-  const outcome = (): number => (host.dead ? Infinity : progress.outcome);
-  const [episode, round] = [() => progress.episode, () => progress.life];
-  const after = (ms: number): Promise<void> => (host.dead ? new Promise(() => {}) : host.clock.after(ms));
   const lags = createRandom(`lags ${program.seed} ${commits.length}`);
-  const lag = (): number => spans[Math.floor(lags.next() * spans.length)] ?? 0;
-  const around = { after, turn: () => host.clock.turn(), lag, outcome, episode, round };
+  const around = surroundingsOf(
+    () => host,
+    () => progress,
+    lags,
+  );
+  const { after, lag, outcome, episode } = around;
   const reply: Reply = (order) => {
     const sent = host.entries("step.dispatched").find(({ seq }) => seq === order.id.seq);
     const attempt = sent?.attempt ?? 0;

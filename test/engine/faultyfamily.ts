@@ -14,6 +14,7 @@ import { startAt } from "./host.ts";
 import type { Fault, FamilyProgram } from "./familyprogram.ts";
 import { isRestart } from "./lives.ts";
 import { define } from "./memory.ts";
+import { surroundingsOf } from "./processes.ts";
 import type { Lived } from "./processes.ts";
 import { interpret, newLife } from "./player.ts";
 import type { Life, Surroundings } from "./player.ts";
@@ -25,7 +26,6 @@ import { replyTo } from "./crash.ts";
 const hourMs = 3_600_000;
 /** How long calls between runs take. */
 const ways: readonly number[] = [0, 0, 0, 1, 40, 300, 3000];
-const lags: readonly number[] = [0, 0, 1, 300, 20_000];
 
 type ObservedLife = Lived & { readonly run: Run };
 
@@ -146,15 +146,11 @@ export class FaultyFamily {
   #around(id: string): Surroundings {
     const { clock } = this.family;
     const journal = this.family.journal(id);
-    const progress = (): Progress => this.#progressOf(id);
-    return {
-      after: (ms) => (journal.closed ? new Promise(() => {}) : clock.after(ms)),
-      turn: () => clock.turn(),
-      lag: () => lags[Math.floor(this.#lags.next() * lags.length)] ?? 0,
-      outcome: () => (journal.closed ? Infinity : progress().outcome),
-      episode: () => progress().episode,
-      round: () => progress().life,
-    };
+    return surroundingsOf(
+      () => ({ clock, journal }),
+      () => this.#progressOf(id),
+      this.#lags,
+    );
   }
 
   #progressOf(id: string): Progress {

@@ -2,11 +2,32 @@
 import { expect } from "vitest";
 import type { Entry } from "../../src/core/history/entry.ts";
 import { checkEffects, checkSignals } from "./effects.ts";
+import type { Progress } from "./effects.ts";
 import { isRestart } from "./lives.ts";
-import type { Life } from "./player.ts";
+import type { ManualClock } from "./memory.ts";
+import type { Life, Surroundings } from "./player.ts";
 
 /** What happened in one, and the number of entries that it began with; a closed journal is one of a dead process. */
 export type Lived = { readonly life: Life; readonly earlier: number; readonly journal: { readonly closed: boolean } };
+
+/** How long a schema may take, less than it has. */
+const lags: readonly number[] = [0, 0, 1, 300, 20_000];
+
+/** What a handler is surrounded by in a process; what a dead one does comes behind everything. */
+export function surroundingsOf(
+  process: () => { readonly clock: ManualClock; readonly journal: Lived["journal"] },
+  progress: () => Progress,
+  random: { next(): number },
+): Surroundings {
+  return {
+    after: (ms) => (process().journal.closed ? new Promise(() => {}) : process().clock.after(ms)),
+    turn: () => process().clock.turn(),
+    lag: () => lags[Math.floor(random.next() * lags.length)] ?? 0,
+    outcome: () => (process().journal.closed ? Infinity : progress().outcome),
+    episode: () => progress().episode,
+    round: () => progress().life,
+  };
+}
 
 /** What one process saw, the next one sees (guarantee 3), and what it did is not done again (guarantee 2). */
 export function checkProcesses(entries: readonly Entry[], lived: readonly Lived[]): void {
