@@ -128,8 +128,9 @@ class Player {
     this.life.trace.push({ text: `${path} ${String(text)}`, outcome: this.around.outcome(), handler: this.handler });
   }
 
-  async play(node: Node, path: string): Promise<void> {
+  async play(given: Node, at: string): Promise<void> {
     const { step } = this;
+    const { node, path } = this.side(given, at);
     switch (node.t) {
       case "run":
         return await this.attempt(node, path);
@@ -154,8 +155,6 @@ class Player {
         return this.note(path, node.mode);
       case "try":
         return await this.guard(node, path);
-      case "patch":
-        return await (step.patched(node.id) ? this.play(node.is, `${path}p`) : this.play(node.was, path));
       case "map":
       case "contest":
       case "until":
@@ -172,6 +171,12 @@ class Player {
       default:
         return this.aside(node.t, path);
     }
+  }
+
+  /** What is played in its place, no microtask later than by the code before the change. */
+  side(node: Node, path: string): { readonly node: Exclude<Node, { t: "patch" }>; readonly path: string } {
+    if (node.t !== "patch") return { node, path };
+    return this.step.patched(node.id) ? this.side(node.is, `${path}p`) : this.side(node.was, path);
   }
 
   async watch(path: string, work: Promise<unknown>): Promise<void> {
