@@ -271,7 +271,8 @@ function checkPublished({ host, life, archive }: Hosted): void {
   // What is done once more says it once more.
   const isRetried = entries.some(({ kind }) => kind === "run.retried");
   if (host.dead || own < 0 || host.status !== "completed" || isRetried) return;
-  const notes = life.trace.flatMap(({ handler, text }) => {
+  // A handler returns how much there was by then; a branch that it left behind says nothing more.
+  const notes = life.trace.slice(0, Number(host.output)).flatMap(({ handler, text }) => {
     return handler === own && / (log|progress)$/.test(text) ? [text] : [];
   });
   const published = entries.flatMap((entry) => {
