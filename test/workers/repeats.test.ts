@@ -91,6 +91,17 @@ describe("a start that another run answered", () => {
     expect((await historyOf(String(id))).filter(({ kind }) => kind === "signal.received")).toHaveLength(1);
   });
 
+  it("has its key for itself: neither a start with an id nor a batch takes it (guarantee 1)", async () => {
+    const call = "POST /v1/workflows/repeat-single/runs";
+    const [, id] = await begin({}, undefined, call);
+    const key = newId("answered");
+    expect(await begin({}, key, call)).toEqual([200, id]);
+    expect(await begin({ id: newId("own") }, key, call)).toEqual(conflict);
+    expect(await begin({ runs: [{}] }, key, "POST /v1/workflows/repeat-single/batch")).toEqual(conflict);
+    expect(await begin({}, key, call)).toEqual([200, id]);
+    await ask(`POST /v1/runs/${String(id)}/terminate`);
+  });
+
   it("is part of its run although its input is refused by now, and the run has gone on as new (guarantee 5)", async () => {
     const call = "POST /v1/workflows/repeat-merged/runs";
     const keys = [newId("merged"), newId("merged")];

@@ -39,7 +39,7 @@ export class Alias {
     this.#storage = storage;
   }
 
-  /** Whether this object belongs to an Idempotency-Key that was used with an explicit run id. */
+  /** Whether this object belongs to an Idempotency-Key that was used with an explicit run id, or for a batch. */
   get isBound(): boolean {
     return this.#storage.kv.get(boundTo) !== undefined;
   }
@@ -47,7 +47,8 @@ export class Alias {
   /** Returns whether the binding is new. @param own the run in this object, if any @throws HoldfastError idempotency_conflict */
   async bind(id: string, own: string | undefined): Promise<boolean> {
     const bound = own ?? this.#storage.kv.get<string>(boundTo);
-    if (bound !== undefined && bound !== id) refuseKey();
+    const isTaken = bound === undefined ? this.#storage.kv.get(answeredBy) !== undefined : bound !== id;
+    if (isTaken) refuseKey();
     if (bound === undefined) await this.#keep(boundTo, id, keptMs);
     return bound === undefined;
   }
