@@ -15,7 +15,7 @@ import { urlOf } from "./url.ts";
 export type Query = ReadonlyMap<string, string>;
 
 const maxWaitMs = 60_000;
-const maxLimit = 200;
+export const maxLimit = 200;
 const maxGroupFields = 4;
 
 /**

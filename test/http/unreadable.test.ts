@@ -1,20 +1,28 @@
 /** The page of a run whose journal cannot be read. */
 import { expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
+import type { RunSummary } from "../../src/core/run/run.ts";
+import type { Runs } from "../../src/core/service/service.ts";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
 import { readRelative } from "../../src/http/pages/unreadable.tsx";
 import { failingService, tokens } from "./service.ts";
 
-function appThat(error: HoldfastError) {
+function appThat(error: HoldfastError, listed: readonly Partial<RunSummary>[]) {
   const service = failingService(error);
-  const list = () => Promise.resolve({ runs: [], cursor: null });
+  const list: Runs["list"] = ({ limit }) =>
+    Promise.resolve({ runs: listed.slice(0, limit) as readonly RunSummary[], cursor: null });
   return createApp({ ...service, runs: { ...service.runs, list } }, () => parseConfig({ API_TOKENS: tokens }));
 }
 
-async function pageOf(code: "journal_corrupt" | "key_missing", token: string) {
+async function pageOf(
+  code: "journal_corrupt" | "key_missing",
+  token: string,
+  listed: Parameters<typeof appThat>[1] = [],
+) {
   const headers = { authorization: `Bearer ${token}`, accept: "text/html" };
-  const answer = await appThat(new HoldfastError(code, "row 3 is cut off")).request("/runs/order-7", { headers });
+  const app = appThat(new HoldfastError(code, "row 3 is cut off"), listed);
+  const answer = await app.request("/runs/order-7", { headers });
   return { status: answer.status, text: await answer.text() };
 }
 
@@ -26,6 +34,17 @@ test.each(["journal_corrupt", "key_missing"] as const)("says why, and can be del
   expect(text).toContain('data-action="/v1/runs/order-7"');
   expect(text).not.toContain("Needs the role admin");
   expect((await pageOf(code, "r-token-123")).text).toContain("Needs the role admin; you have read.");
+});
+
+test("says what the list last knew of it, though newer runs have ids that begin with its own", async () => {
+  const listed = ["order-78", "order-7"].map((id) => ({
+    id,
+    workflow: `of ${id}`,
+    status: "waiting" as const,
+    waitingFor: [],
+  }));
+  const { text } = await pageOf("key_missing", "r-token-123", listed);
+  expect(text).toContain(">of order-7</a>");
 });
 
 test("keeps no page of its parent or its children from being shown", async () => {

@@ -5,6 +5,7 @@ import { hasCode } from "../../core/error.ts";
 import type { HoldfastError } from "../../core/error.ts";
 import type { RunSnapshot } from "../../core/run/run.ts";
 import type { Service } from "../../core/service/service.ts";
+import { maxLimit } from "../query.ts";
 import type { Call } from "../route.ts";
 import { DeleteDialog } from "./actions.tsx";
 import { ActionButton } from "./dialog.tsx";
@@ -28,8 +29,9 @@ export async function unreadablePage(call: Call, { code, message }: HoldfastErro
   const { service, request, caller, param } = call;
   const id = param("id");
   const path = `/v1/runs/${encodeURIComponent(id)}`;
-  const { runs } = await service.runs.list({ idPrefix: id, limit: 1 });
-  const known = runs[0]?.id === id ? runs[0] : null;
+  // Newer ones may have ids that begin with it.
+  const { runs } = await service.runs.list({ idPrefix: id, limit: maxLimit });
+  const known = runs.find((run) => run.id === id) ?? null;
   const page = (
     <Page request={request} caller={caller} title={id} section="runs">
       <div class="stack run-page">
