@@ -37,6 +37,11 @@ export function checkSegment(name: unknown, what: string): string {
   throw new HoldfastError("name_invalid", `a ${what} cannot be called ${JSON.stringify(text)}: no URL can name it`);
 }
 
+/** Whether the workflow is one of Holdfast's own, which are in every deployment and listed in none. */
+export function isBuiltIn(workflow: string): boolean {
+  return workflow.startsWith("holdfast.");
+}
+
 /** Whether a run may have this id. */
 export function isRunId(text: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/.test(text);

@@ -3,6 +3,7 @@
 /** Owns: the page of one workflow: starting a run, its statistics, its input and its terms. */
 import { fieldOf } from "../../core/form/form.ts";
 import type { Field } from "../../core/form/field.ts";
+import { isBuiltIn } from "../../core/name.ts";
 import type { RunSummary } from "../../core/run/run.ts";
 import type { WorkflowInfo } from "../../core/service/service.ts";
 import type { Stats } from "../../core/stats/stats.ts";
@@ -41,7 +42,7 @@ async function show({ service, request, caller, param }: Call): Promise<Response
     service.runs.list({ workflow: name, limit: recentRuns }),
   ]);
   if (info === null) {
-    const page = <Gone request={request} caller={caller} name={name} runs={runs} />;
+    const page = <Unlisted request={request} caller={caller} name={name} runs={runs} />;
     return await answer(page, { status: 404 });
   }
   return await answer(
@@ -66,10 +67,10 @@ async function show({ service, request, caller, param }: Call): Promise<Response
   );
 }
 
-type GoneProps = Pick<Call, "request" | "caller"> & { readonly name: string; readonly runs: readonly RunSummary[] };
+type UnlistedProps = Pick<Call, "request" | "caller"> & { readonly name: string; readonly runs: readonly RunSummary[] };
 
-/** A workflow that was taken out of the code may have runs that wait for it. */
-function Gone({ request, caller, name, runs }: GoneProps) {
+/** A workflow that was taken out of the code, or one of Holdfast's own, has no definition here, and runs nevertheless. */
+function Unlisted({ request, caller, name, runs }: UnlistedProps) {
   return (
     <Page request={request} title={name} section="workflows" caller={caller}>
       <div class="head">
@@ -77,15 +78,17 @@ function Gone({ request, caller, name, runs }: GoneProps) {
       </div>
       <div class="stack">
         <section class="card">
-          <Empty title="This deployment has no workflow of this name" sign="warning">
-            {runs.length === 0 ? (
-              <p>Nor is there any run of it.</p>
-            ) : (
+          {isBuiltIn(name) ? (
+            <Empty title="This workflow is one of Holdfast’s own" sign="step">
+              <p>Its runs do what was asked of Holdfast itself, such as acting on many runs.</p>
+            </Empty>
+          ) : (
+            <Empty title="This deployment has no workflow of this name" sign="warning">
               <p>Runs that have not ended wait for a deployment that has it.</p>
-            )}
-          </Empty>
+            </Empty>
+          )}
         </section>
-        {runs.length === 0 ? null : <RunsCard name={name} runs={runs} />}
+        <RunsCard name={name} runs={runs} />
       </div>
     </Page>
   );

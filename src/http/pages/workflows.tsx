@@ -1,6 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the page that lists the workflows, with their statistics. */
+import { isBuiltIn } from "../../core/name.ts";
 import { isEnded, runStatuses } from "../../core/run/run.ts";
 import type { Counts as GroupCounts } from "../../core/service/directory.ts";
 import type { WorkflowInfo } from "../../core/service/service.ts";
@@ -49,7 +50,7 @@ type OrphansProps = { readonly workflows: readonly WorkflowInfo[]; readonly coun
 function Orphans({ workflows, counts }: OrphansProps) {
   const known = new Set(workflows.map(({ name }) => name));
   const orphans = counts.groups.flatMap(({ key: { workflow = null }, count }) =>
-    workflow === null || known.has(workflow) || workflow.startsWith("holdfast.") ? [] : [{ workflow, count }],
+    workflow === null || known.has(workflow) || isBuiltIn(workflow) ? [] : [{ workflow, count }],
   );
   if (orphans.length === 0) return null;
   return (

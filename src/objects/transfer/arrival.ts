@@ -16,6 +16,7 @@ import { describeMs } from "../../core/duration.ts";
 import type { Entry, EntryOf, Fact } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
 import { limitsOf } from "../../core/lane/flow.ts";
+import { isBuiltIn } from "../../core/name.ts";
 import { readManifest, readObject, readTrailer, refuseLine } from "../../core/transfer/manifest.ts";
 import type { Manifest, Trailer } from "../../core/transfer/manifest.ts";
 import { arriving } from "../../core/transfer/transfer.ts";
@@ -64,7 +65,7 @@ export async function receive(
   refuse();
   const received = await Received.read(text);
   const { manifest, trailer, lines } = received;
-  if (manifest.workflow.startsWith("holdfast.")) throw refuseLine(1, "runs of built-in workflows do not travel");
+  if (isBuiltIn(manifest.workflow)) throw refuseLine(1, "runs of built-in workflows do not travel");
   const open = opener(manifest);
   const inspection = new Inspection(manifest, Date.now(), open);
   for (const { text: entry, line } of received.entries()) inspection.admit(entry, line);
