@@ -25,7 +25,7 @@ export function readAuthor(request: Request, { role, name }: Caller): Author {
 }
 
 /** @param fields of the body, where it may have a reason */
-export function readMetadata({ request, author }: Call, fields?: Fields): RequestMetadata {
+export function readMetadata({ request, author }: Call, fields: Fields): RequestMetadata {
   return { ...readKey(request), ...author, reason: readReason(request, fields) };
 }
 
