@@ -23,7 +23,8 @@ export function refused(what: string, option: string, why: string): HoldfastErro
 
 /** Whether it is an object with fields: no list, map, date, promise or the like, whose fields nobody would read. */
 export function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
-  return Object.prototype.toString.call(value) === "[object Object]" && !isThenable(value);
+  // The exports of a module are fields as good as any: `import * as signals`.
+  return /^\[object (?:Object|Module)\]$/.test(Object.prototype.toString.call(value)) && !isThenable(value);
 }
 
 const longestMention = 80;
