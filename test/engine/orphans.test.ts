@@ -202,3 +202,24 @@ test("a child that a retry starts anew for a race, and that ends before its run 
   await family.drive(startAt + 3 * minuteMs);
   expect(family.output("parent")).toEqual({ key: "child", value: "born" });
 });
+
+test("a child that a retry is about to have go on, as its run begins once more and calls for it again, is stopped, and that is heard (guarantee 8)", async () => {
+  let times = 0;
+  const child = async (_input: unknown, step: Step): Promise<unknown> => {
+    await step.run("work", () => {
+      if (++times === 1) throw new NonRetryableError("not yet");
+    });
+    return await step.waitFor("never");
+  };
+  const parent = (_input: unknown, step: Step): Promise<unknown> => step.invoke("child", null, { id: "born" });
+  const family = new Family(define(child, { name: "child" }), define(parent, { name: "parent" })).begin("parent");
+  family.lag = (what) => (what === "retry" ? 3000 : 0);
+  family.plan(startAt + minuteMs, () => family.act("parent", "retry"));
+  family.plan(startAt + minuteMs + 1000, () => {
+    family.run("parent").prepareRestart("1", { by: "test", reason: null })();
+    family.wake("parent");
+  });
+  await family.drive(startAt + 30 * minuteMs);
+  expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["failed", "cancelled"]);
+  expect(family.snapshot("parent").error?.message).toContain("was cancelled");
+});
