@@ -245,6 +245,7 @@ export class Execution {
 
   deliver(outcome: Outcome): void {
     const { settle } = outcome;
+    if (!this.course.live) this.work.attempts.suspects.reached(outcome.seq, this.calls.pending);
     if (settle.kind === "undo") this.closing.undo(settle.steps);
     else if (settle.kind === "update" || settle.kind === "signal") {
       this.calls.advanceTime(outcome);

@@ -43,6 +43,11 @@ export class Ledger {
   openedAt: number;
   /** When the journal was opened, or begun anew, its newest entry was the recovery from a death. */
   openedRecovered: boolean;
+  /**
+   * When the journal was opened, a pause or a lane had held the run since this entry, so that nothing began behind it. Infinity
+   * where it was not held; 0 where nothing at all was at work.
+   */
+  openedHeldSeq: number;
   /** When the journal was opened, no entry showed that a handler had come further than the newest outcome. */
   openedSilent = true;
   /** What goes on record ahead of such facts, in the same commit: children that are being started, attempts that are abandoned. */
@@ -74,6 +79,7 @@ export class Ledger {
     this.openedUnder = this.state.deployment;
     this.openedAt = this.state.at;
     this.openedRecovered = this.state.seq > 0 && this.state.seq === this.state.recoveredSeq;
+    this.openedHeldSeq = heldSeq(this.state);
   }
 
   /** The outcomes on record when the journal was opened, in their order. Handed out once, then let go. */
@@ -104,6 +110,7 @@ export class Ledger {
     this.openedUnder = this.state.deployment;
     this.openedAt = this.state.at;
     this.openedRecovered = false;
+    this.openedHeldSeq = Infinity;
   }
 
   /** Appends the facts as one commit; returns the outcome of the last. */
@@ -150,4 +157,11 @@ export class Ledger {
       return !keys.has(key) && settle.kind !== "undo" && !key.startsWith(callKey("undo", ""));
     });
   }
+}
+
+function heldSeq({ paused, queued, interruptions }: RunState): number {
+  const inLine = [...queued.values()].flatMap(({ step, seq }) => (step === null ? [seq] : []));
+  // What is at work has its slot, and stands in line for it only after its death.
+  if (inLine.length > 0 && interruptions === 0) return 0;
+  return Math.min(paused?.seq ?? Infinity, ...inLine);
 }

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { Step } from "../../src/core/definition/step.ts";
 import { Host, startAt } from "./host.ts";
 import { define } from "./memory.ts";
+import type { Handler } from "./memory.ts";
 
 /** The process dies: nothing that was begun comes back, and nothing more is driven. */
 function die(host: Host): Promise<never> {
@@ -184,6 +185,49 @@ test("guarantee 4: a pause holds suspects back, and resuming lets them go", asyn
   void host.run.act({ kind: "resume", by: "test", reason: null });
   await host.drive();
   expect(host.output).toEqual(["one", "two"]);
+});
+
+/** Called and evicted so often while it is paused, and then resumed. */
+async function calledInPause(before: Host, times: number): Promise<Host> {
+  let host = before.reopen({ cold: false });
+  for (let life = 0; life < times; life++) {
+    await host.run.awake();
+    await host.drive(host.clock.at);
+    host = host.reopen({ cold: false });
+  }
+  void host.run.act({ kind: "resume", by: "test", reason: null });
+  return await host.drive();
+}
+
+/** Pauses the run half a second after it began. */
+function pausedHost(handler: Handler): Host {
+  return new Host(handler).plan(startAt + 500, (run) => run.act({ kind: "pause", by: "test", reason: null }));
+}
+
+test.each([0, 1, 6])(
+  "guarantee 4: what only a pause holds back is no suspect, though the run is called and evicted %d times in it",
+  async (times) => {
+    const before: Host = pausedHost(async (_input, step) => {
+      await step.run("in flight", () => before.clock.after(1000));
+      await step.run("held back", () => {});
+    });
+    const host = await calledInPause(await before.drive(), times);
+    expect([host.status, host.entries("step.interrupted")]).toEqual(["completed", []]);
+  },
+);
+
+test("guarantee 4: what was in flight in a pause in which its process died is marked, once", async () => {
+  let hasDied = false;
+  const before: Host = pausedHost(async (_input, step) => {
+    const fatal = (): unknown => (hasDied ? "fatal" : before.clock.after(2000));
+    const quick = step.run("quick", () => (hasDied ? {} : before.clock.after(1000)));
+    return (await Promise.all([step.run("fatal", fatal), quick.then(() => step.run("held back", () => {}))]))[0];
+  });
+  await before.drive(startAt + 1500);
+  hasDied = true;
+  const host = await calledInPause(before, 6);
+  expect(host.output).toBe("fatal");
+  expect(host.entries("step.interrupted").map(({ step }) => step)).toEqual(["fatal"]);
 });
 
 test("guarantee 4: a suspect that is tried again waits for the one at work, and is not due all the while", async () => {

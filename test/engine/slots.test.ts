@@ -512,6 +512,29 @@ describe("steps that need slots", () => {
     ]);
   });
 
+  test("one that kills its process again and again is counted, though it is evicted in line for its slot each time (4)", async () => {
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    let begun = 0;
+    const killer = async (_input: unknown, step: Step) => {
+      await step.run("killer", () => {
+        begun++;
+        simulation.at(simulation.now + 10, () => {
+          a.kill();
+          // Its slot is taken back before it asks for it again, and is another's for a while.
+          simulation.lane("steps").leave({ runId: "a", createdAt: startAt, step: "killer" }, simulation.clock.at);
+          simulation.add(`other ${begun}`, worker(ledger, minute), steps(1));
+          simulation.at(simulation.now + 30_000, () => a.evict());
+        });
+        return new Promise(() => {});
+      });
+    };
+    const a = simulation.add("a", killer, steps(1));
+    for (let at = 0; begun < 12 && at < 60 && a.status !== "failed"; at++) await simulation.drive(at * minute);
+    expect([a.status, a.run.snapshot().error?.code]).toEqual(["failed", "step_crashed"]);
+    expect(begun).toBeLessThanOrEqual(6);
+  });
+
   test("the timeout of an attempt counts from its beginning, and every retry asks anew", async () => {
     const simulation = new LaneSimulation();
     const ledger = new Ledger(simulation);
@@ -647,6 +670,43 @@ describe("what wakes a parked run while others have its slot", () => {
       expect([a.status, ran]).toEqual(["completed", 1]);
     },
   );
+
+  test("what it called in line for its slot had not begun, however often it was evicted and called meanwhile", async () => {
+    const { simulation, a } = await parked(async (_input, step) => {
+      const hook = await step.webhook("hook");
+      await hook.received();
+      await step.run("after", () => {});
+    });
+    const request = { method: "POST", headers: {}, query: {}, body: new Uint8Array() };
+    void a.act((run) => receiveHook(run, "hook", request));
+    await simulation.drive(3000);
+    for (let at = 10_000; at < 3 * minute; at += 20_000) {
+      simulation.at(at, () => a.evict()).at(at + 10_000, () => a.act((run) => run.awake()));
+    }
+    await simulation.drive(4 * minute);
+    expect([a.status, a.kinds.at(-1)]).toEqual(["queued", "lane.queued"]);
+    a.evict();
+    await simulation.drive();
+    expect([a.status, a.kinds.filter((kind) => kind.endsWith("interrupted"))]).toEqual(["completed", []]);
+  });
+
+  test("what was at work when its process died is marked, in line for its slot, once (4)", async () => {
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    const a = simulation.add("a", worker(ledger, minute), [need("mail", 1)]);
+    await simulation.drive(1000);
+    a.kill();
+    // Its slot is taken back before it asks for it again.
+    simulation.lane("mail").leave({ runId: "a", createdAt: startAt, step: null }, simulation.clock.at);
+    simulation.add("b", worker(ledger, 5 * minute), [need("mail", 1)]);
+    for (let at = 10_000; at < 3 * minute; at += 20_000) {
+      simulation.at(at, () => a.act((run) => run.awake())).at(at + 10_000, () => a.evict());
+    }
+    await simulation.drive(4 * minute);
+    expect([a.status, a.entries("step.interrupted").length]).toEqual(["queued", 1]);
+    await simulation.drive();
+    expect([a.status, a.entries("step.interrupted").length]).toEqual(["completed", 1]);
+  });
 
   test("a signal that a listener takes", async () => {
     const heard: unknown[] = [];

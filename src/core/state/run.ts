@@ -22,7 +22,8 @@ export const runFolds: Folds<RunKind> = {
   "run.interrupted": interrupt,
   "run.paused": (state, entry) => {
     // A run that is paused twice counts as paused from the first time: deadlines move by the whole pause.
-    state.paused = { ...entry, at: state.paused?.at ?? entry.at };
+    const { at, seq } = state.paused ?? entry;
+    state.paused = { ...entry, at, seq };
     remember(state, entry, "pause");
   },
   "run.resumed": (state, entry) => {

@@ -14,10 +14,7 @@ import type { Usage } from "../run/usage.ts";
 import { noUsage } from "../run/usage.ts";
 import type { Stored } from "../value/value.ts";
 
-/**
- * The recorded state of one call of `step`. Most calls of a long journal have just completed: other fields stay on the
- * prototype until they are set, which saves memory.
- */
+/** The recorded state of one call of `step`. Fields that most calls never set stay on the prototype, which saves memory. */
 export class Call {
   /** {@link callKey} of it. */
   readonly key: string;
@@ -44,6 +41,8 @@ export class Call {
   declare exhausted: boolean;
   /** The number of the attempt whose beginning was recorded; 0 for none. */
   declare begunAttempt: number;
+  /** The `seq` of the newest entry by which an attempt begins, or was cut off; 0 for none. */
+  declare markedSeq: number;
   /** The request that a courier makes as the attempt of this step; `until` is then when it times out. */
   declare order: Dispatch | null;
   /** When the next attempt begins; null when none is waited for. */
@@ -91,6 +90,7 @@ const untouched: Omit<Call, "key" | "id" | "kind" | "name" | "since" | "done"> =
   limit: null,
   exhausted: false,
   begunAttempt: 0,
+  markedSeq: 0,
   order: null,
   retryAt: null,
   retryFrom: 0,

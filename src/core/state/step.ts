@@ -88,12 +88,14 @@ function startAttempt(state: RunState, entry: EntryOf<"step.attempt_started" | "
   const call = callOf(state, entry);
   call.retryAt = null;
   call.begunAttempt = entry.attempt;
+  call.markedSeq = entry.seq;
 }
 
 function interrupt(state: RunState, entry: EntryOf<"step.interrupted" | "undo.interrupted">): void {
   const call = callOf(state, entry);
   if (entry.held) call.crashes++;
   call.interruptions++;
+  call.markedSeq = entry.seq;
   state.deployment = entry.deployment;
 }
 
