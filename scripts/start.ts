@@ -17,6 +17,8 @@ const wrangler = join(root, "node_modules", "wrangler", "wrangler-dist", "cli.js
 /** How long wrangler may take to exit before it is killed. */
 const graceMs = 5_000;
 const readyWithinMs = 60_000;
+/** One that takes longer may have been stopped, as by Ctrl-Z. */
+const answersWithinMs = 5_000;
 
 /** Where `npm run demo` looks unless HOLDFAST_URL says otherwise. */
 const usualPort = 8787;
@@ -51,7 +53,7 @@ function readPort(text: string | undefined): number {
 
 function persistTo(options: readonly string[]): string | undefined {
   const at = options.findIndex((option) => /^--persist-to(=|$)/.test(option));
-  return at < 0 ? undefined : (options[at]?.split("=")[1] ?? options[at + 1]);
+  return at < 0 ? undefined : (/=(.*)/.exec(options[at] ?? "")?.[1] ?? options[at + 1]);
 }
 
 /** The address of a server that has these runs; null if none is there. */
@@ -185,7 +187,8 @@ async function isReady(): Promise<boolean> {
 }
 
 async function answers(address: string): Promise<boolean> {
-  const answer = await fetch(`${address}/health`).catch(() => null);
+  const signal = AbortSignal.timeout(answersWithinMs);
+  const answer = await fetch(`${address}/health`, { signal }).catch(() => null);
   return answer?.ok === true;
 }
 
