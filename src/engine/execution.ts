@@ -248,7 +248,7 @@ export class Execution {
     if (!this.course.live) this.work.attempts.suspects.reached(outcome.seq, this.calls.pending);
     if (settle.kind === "undo") this.closing.undo(settle.steps);
     else if (settle.kind === "update" || settle.kind === "signal") {
-      this.calls.advanceTime(outcome);
+      this.calls.heed(outcome);
       this.messageHandlers.deliver(outcome);
     } else this.calls.deliver(outcome);
     if (settle.kind === "cancelled" && this.renewal.refuse(settle.error)) this.messageHandlers.resume();

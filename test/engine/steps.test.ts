@@ -6,7 +6,7 @@ import type { Schema } from "../../src/core/definition/schema.ts";
 import type { Step } from "../../src/core/definition/step.ts";
 import { caught } from "./caught.ts";
 import type { Caught } from "./caught.ts";
-import { Host, act, play, startAt } from "./host.ts";
+import { Host, act, play, signal, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 
 /** Does one after the other, as libraries do it: the end of one calls the next. */
@@ -490,6 +490,26 @@ describe("limits and options", () => {
       ),
     );
     expect(host.output).toBe(49_996);
+  });
+
+  test("guarantee 4: what listeners are refused is counted anew with each signal", async () => {
+    let refused = 0;
+    const host = await play(
+      define(
+        async (_input, step) => {
+          step.onSignal("go", () => {
+            for (let i = 0; i < 60_000; i++) step.sleep("soon").catch(() => refused++);
+          });
+          await step.waitFor("end");
+        },
+        { limits: { steps: 4, perStep: {} } },
+      ),
+    );
+    for (const payload of ["one", "two"]) {
+      signal(host.run, "go", payload);
+      await host.drive();
+    }
+    expect([host.status, refused]).toEqual(["waiting", 120_000]);
   });
 
   test("a bad timeout is told with the name of what it is of", async () => {

@@ -159,16 +159,16 @@ export class Calls {
     }
   }
 
-  /** An outcome was delivered that settles no call: it moves the handler's time forward. */
-  advanceTime({ at }: Outcome): void {
+  /** The handler is given an outcome, of a call or of a message: its time moves forward. */
+  heed({ at }: Outcome): void {
+    this.#refusals = 0;
+    // A call that new code makes may get an outcome older than what the handler has seen: its time never goes backwards.
     this.seenAt = Math.max(this.seenAt, at);
   }
 
   deliver(outcome: Outcome): void {
     const { settle } = outcome;
-    this.#refusals = 0;
-    // A call that new code makes may get an outcome older than what the handler has seen: its time never goes backwards.
-    this.seenAt = Math.max(this.seenAt, outcome.at);
+    this.heed(outcome);
     if (settle.kind === "cancelled") return this.#cancelAll(settle);
     const pending = this.pending.get(outcome.key);
     if (pending === undefined) return;
