@@ -361,10 +361,8 @@ describe("inside of a step", () => {
     ]);
   });
 
-  test("nor is what a replay would not repeat: a draw of chance, a function for messages", async () => {
+  test("nor is what a replay would not repeat: a function for messages", async () => {
     const calls: ((step: Step) => unknown)[] = [
-      (step) => step.random(),
-      (step) => step.uuid(),
       (step) => step.query("q", () => 1),
       (step) => step.update("u", null, () => 1),
       (step) => step.onSignal("s", () => 1),
@@ -375,6 +373,38 @@ describe("inside of a step", () => {
     }
     const host = await play((_input, step) => step.run("outer", () => [step.now(), step.info.id]));
     expect(host.status).toBe("completed");
+  });
+
+  test("guarantee 3: what steps draw is the same in each attempt, and changes nothing of what the handler draws", async () => {
+    const drawn: string[][] = [];
+    const flow =
+      (count: number) =>
+      async (_input: unknown, step: Step): Promise<string> => {
+        const draw = ({ attempt }: { attempt: number }): void => {
+          drawn.push(Array.from({ length: count }, () => step.uuid()));
+          if (attempt === 1) throw new Error("once more");
+        };
+        await step.run("draw", draw, { undo: () => void drawn.push([step.uuid()]) });
+        await step.run("draw", draw);
+        const own = step.uuid();
+        await step.sleep("1 day");
+        return step.fail(new Error(own));
+      };
+    const messages = new Set<string | undefined>();
+    for (const [count, keep] of [
+      [2, 0],
+      [2, 5],
+      [0, 0],
+    ] as const) {
+      const host = await new Host(flow(count)).drive();
+      messages.add(host.snapshot.error?.message);
+      if (keep > 0) messages.add((await host.reopen({ keep }).drive()).snapshot.error?.message);
+    }
+    expect(messages.size).toBe(1);
+    const [first = [], again, second = [], , undo = []] = drawn;
+    expect(again).toEqual(first);
+    // Two draws, those of the second step, and that of the undo.
+    expect(new Set([...first, ...second, ...undo, ...messages]).size).toBe(6);
   });
 
   test("nor is one in an undo, which fails for it and does not hang", async () => {

@@ -166,8 +166,8 @@ export type SignalTypes = Readonly<Record<string, unknown>>;
  *
  * and a call also with the code
  * - `limit_exceeded`: the run has made as many calls as the workflow's `limits` allow;
- * - `step_nested`: it was called inside the function of a step, or inside a schema, as `query`, `update`, `onSignal`,
- *   `random` and `uuid` may not be either;
+ * - `step_nested`: it was called inside the function of a step, or inside a schema, as `query`, `update` and
+ *   `onSignal` may not be either;
  * - `cancelled`: the run was cancelled while the call was open, or before a call that waits for something. Steps can still
  *   be run to clean up.
  */
@@ -373,11 +373,10 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
   /** Epoch ms of the newest event that was delivered to the handler; the same in every replay. */
   now(): number;
   /**
-   * A number in [0, 1), the same in every replay. Only for the handler: in a step's function use `Math.random`, because a
-   * replay does not call that function, and the numbers after it would change.
+   * A number in [0, 1), the same in every replay. A step's function has numbers of its own, the same in every attempt.
    */
   random(): number;
-  /** A version 4 UUID, the same in every replay. Only for the handler, like `random`. */
+  /** A version 4 UUID, the same in every replay; in a step's function as `random`. */
   uuid(): string;
 
   /** Each line is one entry of the history; a replay does not repeat it. */

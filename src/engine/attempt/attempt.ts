@@ -18,7 +18,8 @@ export type AttemptEnd =
   | { readonly ok: false; readonly error: unknown };
 
 export type AttemptPlan = {
-  readonly step: string;
+  /** In words, what the function is that of. */
+  readonly inside: string;
   readonly number: number;
   /** These two are made when the function reads them: most functions read neither. */
   readonly idempotencyKey: () => string;
@@ -74,9 +75,9 @@ export class Attempt {
   }
 
   #call(): void {
-    const { scope, step, fn } = this.#plan;
+    const { scope, inside, fn } = this.#plan;
     try {
-      const result = within(openScope(scope, `step ${step}`), () => fn(this.#context()));
+      const result = within(openScope(scope, inside), () => fn(this.#context()));
       if (!isThenable(result)) return this.#end({ ok: true, value: result });
       void this.#watch();
       Promise.resolve(result).then(
@@ -132,9 +133,9 @@ export class Attempt {
   }
 
   expire(): void {
-    const { step, timeoutMs } = this.#plan;
+    const { inside, timeoutMs } = this.#plan;
     const why = this.stopped ? "was told to stop and did not" : `took longer than its timeout of ${timeoutMs} ms`;
-    const error = new HoldfastError("step_timeout", `step ${step} ${why}`);
+    const error = new HoldfastError("step_timeout", `${inside} ${why}`);
     this.#end({ ok: false, error });
     this.#abort(error);
   }

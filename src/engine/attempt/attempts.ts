@@ -206,7 +206,7 @@ export class Attempts {
     const isOrder = plan.request !== undefined;
     const attempt = new Attempt(
       {
-        step: pending.id,
+        inside: plan.kind === "undo" ? `the undo of ${pending.id}` : `step ${pending.id}`,
         number,
         traceparent: () => traceparent(state, { kind: plan.kind, id: pending.id, attempt: number }),
         idempotencyKey: idempotencyKeyOf(state, plan.kind, pending.id),

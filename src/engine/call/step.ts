@@ -13,7 +13,6 @@ import type { LogLevel } from "../../core/history/entry.ts";
 import { HoldfastError, storeError } from "../../core/error.ts";
 import { checkName, maxLabelLength } from "../../core/name.ts";
 import { firstCreatedAt } from "../../core/run/origin.ts";
-import { createRandom } from "../../core/random.ts";
 import { messageFrom } from "../../core/definition/message.ts";
 import { defined } from "../../core/record.ts";
 import { retryOf } from "../../core/definition/retry.ts";
@@ -40,6 +39,7 @@ import type { Course } from "../turn/course.ts";
 import type { End } from "../end/ending.ts";
 import { handlerLeft } from "../errors.ts";
 import type { Errors } from "../errors.ts";
+import { createChance } from "./chance.ts";
 import { elsewhere, fetchPlan } from "./fetch.ts";
 import { invokePlan, sending, startPlan, workflowName } from "./invocation.ts";
 import { checkOptions, refused } from "../../core/option.ts";
@@ -81,7 +81,7 @@ const branchLost = new Error("the race was won by others");
 export function createStep(caller: Caller): Step {
   const { calls, course, messageHandlers } = caller;
   const { created } = course.state;
-  const random = createRandom(created?.seed ?? `${created?.id}:${created?.at}`);
+  const chance = createChance(created?.seed ?? `${created?.id}:${created?.at}`);
   const step = {
     run: (name: unknown, fn: unknown, options?: RunOptions) =>
       make(caller, name, () => runPlan(caller, name, fn, options)),
@@ -108,8 +108,8 @@ export function createStep(caller: Caller): Step {
     bail: (reason?: unknown) => bail(caller, reason),
     fail: (error: unknown) => fail(caller, error),
     now: () => calls.seenAt,
-    random: () => outside(caller, "random", random).next(),
-    uuid: () => outside(caller, "uuid", random).uuid(),
+    random: () => chance(calls.scope).next(),
+    uuid: () => chance(calls.scope).uuid(),
     log: createLog(caller),
     progress: (value: unknown) =>
       caller.publisher.publish({ kind: "progress.published", value: encode(value, "the progress") }),
