@@ -179,6 +179,24 @@ describe("undo", () => {
     expect(host.snapshot).toMatchObject({ status: "failed", error: { step: "stock", undone: ["charge"] } });
   });
 
+  test("one whose attempt had failed by then is not tried again while others are waited for", async () => {
+    const attempts: number[] = [];
+    const host: Host = new Host(async (_input, step) => {
+      const flaky = ({ attempt }: { attempt: number }): void => {
+        attempts.push(attempt);
+        throw new Error("busy");
+      };
+      await Promise.all([
+        step.run("slow", () => host.clock.after(5000), { undo: () => {} }),
+        step.run("flaky", flaky, { undo: () => {}, retry: { delay: "1s" } }),
+        step.run("stock", () => Promise.reject(new Error("none left")), { retry: { limit: 0 } }),
+      ]);
+    });
+    await host.drive();
+    expect(attempts).toEqual([1]);
+    expect(host.snapshot).toMatchObject({ status: "failed", error: { step: "stock", undone: ["slow"] } });
+  });
+
   test("one that does not stop in time is given up", async () => {
     const host = await play(async (_input, step) => {
       void step.run("hangs", () => new Promise(() => {}), { undo: () => {} });

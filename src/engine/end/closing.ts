@@ -168,9 +168,20 @@ export class Closing {
     if (left.length > 0) this.#course.guard(() => this.#course.ledger.append(...left));
   }
 
-  /** Closes all open calls but steps in flight that can be undone. @param unbegun also keeps such steps that are yet to begin again after a death */
+  /**
+   * Closes all open calls but steps in flight that can be undone; one that waits for its next attempt has ended.
+   * @param unbegun also keeps such steps that are yet to begin again after a death
+   */
   #freeze(unbegun = !this.#course.live): void {
-    this.#calls.freeze(({ plan, begun }) => plan.kind === "run" && plan.undo !== null && (begun || unbegun));
+    this.#calls.freeze(({ key, plan, begun }) => {
+      return plan.kind === "run" && plan.undo !== null && (unbegun || (begun && !this.#isToBeRetried(key)));
+    });
+  }
+
+  /** Its attempt failed, and the next has not begun. */
+  #isToBeRetried(key: string): boolean {
+    const call = this.#course.state.calls.get(key);
+    return call !== undefined && !call.done && call.retryAt !== null && !this.#attempts.isRunning(key);
   }
 
   /** Once no step is in flight that may have to be undone. */
