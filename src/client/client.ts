@@ -143,7 +143,7 @@ function bindWorkflow<Of>(connection: Connection, name: string): ClientWorkflow<
       const results = await startBatch(connection, `${path}/batch`, call);
       return results.map((result) =>
         "problem" in result
-          ? { status: "rejected", reason: refusalOf(result) }
+          ? { status: "rejected", reason: errorOfStart(result) }
           : { status: "fulfilled", value: createRun(connection, result.id) as RunOf<Of> },
       );
     },
@@ -170,7 +170,7 @@ async function startBatch(connection: Connection, path: string, call: CallOption
   let results: readonly BatchResult[] = [];
   const check = (answer: unknown): void => {
     ({ runs: results } = answer as { readonly runs: readonly BatchResult[] });
-    const passing = results.map(refusalOf).find(isTransient);
+    const passing = results.map(errorOfStart).find(isTransient);
     if (passing !== undefined) throw passing;
   };
   await connection.call("POST", path, call, check).catch((error: unknown) => {
@@ -179,7 +179,8 @@ async function startBatch(connection: Connection, path: string, call: CallOption
   return results;
 }
 
-function refusalOf(result: BatchResult): ApiError | null {
+/** Null for a start that was made. */
+function errorOfStart(result: BatchResult): ApiError | null {
   if (!("problem" in result)) return null;
   const { problem, retryAfter } = result;
   return errorOf(problem, retryAfter === undefined ? undefined : retryAfter * 1000);

@@ -54,8 +54,8 @@ type Judge = Pick<Verifier, "judge" | "identify" | "credential">;
 
 const text = new TextEncoder();
 const hmacOptions: readonly string[] = [
-  ...["secret", "header", "algorithm", "encoding", "prefix", "timestampHeader", "content", "tolerance"],
-];
+  ...(["secret", "header", "algorithm", "encoding", "prefix", "timestampHeader", "content", "tolerance"] as const),
+] satisfies (keyof HmacOptions)[];
 const defaultTolerance = "5 minutes";
 
 export const verify = {
