@@ -58,6 +58,9 @@ export type Hold =
   | { readonly kind: "conflict" }
   | Unreadable;
 
+/** Names in one statement: a text in it may have 2 MB. */
+const namesAtOnce = 1000;
+
 /** A signal that waits for a waiter; `number` is its place in the order of arrival. */
 export type BufferedSignal = {
   readonly number: number;
@@ -104,15 +107,17 @@ export class SignalBuffer {
 
   /** The names for which something is buffered; a name that is given twice is returned twice. */
   offered(names: readonly string[], now: number): string[] {
-    if (names.length === 0) return [];
-    const wanted = JSON.stringify([...new Set(names)].map((name) => JSON.stringify(name)));
-    const rows = this.#sql.exec<{ name: string }>(
-      `SELECT value AS name FROM json_each(?)
-       WHERE EXISTS (SELECT 1 FROM offers WHERE name = value AND expires_at > ?)`,
-      wanted,
-      now,
-    );
-    const found = new Set(Array.from(rows, (row) => JSON.parse(row.name) as string));
+    const wanted = [...new Set(names)].map((name) => JSON.stringify(name));
+    const found = new Set<string>();
+    for (let from = 0; from < wanted.length; from += namesAtOnce) {
+      const rows = this.#sql.exec<{ name: string }>(
+        `SELECT value AS name FROM json_each(?)
+         WHERE EXISTS (SELECT 1 FROM offers WHERE name = value AND expires_at > ?)`,
+        JSON.stringify(wanted.slice(from, from + namesAtOnce)),
+        now,
+      );
+      for (const row of rows) found.add(JSON.parse(row.name) as string);
+    }
     return names.filter((name) => found.has(name));
   }
 

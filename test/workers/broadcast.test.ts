@@ -132,6 +132,22 @@ describe("the buffer", () => {
     });
   });
 
+  it("finds the offered names among any number of long ones, in statements that production takes", async () => {
+    await inBuffer((signals, sql) => {
+      const names = Array.from({ length: 20_000 }, (_, index) => `${index}`.padEnd(256, "→"));
+      const offered = [names[3], names[19_999], names[3]].map(String);
+      for (const name of offered) signals.offer("a", name, 1000);
+      let longest = 0;
+      const exec = sql.exec.bind(sql);
+      vi.spyOn(sql, "exec").mockImplementation((query, ...bindings) => {
+        for (const text of bindings) longest = Math.max(longest, new TextEncoder().encode(String(text)).length);
+        return exec(query, ...bindings);
+      });
+      expect(signals.offered([...names, "none", String(names[3])], 999)).toEqual(offered);
+      expect(longest).toBeLessThan(2_000_000);
+    });
+  });
+
   it("keeps payloads of any size, in rows that production takes", async () => {
     // A character of two halves across each place where a row could end.
     const text = `x${"😀".repeat(1_500_000)}`;
