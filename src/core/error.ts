@@ -92,6 +92,8 @@ export function retryAfterOf(error: unknown): unknown {
 
 const maxCauseDepth = 8;
 const maxStoredErrors = 256;
+/** Characters for which an error counts once more: calls between objects carry 32 MiB, in which the whole tree has to fit. */
+const longError = 16_384;
 const maxMessageLength = 65_536;
 const maxStackLength = 8192;
 const maxNameLength = 256;
@@ -101,7 +103,7 @@ const maxStepLength = 640;
 const maxIndex = 10_000_000;
 
 /**
- * Anything thrown, in stored form. Long texts are cut, causes and members end at a depth of 8 and at 256 errors in all, and
+ * Anything thrown, in stored form. Long texts are cut, causes and members end at a depth of 8 and at 256 errors in all, of which long ones count for several, and
  * cycles where they close. A value that is not an error becomes one with the value's text as message. Never throws.
  */
 export function storeError(thrown: unknown): StoredError {
@@ -112,8 +114,8 @@ export function storeError(thrown: unknown): StoredError {
 type Budget = { readonly above: unknown[]; left: number };
 
 function store(thrown: unknown, budget: Budget): StoredError {
-  budget.left -= 1;
   const message = cut(messageOf(thrown), maxMessageLength);
+  budget.left -= 1 + Math.floor(message.length / longError);
   if (!isErrorLike(thrown)) return { name: "Error", message };
   const text = (key: string, limit: number): string | undefined => {
     const value = read(thrown, key);

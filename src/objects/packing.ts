@@ -1,20 +1,18 @@
 /**
  * Owns: passing a run with large values through calls between objects, which are limited to 32 MiB.
- * Does not own: the limit of a value (core/size).
+ * Does not own: the limit of a value (core/size), and of several (core/value/capacity).
  */
-import { HoldfastError } from "../core/error.ts";
 import type { RunSnapshot } from "../core/run/run.ts";
-import { group } from "../core/size.ts";
+import type { ForkRequest } from "../core/service/service.ts";
+import { checkTogether } from "../core/value/capacity.ts";
+import type { Stored } from "../core/value/value.ts";
 import { runObject } from "./address.ts";
 import { unwrap } from "./answer.ts";
 import { answered } from "./directory/lag.ts";
 import type { PackedRun, ValueField } from "./rpc/run.ts";
-import type { CheckedStart } from "./rpc/start.ts";
 
 /** The limit of characters in one call; a character has one or two bytes. */
-const maxTogether = 8_000_000;
-/** What the values of a start may have together in its call, with room for the rest. */
-const maxStartBytes = 31 * 1024 * 1024;
+export const maxTogether = 8_000_000;
 
 export function pack(run: RunSnapshot): PackedRun {
   const fields: readonly ValueField[] = ["input", "output", "progress"];
@@ -30,16 +28,20 @@ export async function unpack({ apart, ...run }: PackedRun): Promise<RunSnapshot>
   return run as RunSnapshot;
 }
 
+/** The values of a start, or of a fork, as they were sent and as their schemas make them. */
+type Carried = {
+  readonly input?: Stored;
+  readonly sent?: Stored;
+  readonly signal?: { readonly payload: Stored; readonly fitted?: Stored };
+  readonly fork?: Pick<ForkRequest, "results">;
+};
+
 /** @throws HoldfastError value_too_large: the values of the start do not fit into one call, or into an answer with the entry */
-export function checkCarriable({ input, sent, signal, fork }: CheckedStart): void {
-  const texts = [input, sent ?? "", signal?.payload ?? "", signal?.fitted ?? "", ...(fork?.results.values() ?? [])];
-  // Most are far smaller, so that their letters do not matter.
-  if (texts.reduce((sum, { length }) => sum + 2 * length, 0) <= maxStartBytes) return;
-  const bytes = texts.reduce((sum, text) => sum + (/[\u0100-\uffff]/.test(text) ? 2 : 1) * text.length, 0);
-  if (bytes <= maxStartBytes) return;
+export function checkCarriable({ input, sent, signal, fork }: Carried): void {
+  const texts = [input, sent, signal?.payload, signal?.fitted, ...(fork?.results.values() ?? [])];
   const what = "the values of a start, as they were sent and as their schemas make them, have";
-  throw new HoldfastError(
-    "value_too_large",
-    `${what} ${group(bytes)} bytes in memory; ${group(maxStartBytes)} are allowed`,
+  checkTogether(
+    texts.filter((text) => text !== undefined),
+    what,
   );
 }

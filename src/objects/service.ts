@@ -10,6 +10,7 @@ import { checkName, checkRunId, newRunId } from "../core/name.ts";
 import { checkSignal } from "../core/definition/payload.ts";
 import type { Made, RunStatus } from "../core/run/run.ts";
 import { noRuns } from "../core/run/run.ts";
+import { defined } from "../core/record.ts";
 import { toJsonSchema } from "../core/definition/schema.ts";
 import { termsOf } from "../core/definition/terms.ts";
 import type {
@@ -116,6 +117,7 @@ function createRuns(start: StartRun): Runs {
 /** @throws HoldfastError run_not_found, fork_invalid, and errors of a start */
 export async function forkRun(id: string, request: ForkRequest): Promise<Made> {
   if (request.id !== undefined) checkRunId(request.id);
+  checkCarriable({ ...defined({ input: request.input }), fork: request });
   const { run, created } = unwrap(await runObject(checkRunId(id)).fork(request));
   return { run: await unpack(run), created };
 }
@@ -125,6 +127,7 @@ export async function forkRun(id: string, request: ForkRequest): Promise<Made> {
  * idempotency_conflict, rate_limited
  */
 export async function startRun(definition: Definition, start: Start): Promise<Started> {
+  checkCarriable(start);
   // With an update, the end is waited for after the update.
   const waitMs = start.update === undefined ? (start.waitMs ?? 0) : 0;
   const asked = { ...start, ...(await wishOf(start)), waitMs, workflow: definition.name };

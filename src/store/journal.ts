@@ -124,8 +124,10 @@ export class SqlJournal implements Journal {
     try {
       for (const commit of this.#commits(rows)) {
         size += commit.size;
+        // A large commit is a page of its own.
+        if (page.length > 0 && size > maxPage) break;
         for (const entry of commit.entries) if (entry.seq > after && page.length < limit) page.push(entry);
-        if (page.length === limit || (page.length > 0 && size > maxPage)) break;
+        if (page.length === limit) break;
       }
     } catch (error) {
       if (page.length === 0) throw error;

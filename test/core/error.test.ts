@@ -76,11 +76,13 @@ describe("storing", () => {
       "wide",
     );
     expect(storeError(wide).errors).toHaveLength(255);
+    // Calls between objects carry 32 MiB, and each of these characters has two bytes.
+    const long = Array.from({ length: 255 }, () => new Error("→".repeat(65_536)));
+    expect(JSON.stringify(storeError(new AggregateError(long, "long"))).length).toBeLessThan(6_000_000);
     let tree: Error = new Error("leaf");
     for (let level = 0; level < 30; level += 1) tree = new AggregateError([tree, tree], "fork");
     expect(JSON.stringify(storeError(tree)).length).toBeLessThan(4_000_000);
-    const long = new Error("m".repeat(1_000_000));
-    const stored = storeError(long);
+    const stored = storeError(new Error("m".repeat(1_000_000)));
     expect(stored.message).toHaveLength(65_536);
     expect(stored.message).toContain("1000000 characters");
     expect(stored.stack?.length).toBe(8192);

@@ -21,6 +21,15 @@ function refusal(value: unknown): HoldfastError {
 }
 
 describe("what survives", () => {
+  test("long texts with characters beyond Latin-1, escaped if that is shorter in memory", () => {
+    const few = `→😀ÿ"${"x".repeat(13_000_000)}`;
+    const many = { text: "→".repeat(3_000_000), bytes: new Uint8Array(7_000_000) };
+    for (const value of [few, many]) expect(isDeepStrictEqual(pass(value), value)).toBe(true);
+    expect(encode(few, what).slice(0, 30)).toBe('["\\u2192\\ud83d\\ude00ÿ\\"xxxxxxx');
+    expect(encode(few.slice(0, 9_000_000), what).slice(0, 6)).toBe('["→😀ÿ');
+    expect(encode(many, what)).toContain('"→→→');
+  });
+
   test("any value, as it was (400 seeds)", () => {
     for (let seed = 0; seed < 400; seed += 1) {
       const value = randomValue(createPick(`value ${seed}`));

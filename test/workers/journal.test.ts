@@ -51,6 +51,20 @@ describe("a journal whose first commit could not be written", () => {
   });
 });
 
+describe("a page", () => {
+  it("ends before a commit that would make it too long, and that is a page of its own", async () => {
+    await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, { storage }) => {
+      const journal = new SqlJournal(storage);
+      for (const [at, length] of [1, 1_900_000, 1_900_000, 5_000_000, 1].entries()) {
+        const entry = { seq: at + 1, at: 1, kind: "log.written", level: "info", message: "x".repeat(length) } as const;
+        journal.append([entry]);
+      }
+      const pages = [0, 3, 4].map((after) => journal.page(after, Infinity).map(({ seq }) => seq));
+      expect(pages).toEqual([[1, 2, 3], [4], [5]]);
+    });
+  });
+});
+
 describe("a journal that nobody looked for", () => {
   const entry = { seq: 1, at: 1, kind: "run.started", deployment: "one" } as const;
   const unlooked = (storage: DurableObjectStorage) => new SqlJournal(storage, undefined, undefined, false);

@@ -26,6 +26,7 @@ import { forkWorkflows } from "./flows/fork.ts";
 import { gatedWorkflows } from "./flows/gated.ts";
 import { httpWorkflows } from "./flows/http.ts";
 import { interruptionWorkflows } from "./flows/interruption.ts";
+import { largeWorkflows } from "./flows/large.ts";
 import { laneWorkflows } from "./flows/lanes.ts";
 import { modelWorkflows } from "./flows/model.ts";
 import { listenWorkflows } from "./flows/listen.ts";
@@ -78,6 +79,7 @@ const worker = createWorker({
     ...httpWorkflows,
     ...interruptionWorkflows,
     ...laneWorkflows,
+    ...largeWorkflows,
     ...modelWorkflows,
     ...listenWorkflows,
     ...mortalWorkflows,

@@ -6,6 +6,7 @@ import { isRecord } from "../record.ts";
 import { validate } from "./schema.ts";
 import type { Schema } from "./schema.ts";
 import type { SignalRequest } from "../service/service.ts";
+import { checkTogether } from "../value/capacity.ts";
 import { decode, encode } from "../value/value.ts";
 import type { Stored } from "../value/value.ts";
 
@@ -60,9 +61,12 @@ function orElse(make: () => unknown, other: (error: unknown) => unknown): unknow
 /** A signal with its validated payload; `sent` is the payload as it came, where a repeated signal is compared with it. */
 export type FittedSignal = SignalRequest & { readonly sent?: Stored };
 
+/** @throws HoldfastError value_too_large: the payload as it was sent and as it is do not fit into one entry */
 export function refit(signal: SignalRequest, payload: Stored): FittedSignal {
-  const sent = signal.key === undefined || payload === signal.payload ? {} : { sent: signal.payload };
-  return { ...signal, payload, ...sent };
+  if (signal.key === undefined || payload === signal.payload) return { ...signal, payload };
+  const what = `the payload of signal ${signal.name}, as it was sent and as its schema makes it, has`;
+  checkTogether([signal.payload, payload], what);
+  return { ...signal, payload, sent: signal.payload };
 }
 
 /** @throws HoldfastError name_invalid, signal_invalid */

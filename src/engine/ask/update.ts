@@ -11,6 +11,7 @@ import { refuseEnded } from "../../core/lifecycle/action.ts";
 import { HoldfastError } from "../../core/error.ts";
 import { defined } from "../../core/record.ts";
 import { validate } from "../../core/definition/schema.ts";
+import { checkTogether } from "../../core/value/capacity.ts";
 import type { UpdateAnswer, UpdateRequest } from "../../core/service/service.ts";
 import type { RunState, Update } from "../../core/state/state.ts";
 import { decode, encode, isSame } from "../../core/value/value.ts";
@@ -85,7 +86,9 @@ function unknown({ messageHandlers }: Execution, name: string): HoldfastError {
 async function fit({ name, schema }: UpdateHandler, sent: Stored): Promise<Stored> {
   if (schema === undefined) return sent;
   const what = `the argument of update ${name}`;
-  return encode(await validate(schema, decode(sent), "update_invalid", what), what);
+  const fitted = encode(await validate(schema, decode(sent), "update_invalid", what), what);
+  if (fitted !== sent) checkTogether([sent, fitted], `${what}, as it was sent and as its schema makes it, has`);
+  return fitted;
 }
 
 /** As `take`, with its refusal as an answer: thrown in a turn, it would be taken for a fault of the journal. */

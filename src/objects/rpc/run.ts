@@ -71,7 +71,7 @@ export interface RunRpc {
   value(field: ValueField): Promise<Answer<Stored | null>>;
   history(after: number, limit: number): Promise<Answer<HistoryPage>>;
   timeline(window: Window): Promise<Answer<Timeline>>;
-  /** Without the input of a child, which is in the child's journal. */
+  /** Without the input of a child, which is in the child's journal, or one that does not fit beside the result. */
   story(key: string): Promise<Answer<Story>>;
   act(action: RunAction, to?: Callee): Promise<Answer<PackedRun>>;
   fork(request: ForkRequest): Promise<Answer<Made<PackedRun>>>;

@@ -14,18 +14,24 @@ import { idempotencyKeyOf } from "../../engine/attempt/record.ts";
 import type { Run } from "../../engine/run.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
-import { unpack } from "../packing.ts";
+import { maxTogether, unpack } from "../packing.ts";
 
 /** @throws HoldfastError run_not_found */
 export async function readTimeline(id: string, window: Window): Promise<Timeline> {
   return unwrap(await runObject(id).timeline(window));
 }
 
-/** With the input of a child, which is in the child's journal. @throws HoldfastError run_not_found, step_not_found */
+/**
+ * With the input of a child, which is in the child's journal, and one that did not fit into the answer.
+ * @throws HoldfastError run_not_found, step_not_found
+ */
 export async function readStory(id: string, key: string): Promise<Story> {
   const story = unwrap(await runObject(id).story(key));
-  const { child } = story.bar;
-  return child === null ? story : { ...story, input: await inputOf(child.id) };
+  const { child, kind, firstSeq } = story.bar;
+  if (child !== null) return { ...story, input: await inputOf(child.id) };
+  if (kind !== "update" || story.input !== null) return story;
+  const [accepted] = unwrap(await runObject(id).history(firstSeq - 1, 1)).entries;
+  return accepted?.kind === "update.accepted" ? { ...story, input: accepted.sent ?? accepted.argument } : story;
 }
 
 /** Null if the child was removed. */
@@ -43,8 +49,12 @@ export function tellStory(run: Run, journal: Journal, key: string): Story {
   const story = storyOf(journal.read(), presentOf(run), key);
   if (story === null) throw new HoldfastError("step_not_found", `nothing on record of this run is called ${key}`);
   const { kind, name } = story.bar;
+  const { input, output } = story;
+  // Both may be too large for one answer.
+  const isLarge = (input?.length ?? 0) + (output?.length ?? 0) > maxTogether;
   return {
     ...story,
+    input: isLarge ? null : input,
     idempotencyKey: kind === "run" || kind === "undo" ? idempotencyKeyOf(run.state, kind, name)() : null,
   };
 }

@@ -6,6 +6,7 @@
 import type { EntryOf } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
 import type { Journal } from "../../core/history/journal.ts";
+import { narrowed } from "../../core/value/capacity.ts";
 import { manifestOf } from "../../core/transfer/manifest.ts";
 import { toExport, isSecret, refuseExport } from "../../core/transfer/transfer.ts";
 import type { Run } from "../../engine/run.ts";
@@ -44,5 +45,5 @@ export function linesOf(
   const last = page.at(-1)?.seq;
   if (last === undefined) throw gone;
   const text = page.map((entry) => `${JSON.stringify(toExport(entry, seal))}\n`).join("");
-  return { text, last, entries: page.length };
+  return { text: narrowed(text), last, entries: page.length };
 }
