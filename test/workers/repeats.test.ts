@@ -2,7 +2,11 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { undefinedValue } from "../../src/core/value/value.ts";
+import { defineWorkflow } from "../../src/index.ts";
+import { Catalog } from "../../src/objects/deployment/catalog.ts";
 import { nameOfKey } from "../../src/objects/deployment/digest.ts";
+import { createService } from "../../src/objects/service.ts";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
 import { code } from "./flows/repeat.ts";
 
@@ -100,6 +104,31 @@ describe("a start that another run answered", () => {
     expect(await begin({ runs: [{}] }, key, "POST /v1/workflows/repeat-single/batch")).toEqual(conflict);
     expect(await begin({}, key, call)).toEqual([200, id]);
     await ask(`POST /v1/runs/${String(id)}/terminate`);
+  });
+
+  it.each([false, true])(
+    "has its key for itself: no start of another workflow takes it, with an id: %s",
+    async (given) => {
+      const call = "POST /v1/workflows/repeat-single/runs";
+      const [, first] = await begin({}, undefined, call);
+      const key = newId("answered");
+      const own = given ? { id: newId("own") } : {};
+      expect(await begin(own, key, call)).toEqual([200, first]);
+      expect(await begin({ ...own, input: { n: 1 } }, key)).toEqual(conflict);
+      expect(await begin(own, key, call)).toEqual([200, first]);
+      await ask(`POST /v1/runs/${String(first)}/terminate`);
+    },
+  );
+
+  it("finds that run although its workflow has no limit by now", async () => {
+    const [, first] = await begin({}, undefined, "POST /v1/workflows/repeat-single/runs");
+    const key = newId("answered");
+    expect(await begin({}, key, "POST /v1/workflows/repeat-single/runs")).toEqual([200, first]);
+    const { definition } = defineWorkflow("repeat-single", { handler: () => null });
+    const { runs } = createService(new Catalog([definition]));
+    const again = await runs.start({ workflow: "repeat-single", input: undefinedValue, key, by: "test" });
+    expect(again).toMatchObject({ run: { id: first }, created: false });
+    await ask(`POST /v1/runs/${String(first)}/terminate`);
   });
 
   it("is part of its run although its input is refused by now, and the run has gone on as new (guarantee 5)", async () => {

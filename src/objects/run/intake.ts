@@ -8,6 +8,7 @@ import type { Made } from "../../core/run/run.ts";
 import type { SignalRequest } from "../../core/service/service.ts";
 import { checkOwnId, checkSameRun, isSameStart, refuseKey } from "../../core/lifecycle/start.ts";
 import type { Run } from "../../engine/run.ts";
+import { findAnswering } from "../start/admission.ts";
 import type { Alias } from "../start/alias.ts";
 import { creationOf, fittedSignal, forkOf } from "./creation.ts";
 import { fetchHistory } from "./fork.ts";
@@ -30,8 +31,13 @@ export class Intake {
     this.#alias = alias;
   }
 
-  /** @throws HoldfastError run_exists, idempotency_conflict, and errors of a signal */
+  /**
+   * Also finds the run that answered this start before, because only a start with limits looks for it itself.
+   * @throws HoldfastError run_exists, idempotency_conflict, and errors of a signal
+   */
   async take(request: CheckedStart): Promise<Made<PackedRun>> {
+    const other = request.key !== undefined && this.#alias.isAnswered ? await findAnswering(request) : null;
+    if (other !== null) return { run: other, created: false };
     const created = this.#begin(request) || (await this.#startOver(request));
     return { run: await this.#started(request), created };
   }

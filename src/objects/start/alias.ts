@@ -44,10 +44,15 @@ export class Alias {
     return this.#storage.kv.get(boundTo) !== undefined;
   }
 
+  /** Whether another run answered a start for the run of this object. */
+  get isAnswered(): boolean {
+    return this.#storage.kv.get(answeredBy) !== undefined;
+  }
+
   /** Returns whether the binding is new. @param own the run in this object, if any @throws HoldfastError idempotency_conflict */
   async bind(id: string, own: string | undefined): Promise<boolean> {
     const bound = own ?? this.#storage.kv.get<string>(boundTo);
-    const isTaken = bound === undefined ? this.#storage.kv.get(answeredBy) !== undefined : bound !== id;
+    const isTaken = bound === undefined ? this.isAnswered : bound !== id;
     if (isTaken) refuseKey();
     if (bound === undefined) await this.#keep(boundTo, id, keptMs);
     return bound === undefined;
