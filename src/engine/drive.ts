@@ -5,6 +5,7 @@
  */
 import { refuseEnded } from "../core/lifecycle/action.ts";
 import type { RequestMetadata } from "../core/author.ts";
+import { decidedAt, isDelayed } from "../core/lifecycle/due.ts";
 import { nextIncarnation, restartOf } from "../core/lifecycle/continuation.ts";
 import type { Definition } from "../core/definition/definition.ts";
 import type { EndEntry } from "../core/history/end.ts";
@@ -17,7 +18,7 @@ import { withoutUndoing } from "./end/ending.ts";
 import { Execution } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
 import type { Next } from "./next.ts";
-import { RunLanes, decidedAt } from "./lane/lanes.ts";
+import { RunLanes } from "./lane/lanes.ts";
 import { keptUpTo } from "./end/restart.ts";
 import type { World } from "./world.ts";
 
@@ -40,8 +41,6 @@ export function retentionOf(find: Find, { workflow, version, retention = {} }: C
 }
 
 type Created = Pick<EntryOf<"run.created">, "workflow" | "version" | "retention">;
-
-const idle: Next = { busy: false, wakeAt: null, expired: false };
 
 export class Drive {
   /** The run's side of the lanes that it shares with others. */
@@ -151,34 +150,32 @@ export class Drive {
     return execution;
   }
 
-  /** When its time is up; Infinity where it has no timeout, or none any more. */
+  /** When its time is up; Infinity where it has no timeout, or none any more, being cancelled or on its way to its end. */
   get timeoutAt(): number {
-    const { definition } = this;
-    return definition === undefined ? Infinity : this.#timeoutAt(definition);
+    const { cancelling, ending, timedFrom } = this.state;
+    const timeoutMs = this.definition?.timeoutMs ?? null;
+    return timeoutMs === null || cancelling !== null || ending !== null ? Infinity : timedFrom + timeoutMs;
   }
 
   /** @param cold as for `Run.advance` */
   advance(cold: boolean): Next {
     const now = this.now();
-    if (this.state.created === null) return idle;
+    if (this.state.created === null) return this.#waiting(Infinity);
     // The journal failed, so this memory does not know what is on record.
     if (this.execution !== null && this.execution.course.failure !== null) throw this.execution.course.failure;
     this.#beginOrExpire(now);
     if (this.state.end !== null) return this.#ended(now);
     if (this.state.paused !== null) return this.#held(now);
-    const { created, startedAt } = this.state;
-    if (startedAt === null && (created.startAt ?? 0) > now) {
-      return { busy: false, wakeAt: decidedAt(created), expired: false };
-    }
+    if (isDelayed(this.state, now)) return this.#waiting(decidedAt(this.state.created));
     const { definition } = this;
     if (definition === undefined) {
       // It may have been at work when its code was removed, and still hold slots.
       this.lanes.rest(true);
-      return { busy: false, wakeAt: now + this.#searchMs(now), expired: false };
+      return this.#waiting(now + this.#searchMs(now));
     }
     // Its lanes hold it back.
-    if (this.state.startedAt === null) return idle;
-    const timeoutAt = this.#timeoutAt(definition);
+    if (this.state.startedAt === null) return this.#waiting(Infinity);
+    const { timeoutAt } = this;
     const late = timeoutAt <= now && !this.#timedOut;
     // The handler is not needed for a timeout unless steps are to be undone.
     if (!late || this.state.undoable.size > 0) this.#goOn(definition, cold, late);
@@ -201,9 +198,8 @@ export class Drive {
     if (created.notAfter !== null && now > created.notAfter) {
       const error = { name: "Expired", message: "the run could not begin in time", code: "start_expired" };
       this.ledger.append({ kind: "run.cancelled", error, by: "engine", reason: error.message });
-    } else if ((created.startAt ?? 0) <= now && (created.lanes === undefined || this.#admits())) {
-      this.#fresh = true;
-      this.#unbegun = true;
+    } else if (!isDelayed(this.state, now) && (created.lanes === undefined || this.#admits())) {
+      this.anew();
       this.ledger.append(this.started());
     }
   }
@@ -214,8 +210,7 @@ export class Drive {
   }
 
   #goOn(definition: Definition, cold: boolean, late: boolean): void {
-    const { resumedAt } = this.state;
-    this.lanes.admits(cold || (resumedAt > 0 && resumedAt >= this.ledger.openedAt));
+    this.lanes.admits(cold);
     if (this.execution !== null && !this.execution.course.over) {
       this.execution.tick(this.now());
       return;
@@ -267,12 +262,6 @@ export class Drive {
     const retentionMs = created === null ? defaultRetentionMs : retentionOf(this.#find, created, end);
     const removeAt = (end?.at ?? now) + retentionMs;
     return { busy: false, wakeAt: removeAt, expired: removeAt <= now };
-  }
-
-  /** A run that is cancelled, or on its way to its end, has no timeout any more. */
-  #timeoutAt({ timeoutMs }: Definition): number {
-    const { cancelling, ending, timedFrom } = this.state;
-    return timeoutMs === null || cancelling !== null || ending !== null ? Infinity : timedFrom + timeoutMs;
   }
 
   #timeOut(definition: Definition): void {

@@ -1,10 +1,9 @@
 /** Child runs as seen by their parent: their ids, when the parent asks for their state, the errors of their calls. */
 import { describeMs } from "../duration.ts";
 import type { StoredError } from "../error.ts";
-import { nextLookAt } from "../courier/order.ts";
 import type { ChildRun } from "../run/origin.ts";
 import { createRandom } from "../random.ts";
-import type { Call, Orphan, RunState } from "../state/state.ts";
+import type { Orphan, RunState } from "../state/state.ts";
 
 const maxIdLength = 128;
 
@@ -88,33 +87,6 @@ const lateStartMs = 60_000;
 /** When to look again for an orphan that does not exist; null if it will not be created any more. */
 export function lookAgainAt({ since }: Orphan, now: number): number | null {
   return since + lateStartMs > now ? since + lateStartMs : null;
-}
-
-/** When the wait of this open call ends, or its next attempt begins, epoch ms; Infinity for never. */
-export function deadlineOf({ retryAt, until }: Call): number {
-  return retryAt ?? until ?? Infinity;
-}
-
-/**
- * When this open call next has something to do by itself, as a newly loaded run knows it from its journal, epoch ms;
- * Infinity for never.
- * @param openedAt when the newest entry was made before the run was loaded
- */
-export function dueAt(state: RunState, call: Call, openedAt: number): number {
-  const deadline = deadlineOf(call);
-  if (call.order !== null) {
-    return Math.min(deadline, nextLookAt(waitedSince(state, { since: call.order.startedAt }), openedAt));
-  }
-  if (call.kind !== "child" || call.child === null) return deadline;
-  return Math.min(deadline, nextAskAt(waitedSince(state, call), openedAt, isForeign(state, call.id, call.child)));
-}
-
-/**
- * The instant from which the growing pauses count after which a run asks after a child or a request: when the call began, or
- * else the newest retry of the run, or end of a pause, during which nobody asks.
- */
-export function waitedSince({ resumedAt }: RunState, { since }: Pick<Call, "since">): number {
-  return Math.max(since, resumedAt);
 }
 
 /** The error of a call whose child has failed, was cancelled, or is gone. */

@@ -2,7 +2,7 @@
  * Owns: when something is due for a handler's open calls.
  * Does not own: waiting for it; whoever drives the run does.
  */
-import { dueAt } from "../../core/lifecycle/child.ts";
+import { dueAt } from "../../core/lifecycle/due.ts";
 import { wasRemoved } from "../../core/state/state.ts";
 import type { Call } from "../../core/state/state.ts";
 import type { Attempts } from "../attempt/attempts.ts";

@@ -8,14 +8,8 @@
  * whichever of the two dies (guarantee 4).
  */
 import { emptyMap, put } from "../../core/empty.ts";
-import {
-  childRefusal,
-  childTimeout,
-  goneError,
-  isForeign,
-  nextAskAt,
-  waitedSince,
-} from "../../core/lifecycle/child.ts";
+import { childRefusal, childTimeout, goneError, isForeign, nextAskAt } from "../../core/lifecycle/child.ts";
+import { waitedSince } from "../../core/lifecycle/due.ts";
 import { backoffMs } from "../../core/backoff.ts";
 import { HoldfastError } from "../../core/error.ts";
 import type { ChildRun } from "../../core/run/origin.ts";

@@ -9,7 +9,7 @@
  */
 import { added, emptyMap, emptySet, put } from "../../core/empty.ts";
 import { backoffMs } from "../../core/backoff.ts";
-import { waitedSince } from "../../core/lifecycle/child.ts";
+import { waitedSince } from "../../core/lifecycle/due.ts";
 import { bodyBytes, nextLookAt, orderError } from "../../core/courier/order.ts";
 import type { Dispatch, Order, OrderEnd } from "../../core/courier/order.ts";
 import { callKey, wasRemoved } from "../../core/state/state.ts";

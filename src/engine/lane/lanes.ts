@@ -6,14 +6,15 @@
  * lost does not strand it (guarantee 4).
  * Invariant 2: a run that is parked with nothing to do asks for nothing.
  */
-import { deadlineOf } from "../../core/lifecycle/child.ts";
-import type { EntryOf, Fact } from "../../core/history/entry.ts";
+import { hasCome, isDelayed, isDue } from "../../core/lifecycle/due.ts";
+import type { Fact } from "../../core/history/entry.ts";
 import { firstCreatedAt } from "../../core/run/origin.ts";
 import { openCalls } from "../../core/state/state.ts";
 import type { RunState } from "../../core/state/state.ts";
 import type { Place, Ticket } from "../../core/lane/ticket.ts";
 import { Bell } from "../turn/bell.ts";
 import type { Execution } from "../execution.ts";
+import type { Ledger } from "../ledger.ts";
 import type { Next } from "../next.ts";
 import { Slots } from "./slots.ts";
 import { lastAskAt } from "./acquisition.ts";
@@ -22,6 +23,7 @@ import type { LaneRequest, Slot } from "./acquisition.ts";
 /** The run that lanes limit. */
 export interface LimitedRun {
   readonly state: RunState;
+  readonly ledger: Pick<Ledger, "openedAt">;
   readonly execution: Execution | null;
   now(): number;
   append(...facts: readonly Fact[]): void;
@@ -51,12 +53,15 @@ export class RunLanes {
   /**
    * Whether the run may go on; where it may not and is known to have something to do, its slots are asked for. What the
    * record does not tell, its handler does once it has replayed, for which it needs no slot.
-   * @param wasAtWork when its last life ended, or it was paused
+   * @param cut its last life was cut off, at work
    */
-  admits(wasAtWork = false): boolean {
+  admits(cut = false): boolean {
     if (this.slots.isOpen) return true;
+    const { state, ledger } = this.#run;
     const now = this.#run.now();
-    const isDue = this.#isLive ? this.#isDue(now) : wasAtWork || hasCome(this.#run.state, now);
+    // A retry, or the end of a pause, sets it going, in this memory or just before.
+    const isResumed = state.resumedAt > 0 && state.resumedAt >= ledger.openedAt;
+    const isDue = this.#isLive ? this.#isDue(now) : cut || isResumed || hasCome(state, now);
     if (isDue) this.slots.isWanted = true;
     return false;
   }
@@ -75,7 +80,7 @@ export class RunLanes {
 
   /** Gives slots back, or has them asked for, depending on what happens next; returns that with what the lanes add to it. */
   settle(next: Next): Next {
-    const { created, startedAt, end, paused } = this.#run.state;
+    const { created, end, paused } = this.#run.state;
     if (created?.lanes === undefined) return next;
     const now = this.#run.now();
     if (end !== null) {
@@ -85,7 +90,7 @@ export class RunLanes {
     if (paused !== null && !next.busy) {
       this.rest();
       this.slots.leaveAll(true);
-    } else if (startedAt === null && (created.startAt ?? 0) > now) this.rest();
+    } else if (isDelayed(this.#run.state, now)) this.rest();
     else if (this.slots.isOpen && !next.busy && !this.slots.isAsking) this.rest();
     if (paused === null) this.slots.prepare(now);
     const wakeAt = Math.min(this.#wakeAt(next.wakeAt), this.slots.soonest());
@@ -158,9 +163,9 @@ export class RunLanes {
 
   /** It has something to do, and nothing but its lanes holds it. */
   #goesOn(): boolean {
-    const { paused, startedAt, created } = this.#run.state;
+    const { state } = this.#run;
     const now = this.#run.now();
-    if (paused !== null || (startedAt === null && (created?.startAt ?? 0) > now)) return false;
+    if (state.paused !== null || isDelayed(state, now)) return false;
     return this.slots.isWanted || this.#isDue(now);
   }
 
@@ -187,26 +192,4 @@ export class RunLanes {
     if ([...state.listeners].some((name) => names.has(name))) return true;
     return openCalls(state).some((call) => call.kind === "wait" && names.has(call.name));
   }
-}
-
-/** When a run that no lane holds begins, or is cancelled because it may not begin any more; epoch ms. */
-export function decidedAt({ startAt, notAfter }: Pick<EntryOf<"run.created">, "startAt" | "notAfter">): number {
-  return Math.min(startAt ?? 0, notAfter === null ? Infinity : notAfter + 1);
-}
-
-/**
- * A deadline has come, or nothing is left to wait for: the run has something to do by itself. When a child
- * is to be asked, its alarm knows: whoever merely looks at the run does not set it to work for that.
- */
-export function isDue(state: RunState, now: number): boolean {
-  const { created, end, paused } = state;
-  if (created === null || end !== null || paused !== null) return false;
-  return hasCome(state, now) || (state.startedAt !== null && openCalls(state).length === 0);
-}
-
-/** By the record alone: it waits for a slot, or is to begin, or a deadline has come. */
-function hasCome(state: RunState, now: number): boolean {
-  const { created, startedAt, queued } = state;
-  if (created !== null && startedAt === null) return decidedAt(created) <= now;
-  return queued.size > 0 || openCalls(state).some((call) => deadlineOf(call) <= now);
 }
