@@ -170,7 +170,7 @@ export class Drive {
     const { definition } = this;
     if (definition === undefined) {
       // It may have been at work when its code was removed, and still hold slots.
-      this.lanes.rest(true);
+      this.lanes.slots.rest(true);
       return this.#waiting(now + this.#searchMs(now));
     }
     // Its lanes hold it back.

@@ -172,10 +172,12 @@ export class Work {
 
   /** Whether something could begin or fire if the run were not held. */
   isDue(now: number): boolean {
-    for (const pending of this.#pending.values())
-      if (!pending.begun && this.#deadlines.restingCall(pending) === undefined) return true;
-    // A wait that a pause kept from its signal need not be on record.
-    return this.attempts.isReady || this.#deadlines.due(now).length > 0 || this.waits.isDue(now);
+    for (const pending of this.#pending.values()) {
+      if (pending.begun) continue;
+      if (this.#deadlines.restingCall(pending) === undefined || this.waits.hasSignal(pending)) return true;
+    }
+    if (this.attempts.isReady || this.#deadlines.due(now).length > 0) return true;
+    return this.waits.isDue(now) || this.#messageHandlers.missed().length > 0;
   }
 
   /** When the next deadline is; Infinity when nothing but the world can move the run. */

@@ -9,7 +9,6 @@
 import { hasCome, isDelayed, isDue } from "../../core/lifecycle/due.ts";
 import type { Fact } from "../../core/history/entry.ts";
 import { firstCreatedAt } from "../../core/run/origin.ts";
-import { openCalls } from "../../core/state/state.ts";
 import type { RunState } from "../../core/state/state.ts";
 import type { Place, Ticket } from "../../core/lane/ticket.ts";
 import { Bell } from "../turn/bell.ts";
@@ -37,8 +36,6 @@ export class RunLanes {
   readonly #run: LimitedRun;
   /** Rings when a lane has answered. */
   readonly #answered = new Bell();
-  /** The newest entry when the run last came to rest: nothing up to there can set it going. */
-  #restSeq = 0;
 
   constructor(run: LimitedRun) {
     this.#run = run;
@@ -72,12 +69,6 @@ export class RunLanes {
     return [...queued.values()].some(({ at }) => (lastAskAt(at, dueBy) ?? -Infinity) > dueBy - latenessMs);
   }
 
-  /** The run is parked, or held by something else than its lanes. @param all as for `Slots.rest` */
-  rest(all = false): void {
-    this.slots.rest(all);
-    this.#restSeq = this.#run.state.seq;
-  }
-
   /** Gives slots back, or has them asked for, depending on what happens next; returns that with what the lanes add to it. */
   settle(next: Next): Next {
     const { created, end, paused } = this.#run.state;
@@ -88,10 +79,10 @@ export class RunLanes {
       return next;
     }
     if (paused !== null && !next.busy) {
-      this.rest();
+      this.slots.rest();
       this.slots.leaveAll(true);
-    } else if (isDelayed(this.#run.state, now)) this.rest();
-    else if (this.slots.isOpen && !next.busy && !this.slots.isAsking) this.rest();
+    } else if (isDelayed(this.#run.state, now)) this.slots.rest();
+    else if (this.slots.isOpen && !next.busy && !this.slots.isAsking) this.slots.rest();
     if (paused === null) this.slots.prepare(now);
     const wakeAt = Math.min(this.#wakeAt(next.wakeAt), this.slots.soonest());
     return { ...next, busy: next.busy || this.slots.isAsking, wakeAt: wakeAt === Infinity ? null : wakeAt };
@@ -173,23 +164,12 @@ export class RunLanes {
     const { execution, state } = this.#run;
     // A queued run stays queued until it has its slots, even if it has nothing left to do with them.
     if (this.slots.isQueued(null)) return true;
-    return this.#isLive ? execution?.isDue(now) === true || this.#isSignalled() : isDue(state, now);
+    return this.#isLive ? execution?.isDue(now) === true : isDue(state, now);
   }
 
   /** Its handler has replayed, and can tell what there is to do. */
   get #isLive(): boolean {
     const { course } = this.#run.execution ?? {};
     return course?.live === true && !course.over;
-  }
-
-  /** A signal is buffered that an open wait, or a listener, takes. */
-  #isSignalled(): boolean {
-    const { state } = this.#run;
-    if (state.seq <= this.#restSeq) return false;
-    const names = new Set<string>();
-    for (const [name, { count }] of state.inboxes) if (count > 0) names.add(name);
-    if (names.size === 0) return false;
-    if ([...state.listeners].some((name) => names.has(name))) return true;
-    return openCalls(state).some((call) => call.kind === "wait" && names.has(call.name));
   }
 }

@@ -118,6 +118,11 @@ export class Waits {
     });
   }
 
+  /** A signal is buffered for this wait, which has not begun. */
+  hasSignal({ name, plan }: Pending): boolean {
+    return plan.kind === "wait" && this.#course.state.inboxes.get(name)?.first !== undefined;
+  }
+
   /** A signal that came by this instant is about to be handed to a wait. */
   isDue(at: number): boolean {
     for (const [name, open] of this.#open) {
