@@ -151,7 +151,7 @@ export class Execution {
     course.noneCameFurther = (first && recorded.length === 0) || this.#noneCameFurther;
     if (first && recorded.length === 0 && state.published.length === 0) return this.#beginAnew();
     this.#startHandler();
-    await course.replay.play(recorded, this);
+    await course.replay.play(recorded);
     if (course.over) return;
     const added = state.ending === null ? await this.#adopt() : new Set<string>();
     if (added === null || course.over) return;
@@ -187,8 +187,8 @@ export class Execution {
     const recorded = ledger.takeRecorded();
     this.publisher.muted = true;
     this.#startHandler(dress);
-    await replay.play(recorded, this);
-    await replay.linger(this);
+    await replay.play(recorded);
+    await replay.linger();
     if (this.course.failure !== null) throw this.course.failure;
   }
 
@@ -196,7 +196,7 @@ export class Execution {
   async #adopt(): Promise<ReadonlySet<string> | null> {
     const { course, work } = this;
     work.withdrawals.record();
-    await course.replay.seek(this.#adoption.awaited(), this);
+    await course.replay.seek(this.#adoption.awaited());
     if (course.over) return null;
     work.withdrawals.record();
     work.children.recordLost();

@@ -20,19 +20,18 @@ import { Pace } from "./pace.ts";
 import { Queue } from "./queue.ts";
 import type { Completion } from "./queue.ts";
 import { Replay } from "./replay.ts";
+import type { ReplayTarget } from "./replay.ts";
 import { Validations } from "../wait/validation.ts";
 import type { World } from "../world.ts";
 
 /** The execution whose course it is. */
-export interface CourseOwner {
+export interface CourseOwner extends ReplayTarget {
   /** It has had several calls open at once, or functions registered that something from outside may call. */
   readonly concurrent: boolean;
   /** Something of it is at work that will post another event. */
   readonly working: boolean;
   /** Once it is to go on as new, nothing of this incarnation begins any more. */
   readonly renewal: { readonly requested: boolean };
-  /** The outcome is on record, and its turn has come. */
-  deliver(outcome: Outcome): void;
   /** No event is left, and the handler has reacted to the last one. */
   drained(): void;
   /** The handler is over: its open calls and its attempts are let go of. */
@@ -81,7 +80,7 @@ export class Course {
     this.#owner = owner;
     this.#pace = new Pace(world.clock, this);
     this.#queue = new Queue(this.#pace, this);
-    this.replay = new Replay(this.#pace, this);
+    this.replay = new Replay(this.#pace, this, owner);
     this.validations = new Validations(world.clock, this.#pace, (at) => this.wakeBy(at));
   }
 

@@ -40,6 +40,7 @@ export interface ReplayTarget {
   readonly listening: boolean;
   readonly finished: boolean;
   readonly publisher: { isPast: boolean };
+  /** The outcome is on record, and its turn has come. */
   deliver(outcome: Outcome): void;
 }
 
@@ -59,56 +60,58 @@ export class Replay {
   readonly #claims: Outcome[] = [];
   readonly #pace: Pace;
   readonly #course: ReplayOwner;
+  readonly #handler: ReplayTarget;
   #impatientAt = -1;
   #blockedAt = -1;
 
-  constructor(pace: Pace, course: ReplayOwner) {
+  constructor(pace: Pace, course: ReplayOwner, handler: ReplayTarget) {
     this.#pace = pace;
     this.#course = course;
+    this.#handler = handler;
   }
 
-  async play(outcomes: readonly Outcome[], handler: ReplayTarget): Promise<void> {
+  async play(outcomes: readonly Outcome[]): Promise<void> {
     const newest = newestFrom(outcomes);
     for (const outcome of outcomes) {
       await this.#pace.settle(longestBurst);
-      if (this.#claims.length > 0) await this.#playClaims(handler);
+      if (this.#claims.length > 0) await this.#playClaims();
       // Nobody awaits an outcome that was recorded together with, or behind, the one upon which the handler ended or the branch lost.
-      const isLeft = handler.calls.left.has(outcome.key);
-      if (!isLeft && !handler.expects(outcome.key)) await this.#await(outcome.key, handler);
-      handler.publisher.isPast = outcome.seq < newest;
+      const isLeft = this.#handler.calls.left.has(outcome.key);
+      if (!isLeft && !this.#handler.expects(outcome.key)) await this.#await(outcome.key);
+      this.#handler.publisher.isPast = outcome.seq < newest;
       if (isLeft) continue;
-      if (handler.expects(outcome.key) || isForRegistered(outcome)) handler.deliver(outcome);
-      else this.#passOver(outcome, handler);
+      if (this.#handler.expects(outcome.key) || isForRegistered(outcome)) this.#handler.deliver(outcome);
+      else this.#passOver(outcome);
     }
     await this.#pace.settle(longestBurst);
-    await this.#playClaims(handler);
+    await this.#playClaims();
   }
 
-  #passOver(outcome: Outcome, handler: ReplayTarget): void {
+  #passOver(outcome: Outcome): void {
     this.unclaimed = put(this.unclaimed, outcome.key, outcome);
     // Before a retry the handler may have gone another way: that tells of no added calls.
     if (outcome.seq <= this.#course.state.retriedSeq) return;
     // Nothing has changed since the last time unless a call was made.
-    if (this.#blockedAt === handler.calls.made) return;
-    this.#blockedAt = handler.calls.made;
-    for (const open of handler.calls.pending.keys()) this.blocking = added(this.blocking, open);
+    if (this.#blockedAt === this.#handler.calls.made) return;
+    this.#blockedAt = this.#handler.calls.made;
+    for (const open of this.#handler.calls.pending.keys()) this.blocking = added(this.blocking, open);
   }
 
   /** Gives the handler time to make the calls with these keys, which are on record without an outcome. */
-  async seek(keys: readonly string[], handler: ReplayTarget): Promise<void> {
+  async seek(keys: readonly string[]): Promise<void> {
     for (const key of keys) {
-      if (!handler.calls.pending.has(key)) await this.#await(key, handler);
-      await this.#playClaims(handler);
+      if (!this.#handler.calls.pending.has(key)) await this.#await(key);
+      await this.#playClaims();
     }
-    await this.#stir(handler);
+    await this.#stir();
   }
 
   /** Gives a handler that awaits something of its own some turns to go on, and no more. */
-  async linger(handler: ReplayTarget): Promise<void> {
-    for (let turns = 0; turns < longPatience && handler.calls.pending.size === 0; turns++) {
-      if (handler.listening || this.#isDone(handler)) return;
+  async linger(): Promise<void> {
+    for (let turns = 0; turns < longPatience && this.#handler.calls.pending.size === 0; turns++) {
+      if (this.#handler.listening || this.#isDone) return;
       await this.#pace.turn();
-      await this.#playClaims(handler);
+      await this.#playClaims();
     }
   }
 
@@ -129,35 +132,36 @@ export class Replay {
     return this.#claims.splice(0);
   }
 
-  async #playClaims(handler: ReplayTarget): Promise<void> {
+  async #playClaims(): Promise<void> {
     for (let claim = this.#claims.shift(); claim !== undefined; claim = this.#claims.shift()) {
-      handler.deliver(claim);
+      this.#handler.deliver(claim);
       await this.#pace.turn();
     }
   }
 
-  async #await(key: string, handler: ReplayTarget): Promise<void> {
+  async #await(key: string): Promise<void> {
     // Once it was waited for in vain, waiting is useless until the handler has made another call.
-    if (this.#impatientAt === handler.calls.made) return;
-    const limit = (): number => (handler.listening && handler.calls.pending.size === 0 ? longPatience : patience);
-    for (let turns = 0; turns < limit() && !handler.expects(key) && !this.#isDone(handler); turns++) {
+    if (this.#impatientAt === this.#handler.calls.made) return;
+    const limit = (): number =>
+      this.#handler.listening && this.#handler.calls.pending.size === 0 ? longPatience : patience;
+    for (let turns = 0; turns < limit() && !this.#handler.expects(key) && !this.#isDone; turns++) {
       await this.#pace.turn();
     }
-    await this.#stir(handler);
-    if (!handler.expects(key)) this.#impatientAt = handler.calls.made;
+    await this.#stir();
+    if (!this.#handler.expects(key)) this.#impatientAt = this.#handler.calls.made;
   }
 
   /** A handler without an open call awaits something of its own: waits until it goes on. */
-  async #stir(handler: ReplayTarget): Promise<void> {
-    while (handler.calls.pending.size === 0 && !handler.listening && !this.#isDone(handler)) {
+  async #stir(): Promise<void> {
+    while (this.#handler.calls.pending.size === 0 && !this.#handler.listening && !this.#isDone) {
       await this.#pace.leave(() => this.#course.stirred.rung());
       await this.#pace.turn();
-      await this.#playClaims(handler);
+      await this.#playClaims();
     }
   }
 
-  #isDone({ finished }: ReplayTarget): boolean {
-    return finished || this.#course.over;
+  get #isDone(): boolean {
+    return this.#handler.finished || this.#course.over;
   }
 }
 
