@@ -185,7 +185,6 @@ export class Execution {
   async rehearse(dress: (step: Step) => Step): Promise<void> {
     const { replay, ledger } = this.course;
     const recorded = ledger.takeRecorded();
-    this.publisher.muted = true;
     this.#startHandler(dress);
     await replay.play(recorded);
     await replay.linger();

@@ -38,32 +38,33 @@ const pageSize = 1000;
 export class Ledger {
   state = new RunState();
   /** The newest deployment on record when the journal was opened. */
-  openedUnder: string | null;
+  openedUnder: string | null = null;
   /** When the newest entry of earlier lives was made; 0 where there were none. */
-  openedAt: number;
+  openedAt = 0;
   /** When the journal was opened, or begun anew, its newest entry was the recovery from a death. */
-  openedRecovered: boolean;
+  openedRecovered = false;
   /**
    * When the journal was opened, a pause or a lane had held the run since this entry, so that nothing began behind it. Infinity
    * where it was not held; 0 where nothing at all was at work.
    */
-  openedHeldSeq: number;
+  openedHeldSeq = Infinity;
   /** When the journal was opened, no entry showed that a handler had come further than the newest outcome. */
   openedSilent = true;
   /** What goes on record ahead of such facts, in the same commit: children that are being started, attempts that are abandoned. */
   beforeStop: (stopping: readonly Fact[]) => readonly Fact[] = (stopping) => {
     return abandonedOrders(stopping, this.state);
   };
+  /** It is only read: whoever appends to it is at fault. */
+  readonly sealed: boolean;
   readonly #journal: Journal;
   readonly #clock: Clock;
-  readonly #sealed: boolean;
   #recorded: Outcome[] = [];
 
-  /** @param sealed it is only read: whoever appends to it is at fault @throws HoldfastError as the journal, and journal_corrupt */
+  /** @throws HoldfastError as the journal, and journal_corrupt */
   constructor(journal: Journal, clock: Clock, sealed = false) {
     this.#journal = journal;
     this.#clock = clock;
-    this.#sealed = sealed;
+    this.sealed = sealed;
     for (const entry of journal.read()) {
       // Without its beginning it would be taken for no run at all.
       if (this.state.created === null && entry.kind !== "run.created")
@@ -76,10 +77,7 @@ export class Ledger {
     }
     const newest = this.#recorded.at(-1)?.seq ?? 0;
     if (newest < this.state.episode) this.state.published = this.#publishedBehind(newest);
-    this.openedUnder = this.state.deployment;
-    this.openedAt = this.state.at;
-    this.openedRecovered = this.state.seq > 0 && this.state.seq === this.state.recoveredSeq;
-    this.openedHeldSeq = heldSeq(this.state);
+    this.#noteOpening();
   }
 
   /** The outcomes on record when the journal was opened, in their order. Handed out once, then let go. */
@@ -99,7 +97,7 @@ export class Ledger {
    * than the one before, because keys, tokens and children of its incarnations are told apart by it.
    */
   restart(facts: readonly Fact[]): void {
-    if (this.#sealed) throw new Error("a sealed journal is not begun anew");
+    if (this.sealed) throw new Error("a sealed journal is not begun anew");
     const at = Math.max(this.now(), (this.state.created?.at ?? 0) + 1);
     let seq = this.state.seq;
     const entries = facts.map((fact): Entry => ({ seq: ++seq, at, ...fact }));
@@ -107,10 +105,7 @@ export class Ledger {
     this.state = new RunState();
     for (const entry of entries) fold(this.state, entry);
     this.#recorded = [];
-    this.openedUnder = this.state.deployment;
-    this.openedAt = this.state.at;
-    this.openedRecovered = false;
-    this.openedHeldSeq = Infinity;
+    this.#noteOpening();
   }
 
   /** Appends the facts as one commit; returns the outcome of the last. */
@@ -120,13 +115,21 @@ export class Ledger {
 
   /** Appends the facts as one commit; returns for each the outcome that it delivers to the handler, or null. */
   appendAll(facts: readonly Fact[]): (Outcome | null)[] {
-    if (this.#sealed) throw new Error("a sealed journal takes no entries");
+    if (this.sealed) throw new Error("a sealed journal takes no entries");
     const at = this.now();
     let seq = this.state.seq;
     const all = facts.some(({ kind }) => stopKinds.has(kind)) ? [...this.beforeStop(facts), ...facts] : facts;
     const entries = all.map((fact): Entry => ({ seq: ++seq, at, ...fact }));
     this.#journal.append(entries);
     return entries.map((entry) => fold(this.state, entry));
+  }
+
+  #noteOpening(): void {
+    const { deployment, at, seq, recoveredSeq } = this.state;
+    this.openedUnder = deployment;
+    this.openedAt = at;
+    this.openedRecovered = seq > 0 && seq === recoveredSeq;
+    this.openedHeldSeq = heldSeq(this.state);
   }
 
   durable(): Promise<void> {

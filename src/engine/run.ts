@@ -147,7 +147,7 @@ export class Run {
     const stuck = this.state.end === null && this.#drive.definition === undefined ? this.#drive.missing : null;
     const { atWork: busy = false } = this.execution ?? {};
     const { count: running = 0, inFlight = new Map() } = this.execution?.work.attempts ?? {};
-    const updates = this.execution?.silent === false ? this.execution.messageHandlers.names("updates") : [];
+    const updates = this.execution?.silent === false ? this.execution.messageHandlers.names("update") : [];
     return { running, busy, inFlight, stuck, updates, starting: this.execution?.work.children.unstarted ?? [] };
   }
 

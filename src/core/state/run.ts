@@ -135,8 +135,8 @@ function cancel(state: RunState, entry: EntryOf<"run.cancel_requested">): Outcom
   state.paused = null;
   // A run that is ending waits for no slot.
   state.queued.clear();
-  for (const call of state.calls.values()) {
-    if (call.done || (call.kind === "run" && awaited.includes(call.id))) continue;
+  for (const call of state.open) {
+    if (call.kind === "run" && awaited.includes(call.id)) continue;
     orphan(state, call);
     finish(state, call);
   }
@@ -158,7 +158,7 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
     state.openAtRetry = new Set(state.open);
     state.resumedAt = entry.at;
   }
-  if (state.paused !== null && [...state.calls.values()].some((call) => call.exhausted)) {
+  if (state.paused !== null && [...state.open].some((call) => call.exhausted)) {
     // The run was paused for this decision, which ends the pause.
     shift(state, { at: entry.at, shiftMs: Math.max(0, entry.at - state.paused.at) });
     state.paused = null;
@@ -168,8 +168,8 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
   progress(state);
   for (const step of entry.cleared) clear(state, step, undone.has(step));
   release(state, entry.at);
-  for (const call of state.calls.values()) {
-    if (call.done || call.retryAt === null) continue;
+  for (const call of state.open) {
+    if (call.retryAt === null) continue;
     call.retryAt = entry.at;
     call.retryFrom = entry.at;
   }
@@ -235,7 +235,7 @@ function clear(state: RunState, step: string, undone: boolean): void {
 
 /** Steps that had no attempt left get all their attempts again, the first of them now. */
 function release(state: RunState, at: number): void {
-  for (const call of state.calls.values()) {
+  for (const call of state.open) {
     if (!call.exhausted) continue;
     call.exhausted = false;
     if (call.limit !== null) call.limit += call.attempts - call.forgiven;
@@ -251,8 +251,7 @@ const lastAt = 8.64e15;
 /** Moves open deadlines by the length of the pause; those that were fixed during it, by the rest of it. */
 function shift(state: RunState, { at, shiftMs }: Pick<EntryOf<"run.resumed">, "at" | "shiftMs">): void {
   state.timedFrom += shiftMs;
-  for (const call of state.calls.values()) {
-    if (call.done) continue;
+  for (const call of state.open) {
     if (call.until !== null) call.until = Math.min(lastAt, call.until + Math.min(shiftMs, at - call.since));
     if (call.retryAt !== null) call.retryAt += Math.min(shiftMs, at - call.retryFrom);
   }

@@ -32,7 +32,7 @@ export const stepFolds: Folds<StepKind> = {
     state.ending = entry;
     state.queued.clear();
     // The handler does not run any further, so its open children are not needed.
-    for (const call of state.calls.values()) if (!call.done) orphan(state, call);
+    for (const call of state.open) orphan(state, call);
     return outcome(entry, undoKey, { kind: "undo", steps: entry.steps });
   },
   "undo.completed": (state, entry) => {

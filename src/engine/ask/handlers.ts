@@ -115,10 +115,17 @@ export class MessageHandlers {
     return handler?.kind === "update" ? handler : undefined;
   }
 
-  /** The names that can be asked, for the refusal of another. */
-  names(kind: "queries" | "updates"): string[] {
-    if (kind === "queries") return [...this.#queries.keys()];
+  /** The names that can be asked. */
+  names(kind: "query" | "update"): string[] {
+    if (kind === "query") return [...this.#queries.keys()];
     return [...this.#handlers.values()].filter((handler) => handler.kind === "update").map(({ name }) => name);
+  }
+
+  /** The refusal of one that is not registered; it names those that are. */
+  notFound(kind: "query" | "update", name: string): HoldfastError {
+    const known = this.names(kind);
+    const has = known.length === 0 ? "it has none" : `it has ${known.join(", ")}`;
+    return new HoldfastError(`${kind}_not_found`, `the run has no ${kind} ${name}; ${has}`);
   }
 
   /** Whether a function is registered for the outcome with this key. */

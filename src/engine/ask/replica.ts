@@ -31,7 +31,7 @@ export class Replica {
     try {
       await this.#execution.rehearse((step) => this.#dress(step));
       const query = this.#execution.messageHandlers.findQuery(name);
-      if (query === undefined) throw this.#unknown(name);
+      if (query === undefined) throw this.#execution.messageHandlers.notFound("query", name);
       this.#asked = true;
       return await answered(name, query);
     } finally {
@@ -53,12 +53,6 @@ export class Replica {
   #refuse(): void {
     if (!this.#asked) return;
     throw new HoldfastError("query_impure", "a query answers from the handler's variables and cannot call step");
-  }
-
-  #unknown(name: string): HoldfastError {
-    const known = this.#execution.messageHandlers.names("queries");
-    const has = known.length === 0 ? "it has none" : `it has ${known.join(", ")}`;
-    return new HoldfastError("query_not_found", `the run has no query ${name}; ${has}`);
   }
 }
 

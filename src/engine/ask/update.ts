@@ -64,7 +64,7 @@ function refuseIdle({ paused, startedAt, created }: RunState, name: string): voi
 async function accept(execution: Execution, request: UpdateRequest, isWanted: () => boolean): Promise<string | null> {
   const { name, argument: sent } = request;
   const handler = execution.messageHandlers.findUpdate(name);
-  if (handler === undefined) throw unknown(execution, name);
+  if (handler === undefined) throw execution.messageHandlers.notFound("update", name);
   const argument = await fit(handler, sent);
   const { course, renewal } = execution;
   const taken = await course.turn(() => (isWanted() ? tryTake(execution, request, argument) : null));
@@ -74,12 +74,6 @@ async function accept(execution: Execution, request: UpdateRequest, isWanted: ()
   if (renewal.requested && !course.over) await course.stopped.rung();
   if (renewal.done) return null;
   throw course.failure ?? endOf(course.state);
-}
-
-function unknown({ messageHandlers }: Execution, name: string): HoldfastError {
-  const known = messageHandlers.names("updates");
-  const has = known.length === 0 ? "it has none" : `it has ${known.join(", ")}`;
-  return new HoldfastError("update_not_found", `the run has no update ${name}; ${has}`);
 }
 
 /** The argument as its schema makes it. */

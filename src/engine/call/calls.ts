@@ -19,9 +19,9 @@ import { recordKind } from "./call.ts";
 import type { Pending, Plan, RunPlan } from "./call.ts";
 import type { Course } from "../turn/course.ts";
 import type { Errors } from "../errors.ts";
+import { Occurrences } from "./occurrences.ts";
 import { checkPlace, currentScope, isWithdrawn, openScope, rootOf, insideOf } from "./scope.ts";
 import type { Scope } from "./scope.ts";
-import { Tally } from "./tally.ts";
 import { validatePayload, schemaTimeout, payloadOf } from "../wait/validation.ts";
 import type { Validated } from "../wait/validation.ts";
 
@@ -57,7 +57,8 @@ export class Calls {
   readonly #undoable = new Map<string, Undoable>();
   /** Set once the run is cancelled: from then on the handler may clean up, but its waits are rejected with this. */
   #cancelled: StoredError | null = null;
-  #refused = 0;
+  /** How many waits it made since. */
+  #refusedWaits = 0;
   /** Calls that could not be made since the handler was last given an outcome. */
   #refusals = 0;
   /** The handler can do nothing more: what it calls stays pending. */
@@ -69,13 +70,13 @@ export class Calls {
   readonly #course: Course;
   readonly #owner: CallsOwner;
   readonly #errors: Errors;
-  readonly #tally: Tally;
+  readonly #occurrences: Occurrences;
 
   constructor(course: Course, owner: CallsOwner, errors: Errors, limits: Definition["limits"]) {
     this.#course = course;
     this.#owner = owner;
     this.#errors = errors;
-    this.#tally = new Tally(limits);
+    this.#occurrences = new Occurrences(limits);
     this.seenAt = course.state.startedAt ?? course.state.at;
   }
 
@@ -97,7 +98,7 @@ export class Calls {
   }
 
   get made(): number {
-    return this.#tally.made;
+    return this.#occurrences.made;
   }
 
   /**
@@ -109,7 +110,7 @@ export class Calls {
     const { scope } = this;
     checkPlace(scope, name);
     if (this.#course.over || this.frozen) return new Promise(() => {});
-    const id = toCallId(name, this.#tally.count(plan.kind, name));
+    const id = toCallId(name, this.#occurrences.count(plan.kind, name));
     if (this.#cancelled !== null && isWait(plan)) return this.#refuseWait(this.#cancelled);
     if (isWithdrawn(scope)) return this.#callInVain(id, plan);
     return this.#open({ key: callKey(recordKind(plan), id), id, name, plan, scope }, of);
@@ -242,7 +243,7 @@ export class Calls {
   }
 
   #refuseWait(error: StoredError): Promise<unknown> {
-    if (++this.#refused > patience) return new Promise(() => {});
+    if (++this.#refusedWaits > patience) return new Promise(() => {});
     const refused = Promise.reject(this.#errors.give(reviveError(error)));
     refused.catch(() => {});
     return refused;

@@ -13,8 +13,6 @@ import type { Course } from "../turn/course.ts";
 export class Publisher {
   /** Outcomes of a later commit are yet to be delivered: whatever is published now was published before. */
   isPast = false;
-  /** Nothing is put on record: this handler is only asked a query. */
-  muted = false;
   readonly #course: Course;
   readonly #calls: Calls;
   #known: string[] = [];
@@ -43,7 +41,8 @@ export class Publisher {
   }
 
   #isNew(line: string): boolean {
-    if (this.isPast || this.muted || this.#calls.repeating) return false;
+    // Nothing goes on a sealed record: this handler is only asked a query.
+    if (this.isPast || this.#course.ledger.sealed || this.#calls.repeating) return false;
     const index = this.#known.indexOf(line);
     if (index >= 0) this.#known.splice(index, 1);
     return index < 0;

@@ -6,12 +6,12 @@ import type { Definition } from "../../core/definition/definition.ts";
 import { HoldfastError } from "../../core/error.ts";
 import { toCallId } from "../../core/name.ts";
 
-export class Tally {
+export class Occurrences {
   /** Calls made so far. */
   made = 0;
   readonly #limits: Definition["limits"];
   /** By kind, then by name. */
-  readonly #occurrences = new Map<string, Map<string, number>>();
+  readonly #counts = new Map<string, Map<string, number>>();
 
   constructor(limits: Definition["limits"]) {
     this.#limits = limits;
@@ -19,11 +19,10 @@ export class Tally {
 
   /** Counts one more call. @throws HoldfastError limit_exceeded */
   count(kind: string, name: string): number {
-    const known = this.#occurrences.get(kind);
-    const occurrences = known ?? new Map<string, number>();
-    if (known === undefined) this.#occurrences.set(kind, occurrences);
-    const occurrence = (occurrences.get(name) ?? 0) + 1;
-    occurrences.set(name, occurrence);
+    const counts = this.#counts.get(kind) ?? new Map<string, number>();
+    this.#counts.set(kind, counts);
+    const occurrence = (counts.get(name) ?? 0) + 1;
+    counts.set(name, occurrence);
     this.made++;
     const { steps, perStep } = this.#limits;
     const allowed = Object.hasOwn(perStep, name) ? (perStep[name] ?? Infinity) : Infinity;
