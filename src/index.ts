@@ -24,16 +24,14 @@ export type {
   FetchOptions,
   FetchRequest,
   InvokeOptions,
-  Log,
   MapContext,
   MapOptions,
   MapRunsOptions,
-  RunInfo,
   RunOptions,
   StartChildOptions,
-  Step,
   WaitOptions,
-} from "./core/definition/step.ts";
+} from "./core/definition/options.ts";
+export type { Log, RunInfo, Step } from "./core/definition/step.ts";
 export type {
   Delivery,
   Verifier,

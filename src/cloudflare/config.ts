@@ -15,7 +15,7 @@ import { checkOptions, refused } from "../core/option.ts";
 import { defined } from "../core/record.ts";
 import { growth, retryOf } from "../core/definition/retry.ts";
 import type { RetryPolicy } from "../core/definition/retry.ts";
-import type { AttemptContext, RunOptions } from "../core/definition/step.ts";
+import type { AttemptContext, RunOptions } from "../core/definition/options.ts";
 import { isThenable } from "../core/thenable.ts";
 import { toRecorded } from "./stream.ts";
 

@@ -4,7 +4,7 @@
  */
 import { HoldfastError } from "../core/error.ts";
 import { maxValueBytes } from "../core/size.ts";
-import type { AttemptContext } from "../core/definition/step.ts";
+import type { AttemptContext } from "../core/definition/options.ts";
 import { isThenable } from "../core/thenable.ts";
 
 /** The recorded value is a map with this one key and the bytes. */

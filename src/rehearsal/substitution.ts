@@ -4,7 +4,8 @@
  * Invariant 1: nothing else changes: every call reaches the engine as the handler made it, except for the function.
  */
 import type { Definition } from "../core/definition/definition.ts";
-import type { AttemptContext, Step } from "../core/definition/step.ts";
+import type { AttemptContext } from "../core/definition/options.ts";
+import type { Step } from "../core/definition/step.ts";
 import { hang } from "./hang.ts";
 import type { Life } from "./process.ts";
 import type { Script, StandIn, StandInContext } from "./script.ts";

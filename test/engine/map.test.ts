@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { NonRetryableError } from "../../src/core/error.ts";
-import type { MapOptions, Step } from "../../src/core/definition/step.ts";
+import type { MapOptions } from "../../src/core/definition/options.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import { cpuMs } from "../core/usage.ts";
 import { caught } from "./caught.ts";
 import type { Caught } from "./caught.ts";

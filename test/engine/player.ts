@@ -1,7 +1,8 @@
 /** The handler that interprets a random workflow, and what is noted of it. */
 import { NonRetryableError, RetryAfterError } from "../../src/core/error.ts";
 import type { Schema } from "../../src/core/definition/schema.ts";
-import type { AttemptContext, Step } from "../../src/core/definition/step.ts";
+import type { AttemptContext } from "../../src/core/definition/options.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import type { Caught } from "./caught.ts";
 import { joined } from "../model/player.ts";
 import { makeChild, tell } from "./childprogram.ts";

@@ -1,5 +1,6 @@
 /** What takes in a random workflow what comes from outside: webhooks that judge their calls, functions that hear signals. */
-import type { AttemptContext, Step } from "../../src/core/definition/step.ts";
+import type { AttemptContext } from "../../src/core/definition/options.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import type { Delivery, WebhookCall, WebhookOptions } from "../../src/core/webhook/webhook.ts";
 import type { Surroundings } from "./player.ts";
 

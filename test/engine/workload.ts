@@ -1,6 +1,7 @@
 /** Who is at work under which limits: what no lane may let through. */
 import type { LaneNeed } from "../../src/core/lane/need.ts";
-import type { AttemptContext, Step } from "../../src/core/definition/step.ts";
+import type { AttemptContext } from "../../src/core/definition/options.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import { dispatchedCalls } from "../../src/core/state/state.ts";
 import type { Run } from "../../src/engine/run.ts";
 import type { SimulatedRun } from "./simulation.ts";

@@ -1,6 +1,7 @@
 /** The programs of the model, performed with the tools of the engine: the workflow `modelled`. */
 import { NonRetryableError } from "../../src/core/error.ts";
-import type { AttemptContext, RunOptions, Step } from "../../src/core/definition/step.ts";
+import type { AttemptContext, RunOptions } from "../../src/core/definition/options.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import type { Delivery } from "../../src/core/webhook/webhook.ts";
 import { perform } from "./player.ts";
 import type { Deed, How, Tools } from "./player.ts";

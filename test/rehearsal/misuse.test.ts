@@ -5,7 +5,7 @@ import { rehearse } from "holdfast/testing";
 import type { CrashOptions, HookCall, RehearsalOptions } from "holdfast/testing";
 import { expect, test } from "vitest";
 import type { Limits } from "../../src/core/definition/definition.ts";
-import type { InvokeOptions, StartChildOptions, WaitOptions } from "../../src/core/definition/step.ts";
+import type { InvokeOptions, StartChildOptions, WaitOptions } from "../../src/core/definition/options.ts";
 import { createWorker, defineWebhook, defineWorkflow, RetryAfterError, verify } from "../../src/index.ts";
 import type {
   BasicOptions,

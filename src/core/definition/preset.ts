@@ -1,6 +1,6 @@
 /** Retries and timeouts that fit what steps commonly call; to be spread into the options of a step. */
 import type { RetryPolicy } from "./retry.ts";
-import type { RunOptions } from "./step.ts";
+import type { RunOptions } from "./options.ts";
 
 export type Preset = Required<Pick<RunOptions, "timeout">> & { readonly retry: Required<RetryPolicy> };
 

@@ -4,7 +4,7 @@
  * Invariant 1: it ends exactly once, whatever the function does after its timeout.
  */
 import { HoldfastError } from "../../core/error.ts";
-import type { AttemptContext } from "../../core/definition/step.ts";
+import type { AttemptContext } from "../../core/definition/options.ts";
 import { isThenable } from "../../core/thenable.ts";
 import { pass } from "../turn/microtask.ts";
 import { captureAsyncContext, openScope, within } from "../call/scope.ts";

@@ -7,7 +7,7 @@ import type { OrderRequest } from "../../core/courier/order.ts";
 import type { ChildPolicy } from "../../core/run/origin.ts";
 import type { ResolvedRetry } from "../../core/definition/retry.ts";
 import type { Schema } from "../../core/definition/schema.ts";
-import type { AttemptContext } from "../../core/definition/step.ts";
+import type { AttemptContext } from "../../core/definition/options.ts";
 import { callKey } from "../../core/state/state.ts";
 import type { Call, RunState } from "../../core/state/state.ts";
 import type { Stored } from "../../core/value/value.ts";

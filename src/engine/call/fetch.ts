@@ -5,7 +5,7 @@
 import { describeMs } from "../../core/duration.ts";
 import { longestOrderMs } from "../../core/courier/order.ts";
 import { readRequest } from "../../core/courier/request.ts";
-import type { FetchOptions, RunOptions } from "../../core/definition/step.ts";
+import type { FetchOptions, RunOptions } from "../../core/definition/options.ts";
 import type { RunPlan } from "./call.ts";
 import { checkOptions, refused } from "../../core/option.ts";
 

@@ -5,7 +5,7 @@
 import { toMs } from "../../core/duration.ts";
 import type { ChildPolicy } from "../../core/run/origin.ts";
 import { checkName, checkRunId } from "../../core/name.ts";
-import type { AttemptContext, InvokeOptions, StartChildOptions } from "../../core/definition/step.ts";
+import type { AttemptContext, InvokeOptions, StartChildOptions } from "../../core/definition/options.ts";
 import { encode } from "../../core/value/value.ts";
 import type { ChildPlan } from "./call.ts";
 import { checkOptions, isPlain, refused } from "../../core/option.ts";

@@ -6,7 +6,7 @@
  */
 import { hide, HoldfastError, messageOf } from "../../core/error.ts";
 import { checkName } from "../../core/name.ts";
-import type { InvokeOptions, MapContext, RunOptions } from "../../core/definition/step.ts";
+import type { InvokeOptions, MapContext, RunOptions } from "../../core/definition/options.ts";
 import type { ChildPlan, Plan, RunPlan } from "./call.ts";
 import { fieldsOf, mention, refused } from "../../core/option.ts";
 

@@ -22,12 +22,11 @@ import { isLonger } from "../../core/size.ts";
 import type {
   FetchOptions,
   InvokeOptions,
-  RunInfo,
   RunOptions,
   StartChildOptions,
-  Step,
   WaitOptions,
-} from "../../core/definition/step.ts";
+} from "../../core/definition/options.ts";
+import type { RunInfo, Step } from "../../core/definition/step.ts";
 import { encode } from "../../core/value/value.ts";
 import { isVerifier } from "../../core/webhook/webhook.ts";
 import type { WebhookOptions } from "../../core/webhook/webhook.ts";
