@@ -56,16 +56,18 @@ function pieceText(piece: Piece, now: number): string {
   }
 }
 
-/** The updates that its handler takes, and the children that it is starting. */
-type Told = { readonly updates?: readonly string[]; readonly starting?: readonly ChildRun[] };
+/** Why the run cannot be driven by this deployment, the updates that its handler takes, and the children that it is starting. */
+type Told = {
+  readonly stuck: string | null;
+  readonly updates?: readonly string[];
+  readonly starting?: readonly ChildRun[];
+};
 
 /** The sentence about the run without what it waits for and what it is executing. */
 export function standingOf(
   state: RunState,
   status: RunStatus,
-  /** Why the run cannot be driven by this deployment. */
-  stuck: string | null,
-  { updates = [], starting = [] }: Told = {},
+  { stuck, updates = [], starting = [] }: Told,
 ): Pick<Explained, "reason" | "lead"> {
   switch (status) {
     case "completed":

@@ -55,7 +55,7 @@ export function snapshot(state: RunState, memory: Activity, now: number): RunSna
   const { created, glance, activity } = outline(state, memory);
   const { end } = state;
   const { status, waitingFor } = glance;
-  const standing = standingOf(state, status, activity.stuck, activity);
+  const standing = standingOf(state, status, activity);
   const steps = { ...state.steps, running: activity.running };
   const active = end === null ? activeOf(state, activity) : [];
   return {

@@ -40,8 +40,8 @@ export function finish(state: RunState, call: Call, failed = false): void {
 const maxNames = 200;
 
 /** Copied entries do not count: they were counted in the run, or the incarnation, that they come from. */
-export function count(state: RunState, seq: number, name: string, part: Partial<StepTally>): void {
-  if (state.created !== null && seq <= copiedUpTo(state.created)) return;
+export function count(state: RunState, name: string, part: Partial<StepTally>): void {
+  if (state.created !== null && state.seq <= copiedUpTo(state.created)) return;
   addTally(state.tallies, name, part, maxNames);
 }
 

@@ -35,7 +35,7 @@ export const runFolds: Folds<RunKind> = {
   },
   "run.retried": retry,
   "notice.started": noteNotice,
-  "run.imported": settle,
+  "run.imported": importRun,
   "run.cancel_requested": cancel,
   "run.action_noted": (state, entry) => {
     if (entry.action === "cancel") state.cancelNoted = true;
@@ -112,7 +112,7 @@ function end(state: RunState, entry: EndEntry): void {
 }
 
 /** Children of an imported run were runs of another deployment: runs here that have the same ids are others. */
-function settle(state: RunState, entry: EntryOf<"run.imported">): void {
+function importRun(state: RunState, entry: EntryOf<"run.imported">): void {
   state.imported = entry;
   // Notices that it owed are sent by the deployment that it came from.
   state.pendingNotices.clear();

@@ -81,7 +81,7 @@ function failAttempt(state: RunState, entry: EntryOf<"step.attempt_failed" | "un
   // Of an undo, lines published by the failed attempt are dropped: the next attempt publishes its own. Those of a step stay.
   if (call.kind === "undo") return void (state.published = []);
   call.until = null;
-  count(state, entry.seq, call.name, { failedAttempts: 1 });
+  count(state, call.name, { failedAttempts: 1 });
 }
 
 function startAttempt(state: RunState, entry: EntryOf<"step.attempt_started" | "undo.attempt_started">): void {
@@ -110,7 +110,7 @@ function complete(state: RunState, entry: EntryOf<"step.completed">): Outcome {
   const call = endedOf(state, "run", entry.step, nameOfCall(entry.step), entry.at);
   finish(state, call);
   state.steps.completed++;
-  count(state, entry.seq, call.name, { completed: 1, ms: entry.at - entry.startedAt });
+  count(state, call.name, { completed: 1, ms: entry.at - entry.startedAt });
   if (entry.undo === true) undoable(state, call);
   if (entry.omitted === true) state.omitted = added(state.omitted, entry.step);
   return outcome(entry, call.key, { kind: "value", value: entry.result });
@@ -125,7 +125,7 @@ function fail(state: RunState, entry: EntryOf<"step.failed">): Outcome {
   const call = callOf(state, entry);
   finish(state, call, true);
   state.steps.failed++;
-  count(state, entry.seq, call.name, { failed: 1, failedAttempts: 1, ms: entry.at - entry.startedAt });
+  count(state, call.name, { failed: 1, failedAttempts: 1, ms: entry.at - entry.startedAt });
   return outcome(entry, call.key, { kind: "error", error: entry.error });
 }
 

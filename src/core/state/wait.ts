@@ -123,14 +123,14 @@ export const childFolds: Folds<Extract<Entry["kind"], `child.${string}`>> = {
   },
   "child.completed": (state, entry) => {
     const call = childOf(state, entry);
-    count(state, entry.seq, call.name, { completed: 1, ms: entry.at - call.since });
+    count(state, call.name, { completed: 1, ms: entry.at - call.since });
     finish(state, call);
     return outcome(entry, call.key, { kind: "value", value: entry.output });
   },
   "child.failed": (state, entry) => {
     const call = childOf(state, entry);
     if (entry.left === true) orphan(state, call);
-    count(state, entry.seq, call.name, { failed: 1, failedAttempts: 1, ms: entry.at - call.since });
+    count(state, call.name, { failed: 1, failedAttempts: 1, ms: entry.at - call.since });
     finish(state, call, true);
     return outcome(entry, call.key, { kind: "error", error: entry.error });
   },

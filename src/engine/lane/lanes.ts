@@ -78,12 +78,11 @@ export class RunLanes {
       this.slots.end();
       return next;
     }
-    if (paused !== null && !next.busy) {
-      this.slots.rest();
-      this.slots.leaveAll(true);
-    } else if (isDelayed(this.#run.state, now)) this.slots.rest();
-    else if (this.slots.isOpen && !next.busy && !this.slots.isAsking) this.slots.rest();
+    const isDone = this.slots.isOpen && !this.slots.isAsking;
+    const isParked = !next.busy && (paused !== null || isDone || isDelayed(this.#run.state, now));
+    if (isParked) this.slots.rest();
     if (paused === null) this.slots.prepare(now);
+    else if (isParked) this.slots.leaveAll(true);
     const wakeAt = Math.min(this.#wakeAt(next.wakeAt), this.slots.soonest());
     return { ...next, busy: next.busy || this.slots.isAsking, wakeAt: wakeAt === Infinity ? null : wakeAt };
   }

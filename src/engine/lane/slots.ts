@@ -77,7 +77,6 @@ export class Slots implements Limiter {
   /** The run has ended: gives everything back, also what an earlier memory may have left. */
   end(): void {
     this.isWanted = false;
-    if (this.#state().created?.lanes === undefined) return;
     for (const slot of this.#needed()) this.#giveBack(slot, true);
     this.leaveAll();
   }

@@ -100,7 +100,7 @@ export class Course {
 
   /** The handler waits for a schema: nothing is delivered to it, and no deadline fires, meanwhile. */
   get awaitsSchema(): boolean {
-    return this.#pace.isHeld;
+    return this.#pace.awaitsSchema;
   }
 
   /** An event waits for its turn. */

@@ -37,7 +37,7 @@ export class Pace {
   /** How many such waits are under way. */
   #leaves = 0;
   /** Schemas that the handler waits for. */
-  #holds: Set<Promise<unknown>> = emptySet;
+  #schemas: Set<Promise<unknown>> = emptySet;
 
   constructor(clock: Clock, owner: PaceOwner) {
     this.#clock = clock;
@@ -46,7 +46,7 @@ export class Pace {
 
   /** Whether the next outcome is given a full turn. @param longest as for {@link settle} */
   needsFullTurn(longest = longestBurst): boolean {
-    return this.#owner.needsFullTurns || this.isHeld || this.#spared >= longest;
+    return this.#owner.needsFullTurns || this.awaitsSchema || this.#spared >= longest;
   }
 
   /** Something slower than microtasks is awaited: what was written is committed meanwhile. */
@@ -55,8 +55,8 @@ export class Pace {
   }
 
   /** A schema keeps the handler waiting. */
-  get isHeld(): boolean {
-    return this.#holds.size > 0;
+  get awaitsSchema(): boolean {
+    return this.#schemas.size > 0;
   }
 
   /** Begins to count anew: what was spared so far was replay, of which nothing has to be committed. */
@@ -64,20 +64,20 @@ export class Pace {
     this.#spared = 0;
   }
 
-  /** The handler is given nothing more before this has settled. */
-  hold(work: Promise<unknown>): void {
-    const free = (): void => void this.#holds.delete(work);
-    this.#holds = added(this.#holds, work);
-    work.then(free, free);
+  /** The handler is given nothing more before this schema has settled. */
+  awaitSchema(made: Promise<unknown>): void {
+    const free = (): void => void this.#schemas.delete(made);
+    this.#schemas = added(this.#schemas, made);
+    made.then(free, free);
   }
 
   /** A full turn, which lets everything else go on and the storage commit; not over before the schemas that the handler waits for. */
   async turn(): Promise<void> {
     this.#spared = 0;
     do {
-      if (this.isHeld) await this.leave(async () => void (await Promise.allSettled(this.#holds)));
+      if (this.awaitsSchema) await this.leave(async () => void (await Promise.allSettled(this.#schemas)));
       await this.leave(() => this.#clock.turn());
-    } while (this.isHeld);
+    } while (this.awaitsSchema);
   }
 
   /** Awaits something slower than microtasks. @throws what `wait` throws */
@@ -97,6 +97,6 @@ export class Pace {
     this.#spared++;
     await pass(microtasks);
     // It may do several things at once by now, and its reaction may then take longer than some microtasks.
-    if (this.isHeld || this.#owner.needsFullTurns) await this.turn();
+    if (this.awaitsSchema || this.#owner.needsFullTurns) await this.turn();
   }
 }

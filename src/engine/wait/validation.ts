@@ -119,7 +119,7 @@ export class Validations {
     const heard = this.limited(made, late).made;
     // What fell due meanwhile is due now.
     const free = (): void => this.#wakeBy(-Infinity);
-    this.#pace.hold(heard);
+    this.#pace.awaitSchema(heard);
     heard.then(free, free);
     return heard;
   }
