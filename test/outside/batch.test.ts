@@ -1,29 +1,14 @@
 /** Many starts with one call, workerd being killed with -9 in the middle and as soon as it has answered. */
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { Client } from "./client.ts";
+import { beforeAll, expect, test } from "vitest";
 import { each } from "./concurrency.ts";
-import { Ledger } from "./ledger.ts";
-import { Runtime } from "./runtime.ts";
+import { build, client, ledger, runtime } from "./stage.ts";
 
 type Result = { readonly id: string; readonly created: boolean };
 
 const runs = Array.from({ length: 100 }, (_, ship) => ({ input: { ship } }));
-let ledger: Ledger;
-let runtime: Runtime;
-let client: Client;
 
-beforeAll(async () => {
-  ledger = await Ledger.open();
-  runtime = await Runtime.build(join(import.meta.dirname, "worker.ts"), { LEDGER: ledger.url });
-  client = new Client(runtime.origin);
-  await runtime.start({ variables: { LIFE: "0" } });
-});
-
-afterAll(async () => {
-  await runtime?.discard();
-  await ledger?.close();
-});
+build("worker.ts");
+beforeAll(() => runtime.start({ variables: { LIFE: "0" } }));
 
 /** The results, however often the call has to be made for an answer. */
 async function batch(key: string): Promise<readonly Result[]> {

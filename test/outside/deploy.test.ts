@@ -2,15 +2,12 @@
  * A deployment while runs are at every stage: workerd is killed and comes back with other code, and later with the
  * first again. Old runs go on as they were meant to, or wait and say so, and none is harmed (7).
  */
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { auditFirings, auditLanes } from "../chaos/audit.ts";
-import { Client } from "./client.ts";
 import type { Entry } from "./client.ts";
 import { each } from "./concurrency.ts";
-import { Ledger } from "./ledger.ts";
-import { Runtime } from "./runtime.ts";
+import { build, client, ledger, runtime } from "./stage.ts";
 
 const wanted = Number(process.env["DEPLOY_RUNS"] ?? 60);
 /** All are there when the process is replaced; by the time the old code is back, the clock is beyond it. */
@@ -45,14 +42,8 @@ const runs: readonly Planned[] = Array.from({ length: wanted }, (_unused, index)
 const of = (workflow: string, at?: string): Planned[] =>
   runs.filter((run) => run.workflow === workflow && (at === undefined || run.at === at));
 
-let ledger: Ledger;
-let runtime: Runtime;
-let client: Client;
-
+build("workers/deploy.ts");
 beforeAll(async () => {
-  ledger = await Ledger.open();
-  runtime = await Runtime.build(join(import.meta.dirname, "workers", "deploy.ts"), { LEDGER: ledger.url });
-  client = new Client(runtime.origin);
   await deploy("old");
   await each(runs, ({ id, workflow, input }) => client.start(workflow, id, input));
   await ledger.until("all that can has begun", 60_000, () =>
@@ -69,11 +60,6 @@ async function arrived(id: string): Promise<void> {
     if (Date.now() > giveUpAt) throw new Error(`run ${id} does not come to rest`);
   }
 }
-
-afterAll(async () => {
-  await runtime?.discard();
-  await ledger?.close();
-});
 
 async function deploy(code: "old" | "new", aheadMs = 0): Promise<void> {
   await runtime.kill();
@@ -92,10 +78,6 @@ function send({ id, signal = "" }: Planned): Promise<unknown> {
   return client.signal(id, signal, {}, `${id}/${signal}`);
 }
 
-function showOutput(): void {
-  onTestFailed(() => console.error(`the end of the output of workerd:\n${runtime.tail()}`));
-}
-
 async function isGone(id: string, entries: readonly Entry[]): Promise<void> {
   const { status, reason } = await client.run(id);
   const paused = entries.findLast(({ kind }) => kind === "run.paused" || kind === "run.resumed")?.kind === "run.paused";
@@ -111,7 +93,6 @@ describe(`a deployment under ${wanted} runs`, () => {
     "runs whose code is gone wait and say so; those whose code changed adopt it, or are paused (7)",
     { timeout: 180_000 },
     async () => {
-      showOutput();
       await deploy("new");
       await each(half(of("adopted"), 0), send);
       await each([...of("order"), ...of("retired")], async ({ id }) => await isGone(id, await client.history(id)));
@@ -132,7 +113,6 @@ describe(`a deployment under ${wanted} runs`, () => {
   );
 
   test("new runs are the new code's: its version, its input, without what was removed", async () => {
-    showOutput();
     await client.start("order", "fresh", { at: "step", ms: 0 });
     expect(await client.run("fresh", "30s")).toMatchObject({ version: "2", output: { version: "2" } });
     await expect(client.start("adopted", "stale", { count: 1 })).rejects.toThrow(/: 422 .*input_invalid/);
@@ -143,7 +123,6 @@ describe(`a deployment under ${wanted} runs`, () => {
     "a lane lets no more in than it may, and a schedule goes by its new rule (6)",
     { timeout: 120_000 },
     async () => {
-      showOutput();
       await each(of("laned"), async ({ id }) =>
         expect(await client.run(id, "60s")).toMatchObject({ status: "completed" }),
       );
@@ -167,7 +146,6 @@ describe(`a deployment under ${wanted} runs`, () => {
     "once the old code is back, everything goes on by itself to the end it would have had (2, 4, 7)",
     { timeout: 180_000 },
     async () => {
-      showOutput();
       await deploy("old", stayMs);
       await each([...of("turned"), ...of("order", "paused")], ({ id }) => act(id, "resume"));
       await each([...of("order", "signal"), ...of("order", "paused"), ...half(of("adopted"), 1)], send);

@@ -5,10 +5,9 @@
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
-import { Client } from "./client.ts";
+import { beforeAll, expect, test } from "vitest";
 import { each } from "./concurrency.ts";
-import { Runtime } from "./runtime.ts";
+import { build, client, runtime } from "./stage.ts";
 
 type Listed = { readonly id: string; readonly status: string };
 
@@ -18,26 +17,16 @@ const fates = ["end", "fail", "wait", "nap"] as const;
 /** What a life of its own accord takes to list what it owes, on a machine that is busy. */
 const patienceMs = 20_000;
 
-let runtime: Runtime;
-let client: Client;
 /** Every run that was ever accepted. */
 const accepted: string[] = [];
 
-beforeAll(async () => {
-  runtime = await Runtime.build(join(import.meta.dirname, "worker.ts"), { LEDGER: "http://127.0.0.1:9" });
-  client = new Client(runtime.origin);
-  await runtime.start();
-});
-
-afterAll(async () => {
-  await runtime?.discard();
-});
+build("worker.ts");
+beforeAll(() => runtime.start());
 
 test(
   "killed under load again and again, it comes to list every accepted run once, as it is (1, 8)",
   { timeout: 180_000 },
   async () => {
-    showOutput();
     for (let life = 0; life < kills; life++) {
       const starting = startMany(`life${life}`, perLife);
       await pause(150 + life * 120);
@@ -50,7 +39,6 @@ test(
 );
 
 test("a shard that has lost everything is restored from the runs", { timeout: 120_000 }, async () => {
-  showOutput();
   await runtime.kill();
   lose(shardFiles().slice(0, 1));
   await runtime.start();
@@ -61,7 +49,6 @@ test("a shard that has lost everything is restored from the runs", { timeout: 12
 });
 
 test("so is a directory of which nothing is left, while runs are started", { timeout: 120_000 }, async () => {
-  showOutput();
   await runtime.kill();
   lose(shardFiles());
   await runtime.start();
@@ -70,7 +57,6 @@ test("so is a directory of which nothing is left, while runs are started", { tim
 });
 
 test("more shards on a live system lose nothing and double nothing", { timeout: 120_000 }, async () => {
-  showOutput();
   await runtime.kill();
   await runtime.start({ variables: { DIRECTORY_SHARDS: "7" } });
   await agrees();
@@ -82,10 +68,6 @@ test("more shards on a live system lose nothing and double nothing", { timeout: 
   const listed = new Map((await walk()).map(({ id, status }) => [id, status]));
   expect(collected.map((id) => listed.get(id))).toEqual(collected.map(() => "completed"));
 });
-
-function showOutput(): void {
-  onTestFailed(() => console.error(`the end of the output of the Worker:\n${runtime.tail()}`));
-}
 
 async function startMany(name: string, count: number): Promise<void> {
   const ids = Array.from({ length: count }, (_, index) => `${name}-${index}-${fates[index % fates.length]}`);

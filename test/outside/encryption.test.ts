@@ -4,25 +4,15 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
-import { Client } from "./client.ts";
-import { Runtime } from "./runtime.ts";
+import { expect, test } from "vitest";
+import { build, client, runtime } from "./stage.ts";
 
-const worker = join(import.meta.dirname, "workers", "canary.ts");
 const keyOf = (id: string, byte: number): string => `${id}:${Buffer.alloc(32, byte).toString("base64")}`;
 const [one, two] = [keyOf("k1", 1), keyOf("k2", 2)];
 /** What is given while there is no key, and once there is one. */
 const [legible, secret] = ["canaryP5JD17XN", "canaryW3VK90QZ"];
 
-let runtime: Runtime;
-
-beforeAll(async () => {
-  runtime = await Runtime.build(worker, {});
-});
-
-afterAll(async () => {
-  await runtime?.discard();
-});
+build("workers/canary.ts");
 
 /** In which files the word stands, as it is, in UTF-16 or in base64. */
 function filesWith(text: string): string[] {
@@ -42,7 +32,7 @@ function filesWith(text: string): string[] {
 }
 
 /** Puts the word wherever a payload goes, and `label` where none does. */
-async function saturate(client: Client, label: string, word: string): Promise<string> {
+async function saturate(label: string, word: string): Promise<string> {
   const post = (path: string, body: unknown) => client.call({ method: "POST", path, body });
   const start = (workflow: string, id: string, input: object) =>
     post(`/v1/workflows/${workflow}/runs`, { id: `${label}-${id}`, input: { word, ...input }, labels: { label } });
@@ -72,9 +62,8 @@ async function saturate(client: Client, label: string, word: string): Promise<st
 }
 
 test("without keys every payload is legible on disk, in the database or its log", { timeout: 60_000 }, async () => {
-  onTestFailed(() => console.log(runtime.tail()));
   await runtime.start();
-  await saturate(new Client(runtime.origin), "plain", legible);
+  await saturate("plain", legible);
   await runtime.kill();
   const found = filesWith(legible);
   // The objects of its runs, of a shard at least, and of the scheduler.
@@ -84,14 +73,12 @@ test("without keys every payload is legible on disk, in the database or its log"
 });
 
 test("with keys none is, also after another life with the next key", { timeout: 60_000 }, async () => {
-  onTestFailed(() => console.log(runtime.tail()));
   await runtime.start({ variables: { ENCRYPTION_KEYS: one } });
-  const parked = await saturate(new Client(runtime.origin), "sealed", secret);
+  const parked = await saturate("sealed", secret);
   await runtime.kill();
   expect(filesWith(secret)).toEqual([]);
   expect(filesWith("sealed-every").length).toBeGreaterThan(2);
   await runtime.start({ variables: { ENCRYPTION_KEYS: `${two},${one}` }, deployment: "second" });
-  const client = new Client(runtime.origin);
   await client.call({ method: "POST", path: `/v1/runs/${parked}/signals/go`, body: { word: secret } });
   expect(await client.run(parked, "10s")).toMatchObject({ status: "completed", output: { after: `after ${secret}` } });
   await runtime.kill();

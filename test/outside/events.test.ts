@@ -1,30 +1,14 @@
 /** Runs followed over deaths of the Worker, as an event source in a browser does: it comes back with the last id. */
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
-import { Client } from "./client.ts";
+import { beforeAll, expect, test } from "vitest";
 import type { Entry } from "./client.ts";
-import { Ledger } from "./ledger.ts";
-import { Runtime } from "./runtime.ts";
+import { build, client, ledger, runtime } from "./stage.ts";
 
 const kills = 3;
 const voyages = 12;
 
-let ledger: Ledger;
-let runtime: Runtime;
-let client: Client;
-
-beforeAll(async () => {
-  ledger = await Ledger.open();
-  runtime = await Runtime.build(join(import.meta.dirname, "worker.ts"), { LEDGER: ledger.url });
-  client = new Client(runtime.origin);
-  await runtime.start();
-});
-
-afterAll(async () => {
-  await runtime?.discard();
-  await ledger?.close();
-});
+build("worker.ts");
+beforeAll(() => runtime.start());
 
 /** Follows a run until its end was told; whatever cuts it off, it asks again for what comes after the last id. */
 class Follower {
@@ -88,7 +72,6 @@ async function drive(id: string, index: number): Promise<Follower> {
 }
 
 test("kill -9 costs a follower neither an entry nor its order (1)", { timeout: 240_000 }, async () => {
-  onTestFailed(() => console.error(runtime.tail()));
   const ids = Array.from({ length: voyages }, (_, index) => `followed-${index}`);
   const driven = Promise.all(ids.map((id, index) => drive(id, index)));
   for (; ledger.life < kills; ledger.life++) {

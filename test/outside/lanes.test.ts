@@ -2,22 +2,17 @@
  * Lanes while a deployment changes what their workflows say: workerd is killed and comes back with other code, and
  * the runs of before are in their lanes.
  */
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, onTestFailed, test, vi } from "vitest";
-import { Client } from "./client.ts";
-import { Runtime } from "./runtime.ts";
+import { beforeAll, describe, expect, test, vi } from "vitest";
+import { build, client, runtime } from "./stage.ts";
 
 type LaneView = { readonly limit: number | null; readonly used: number; readonly waiting: number };
 
 const patience = { timeout: 30_000, interval: 50 };
 
-let runtime: Runtime;
-let client: Client;
 let life = 0;
 
+build("workers/lanes.ts");
 beforeAll(async () => {
-  runtime = await Runtime.build(join(import.meta.dirname, "workers", "lanes.ts"), {});
-  client = new Client(runtime.origin);
   await deploy("old");
   for (const id of ["low-1", "low-2", "low-3"]) await begin("lowered", id, "waiting", { parked: true });
   await begin("replaced", "replaced-1", "running");
@@ -28,10 +23,6 @@ beforeAll(async () => {
   await begin("hastened", "fast-1", "completed");
   for (const id of ["fast-2", "fast-3"]) await begin("hastened", id, "queued");
   await deploy("new");
-});
-
-afterAll(async () => {
-  await runtime?.discard();
 });
 
 async function deploy(code: "old" | "new"): Promise<void> {
@@ -53,13 +44,8 @@ function lane(name: string): Promise<LaneView> {
   return client.call({ method: "GET", path: `/v1/lanes/${encodeURIComponent(name)}` });
 }
 
-function showOutput(): void {
-  onTestFailed(() => console.error(`the end of the output of workerd:\n${runtime.tail()}`));
-}
-
 describe("a limit that a deployment has changed", () => {
   test("holds runs that began under a higher one, and none of them takes it back", async () => {
-    showOutput();
     await begin("lowered", "low-4", "running");
     await begin("lowered", "low-5", "queued");
     for (const id of ["low-1", "low-2"]) {
@@ -70,7 +56,6 @@ describe("a limit that a deployment has changed", () => {
   });
 
   test("lets in what is in line under a lower one, without a new start", async () => {
-    showOutput();
     const full = { limit: 3, used: 3, waiting: 0 };
     await vi.waitFor(async () => expect(await lane("concurrency:raised")).toMatchObject(full), patience);
     for (const id of ["raised-1", "raised-2", "raised-3"]) await until(id, "running");
@@ -79,14 +64,12 @@ describe("a limit that a deployment has changed", () => {
   });
 
   test("is gone where the code gives none any more", async () => {
-    showOutput();
     await begin("freed", "freed-4", "running");
     for (const id of ["freed-1", "freed-2", "freed-3"]) await until(id, "running");
     expect(await lane("mail")).toMatchObject({ limit: null, used: 4, waiting: 0 });
   });
 
   test("of a rate counts with its period for those in line", async () => {
-    showOutput();
     for (const id of ["fast-2", "fast-3"]) await until(id, "completed");
     await begin("hastened", "fast-4", "completed");
     expect(await lane("throttle:hastened")).toMatchObject({ limit: 100, waiting: 0 });
@@ -94,7 +77,6 @@ describe("a limit that a deployment has changed", () => {
 });
 
 test("a run at work whose version a deployment has removed gives its slot to the next at once", async () => {
-  showOutput();
   await client.start("replaced", "replaced-2", {});
   // Well before the lane would ask it.
   const soon = { timeout: 10_000, interval: 50 };

@@ -3,21 +3,19 @@
  * test/model, and concurrent clients whose answers must be those of a run that was called by one after another.
  * MODEL_SEED and MODEL_COUNT, LINEAR_SEED and LINEAR_ROUNDS say where to begin and how much is tried.
  */
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { callOnce } from "../model/caller.ts";
 import { compare } from "../model/comparison.ts";
 import { drive } from "../model/drive.ts";
 import type { Call, Reply } from "../model/drive.ts";
 import { makeProgram } from "../model/program.ts";
 import { explain } from "../model/report.ts";
-import { Ledger } from "./ledger.ts";
 import { checkLinear } from "./linearity.ts";
 import { callAtRandom } from "./linearclient.ts";
 import { tally } from "./linearmodel.ts";
 import type { State } from "./linearmodel.ts";
-import { Runtime } from "./runtime.ts";
+import { build, ledger, runtime } from "./stage.ts";
 
 const firstSeed = Number(process.env["MODEL_SEED"] ?? 1);
 const count = Number(process.env["MODEL_COUNT"] ?? 12);
@@ -31,22 +29,12 @@ const kills = Math.max(1, Math.floor(rounds / 8));
 const patienceMs = 120_000 + 10_000 * (rounds + count);
 const unitMs = 4;
 
-let ledger: Ledger;
-let runtime: Runtime;
 let lives = 0;
 /** Calls of the concurrent clients that were answered. */
 let answered = 0;
 
-beforeAll(async () => {
-  ledger = await Ledger.open();
-  runtime = await Runtime.build(join(import.meta.dirname, "..", "model", "worker.ts"), { LEDGER: ledger.url });
-  await runtime.start();
-});
-
-afterAll(async () => {
-  await runtime?.discard();
-  await ledger?.close();
-});
+build("../model/worker.ts");
+beforeAll(() => runtime.start());
 
 async function ask(call: Call): Promise<Reply> {
   const giveUpAt = Date.now() + 60_000;

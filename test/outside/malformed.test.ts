@@ -4,12 +4,10 @@
  * MALFORMED_SEED for other bytes, MALFORMED_CALLS for more of them.
  */
 import { connect } from "node:net";
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { createPick } from "../core/sample.ts";
 import type { Pick } from "../core/sample.ts";
-import { Client } from "./client.ts";
-import { Runtime } from "./runtime.ts";
+import { build, client, runtime } from "./stage.ts";
 
 const seed = process.env["MALFORMED_SEED"] ?? "1";
 const calls = Number(process.env["MALFORMED_CALLS"] ?? 300);
@@ -17,18 +15,8 @@ const atOnce = 10;
 /** Who says nothing more for so long is left; a whole request is answered well before. */
 const patienceMs = 3000;
 
-let runtime: Runtime;
-let client: Client;
-
-beforeAll(async () => {
-  runtime = await Runtime.build(join(import.meta.dirname, "worker.ts"), { LEDGER: "http://127.0.0.1:9" });
-  client = new Client(runtime.origin);
-  await runtime.start();
-});
-
-afterAll(async () => {
-  await runtime?.discard();
-});
+build("worker.ts");
+beforeAll(() => runtime.start());
 
 type Kind = {
   readonly name: string;
@@ -132,7 +120,6 @@ test(
   `guarantees 1 and 8: what is no request is refused or dropped, and harms nobody (MALFORMED_SEED=${seed})`,
   { timeout: 60_000 + calls * 400 },
   async () => {
-    onTestFailed(() => console.error(runtime.tail()));
     const statuses = new Map<string, number>();
     const accepted: string[] = [];
     const play = async (name: number): Promise<void> => {

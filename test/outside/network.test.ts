@@ -1,9 +1,8 @@
 /** A client over a network that loses calls and answers, before a Worker that is killed. */
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { createClient } from "../../src/client.ts";
 import { createPick } from "../core/sample.ts";
-import { Runtime } from "./runtime.ts";
+import { build, runtime } from "./stage.ts";
 import type { inbox } from "./workers/inbox.ts";
 
 const seed = process.env["NETWORK_SEED"] ?? "a windy day";
@@ -11,16 +10,8 @@ const runs = 12;
 const signals = 5;
 const updates = 3;
 
-let runtime: Runtime;
-
-beforeAll(async () => {
-  runtime = await Runtime.build(join(import.meta.dirname, "workers", "inbox.ts"), {});
-  await runtime.start();
-});
-
-afterAll(async () => {
-  await runtime?.discard();
-});
+build("workers/inbox.ts");
+beforeAll(() => runtime.start());
 
 /** Half of the calls go wrong: lost on their way there, on their way back, or answered by somebody between. */
 class Weather {

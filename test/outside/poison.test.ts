@@ -3,13 +3,10 @@
  * anybody reads, a run of very many steps. Each comes to its promised end, and others are none the worse.
  */
 import { Agent, request } from "node:http";
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
-import { Client } from "./client.ts";
+import { beforeAll, describe, expect, test } from "vitest";
 import { each } from "./concurrency.ts";
-import { Ledger } from "./ledger.ts";
-import { Runtime } from "./runtime.ts";
+import { build, client, ledger, runtime } from "./stage.ts";
 
 const signals = Number(process.env["POISON_SIGNALS"] ?? 200);
 const steps = Number(process.env["POISON_STEPS"] ?? 400);
@@ -20,25 +17,8 @@ const stepDeaths = 6;
 const handlerDeaths = 8;
 const longMs = 3_600_000;
 
-let ledger: Ledger;
-let runtime: Runtime;
-let client: Client;
-
-beforeAll(async () => {
-  ledger = await Ledger.open();
-  runtime = await Runtime.build(join(import.meta.dirname, "workers", "poison.ts"), { LEDGER: ledger.url });
-  client = new Client(runtime.origin);
-  await runtime.start();
-});
-
-afterAll(async () => {
-  await runtime?.discard();
-  await ledger?.close();
-});
-
-function showOutput(): void {
-  onTestFailed(() => console.error(`the end of the output of workerd:\n${runtime.tail()}`));
-}
+build("workers/poison.ts");
+beforeAll(() => runtime.start());
 
 async function die(): Promise<void> {
   await runtime.kill();
@@ -121,7 +101,6 @@ describe("a handler that loops for ever", () => {
     `in a step: its process answers nobody, and after ${stepDeaths} deaths it fails with step_crashed (4)`,
     { timeout: 120_000 },
     async () => {
-      showOutput();
       await startBystanders("spin");
       // It may loop before the answer is out.
       const started = client.start("spin", "spin", { where: "step" });
@@ -140,7 +119,6 @@ describe("a handler that loops for ever", () => {
     `outside a step: after ${handlerDeaths} deaths it fails with handler_crashed (4)`,
     { timeout: 240_000 },
     async () => {
-      showOutput();
       await startBystanders("whirl");
       const started = client.start("spin", "whirl", { where: "handler" });
       const deaths = await killUntilOver("whirl", fellSilent);
@@ -156,7 +134,6 @@ test.runIf(isLarge)(
   "a step that eats memory dies with its process, is counted, and fails with step_crashed; others go on (4)",
   { timeout: 240_000 },
   async () => {
-    showOutput();
     await startBystanders("hoard");
     await client.start("hoard", "hoard", {});
     let own = 0;
@@ -175,14 +152,12 @@ test.runIf(isLarge)(
 
 describe(`${signals} signals to one run`, () => {
   test("as it reads them: each is consumed once, in the order of arrival (5)", { timeout: longMs }, async () => {
-    showOutput();
     await client.start("inbox", "box", { count: signals });
     await flood("box");
     await verifyInbox("box");
   });
 
   test("while it is paused: none is lost, and all are read once it goes on (4, 5)", { timeout: longMs }, async () => {
-    showOutput();
     await client.start("inbox", "heap", { count: signals });
     await client.call({ method: "POST", path: "/v1/runs/heap/pause", body: {} });
     await flood("heap");
@@ -252,7 +227,6 @@ test(
   `${steps} steps in one run with a death in the middle: each has one outcome (2)`,
   { timeout: longMs },
   async () => {
-    showOutput();
     await client.start("march", "march", { count: steps });
     await ledger.until("it is half-way", 600_000, () => ledger.of("march").length > 0);
     await die();
@@ -267,7 +241,6 @@ test(
   "a long loop of quick steps is answered for, and so is everybody else, while it goes on",
   { timeout: 120_000 },
   async () => {
-    showOutput();
     // An odd number of them has no middle, in which it would wait for the ledger.
     const count = 20_001;
     let seen: string | undefined;
@@ -286,7 +259,6 @@ test(
 );
 
 test("failures that a handler leaves to nobody end neither its run nor the process", { timeout: 60_000 }, async () => {
-  showOutput();
   await client.start("careless", "careless", {});
   expect(await client.run("careless", "10s")).toMatchObject({ status: "completed", output: "done" });
   expect(runtime.isOver).toBe(false);

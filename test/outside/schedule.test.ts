@@ -1,34 +1,17 @@
 /** A schedule in workerd, which delivers no cron ticks: the scheduler's own alarm does, also after a kill. */
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
-import { Client } from "./client.ts";
-import { Ledger } from "./ledger.ts";
-import { Runtime } from "./runtime.ts";
+import { expect, test } from "vitest";
+import { build, client, ledger, runtime } from "./stage.ts";
 
 const periodMs = 2000;
 const slackMs = 500;
 
-let ledger: Ledger;
-let runtime: Runtime;
-let client: Client;
-
-beforeAll(async () => {
-  ledger = await Ledger.open();
-  runtime = await Runtime.build(join(import.meta.dirname, "worker.ts"), { LEDGER: ledger.url });
-  client = new Client(runtime.origin);
-});
-
-afterAll(async () => {
-  await runtime?.discard();
-  await ledger?.close();
-});
+build("worker.ts");
 
 test(
   "a schedule fires by its own alarm after the first call, each firing one run, also across kills (6)",
   { timeout: 90_000 },
   async () => {
-    onTestFailed(() => console.error(runtime.tail()));
     await runtime.start();
     await client.call({ method: "GET", path: "/health" });
     const down: Down[] = [];
