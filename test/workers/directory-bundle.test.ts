@@ -3,6 +3,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { RunSnapshot, RunSummary } from "../../src/core/run/run.ts";
+import { RunState } from "../../src/core/state/state.ts";
 import { encode } from "../../src/core/value/value.ts";
 import { directoryShard, shardOf } from "../../src/objects/address.ts";
 import { reportEnd } from "../../src/objects/directory/bundle.ts";
@@ -134,12 +135,6 @@ describe("an end that is told with others", () => {
     await inObject(unsafe, async () => {
       const record = Promise.withResolvers<void>();
       const heard = Promise.withResolvers<number | undefined>();
-      const reporter = new Reporter({
-        receive: async () => ({ ok: true, value: { duplicate: false, more: false } }),
-        safe: () => record.promise,
-        changed: () => undefined,
-        reported: heard.resolve,
-      });
       const run: RunSnapshot = {
         ...ended(unsafe),
         input: encode(null, "input"),
@@ -147,7 +142,14 @@ describe("an end that is told with others", () => {
         progress: null,
         active: [],
       };
-      reporter.attend(run, () => run, 4, false);
+      const reporter = new Reporter({
+        run: { state: new RunState(), glance: () => run, snapshot: () => run },
+        receive: async () => ({ ok: true, value: { duplicate: false, more: false } }),
+        safe: () => record.promise,
+        changed: () => undefined,
+        reported: heard.resolve,
+      });
+      reporter.attend(false);
       await reportEnd(shard, ended(id));
       expect(reportsTo(shard)).toContain(id);
       expect(reportsTo(shard)).not.toContain(unsafe);

@@ -107,26 +107,24 @@ export class Outbox {
   #reportToScheduler(): number | null {
     const { created, end, imported } = this.run.state;
     if (end === null || imported !== null || created === null || created.schedule === null) return null;
-    return this.#reporter.attendEnd(this.run.glance());
+    return this.#reporter.attendEnd();
   }
 
   /** Called before an ended run is reopened. @throws if its schedule, whose overlap rule counts the run, was not reached */
   async revive(): Promise<void> {
     const { created, imported } = this.run.state;
     if (imported !== null || created === null || created.schedule === null) return;
-    if (!isOfBackfill(created, created.schedule)) await this.#reporter.revive(this.run.glance());
+    if (!isOfBackfill(created, created.schedule)) await this.#reporter.revive();
   }
 
   /** Sends the report to the directory if it is due; returns as `attend` does. @param busy whether the run is executing */
   report(busy: boolean): number | null {
-    const run = this.run;
-    return this.#reporter.attend(run.glance(), () => run.snapshot(), run.state.created?.shards, busy);
+    return this.#reporter.attend(busy);
   }
 
   /** Reports the run again, even if nothing changed. @throws if the directory was not reached */
   async renew(): Promise<void> {
-    const run = this.run;
-    await this.#reporter.renew(() => run.snapshot(), run.state.created?.shards);
+    await this.#reporter.renew();
   }
 
   /** Whether all notices of its ends are over, so that none needs this run. @throws if the run of one was not reached */

@@ -14,6 +14,7 @@ import { emptySet } from "../../core/empty.ts";
 import type { RunSnapshot, RunSummary } from "../../core/run/run.ts";
 import { isEnded } from "../../core/run/run.ts";
 import type { Glance } from "../../core/run/snapshot.ts";
+import type { Run } from "../../engine/run.ts";
 import { directoryShard, schedulerObject, shardOf } from "../address.ts";
 import { claimOffers } from "../directory/broadcast.ts";
 import type { Receive } from "../directory/broadcast.ts";
@@ -37,7 +38,8 @@ const callLimitMs = 10_000;
 const claimLimitMs = 60_000;
 
 /** The host of the run. */
-type Listener = {
+type Owner = {
+  readonly run: Pick<Run, "state" | "glance" | "snapshot">;
   readonly receive: Receive;
   /** Resolves when all entries are durable. */
   safe(): Promise<void>;
@@ -53,7 +55,7 @@ type Account = { failures: number; failure: unknown; retryAt: number; underWay: 
 type Listed = Pick<Glance, "status" | "waitingFor" | "updatedAt" | "finishedAt">;
 
 export class Reporter {
-  readonly #listener: Listener;
+  readonly #owner: Owner;
   readonly #listing: Account = { failures: 0, failure: null, retryAt: 0, underWay: null };
   readonly #firing: Account = { failures: 0, failure: null, retryAt: 0, underWay: null };
   readonly #openedAt = Date.now();
@@ -66,8 +68,8 @@ export class Reporter {
   /** The end that was reported to the scheduler. */
   #reportedEnd = "";
 
-  constructor(listener: Listener) {
-    this.#listener = listener;
+  constructor(owner: Owner) {
+    this.#owner = owner;
   }
 
   /** Whether a report is being sent, for whose answer this memory has to stay. */
@@ -77,17 +79,16 @@ export class Reporter {
 
   /**
    * Sends the report to the directory if it is due. Returns when the next will be due, epoch ms; null for never.
-   * @param run its present state
-   * @param read makes the complete snapshot, which is expensive and so only made for a report
-   * @param shards how many there were when the run was created
    * @param busy whether the run is executing
    */
-  attend(run: Glance, read: () => RunSnapshot, shards: number | undefined, busy: boolean): number | null {
-    return this.#begin(this.#listing, run, this.#listAt(run, busy), () => this.#list(read, shards));
+  attend(busy: boolean): number | null {
+    const run = this.#owner.run.glance();
+    return this.#begin(this.#listing, run, this.#listAt(run, busy), () => this.#list());
   }
 
   /** The same for the end of the run and the scheduler, if that started the run. */
-  attendEnd(run: Glance): number | null {
+  attendEnd(): number | null {
+    const run = this.#owner.run.glance();
     return this.#begin(this.#firing, run, this.#isEndPending(run) ? 0 : null, () => this.#reportEnd(run));
   }
 
@@ -95,7 +96,8 @@ export class Reporter {
    * Called before an ended run is reopened: its schedule counts it again, and its former end is not reported any more, because it
    * would be taken for the next one. @throws if the scheduler was not reached
    */
-  async revive(run: Glance): Promise<void> {
+  async revive(): Promise<void> {
+    const run = this.#owner.run.glance();
     if (run.schedule === null || run.fork !== null) return;
     while (this.#firing.underWay !== null) await this.#firing.underWay;
     const former = this.#reportedEnd;
@@ -111,9 +113,9 @@ export class Reporter {
   }
 
   /** Reports the run again, even if nothing changed. @throws if the directory was not reached */
-  async renew(read: () => RunSnapshot, shards: number | undefined): Promise<void> {
+  async renew(): Promise<void> {
     while (this.#listing.underWay !== null) await this.#listing.underWay;
-    await this.#send(this.#listing, read(), () => this.#list(read, shards));
+    await this.#send(this.#listing, this.#owner.run.glance(), () => this.#list());
     if (this.#listing.failure !== null) throw this.#listing.failure;
   }
 
@@ -149,7 +151,7 @@ export class Reporter {
     const attempt = async (): Promise<void> => {
       try {
         // An end is reported only when it is durable, because a report cannot be withdrawn.
-        if (isEnded(status)) await this.#listener.safe();
+        if (isEnded(status)) await this.#owner.safe();
         await tell();
         account.failures = 0;
         account.failure = null;
@@ -160,18 +162,20 @@ export class Reporter {
         console.warn(`run ${id} could not be reported; it will be again: ${describe(error)}`);
       }
       account.underWay = null;
-      this.#listener.changed();
+      this.#owner.changed();
     };
     account.underWay = attempt();
     return account.underWay;
   }
 
-  async #list(read: () => RunSnapshot, shards: number | undefined): Promise<void> {
-    const run = read();
-    const { offers, rows, refused } = await this.#report(shardOf(run.id, shards), run);
-    this.#listener.reported(rows);
+  async #list(): Promise<void> {
+    // Only made for a report, because it is expensive.
+    const run = this.#owner.run.snapshot();
+    const shard = shardOf(run.id, this.#owner.run.state.created?.shards);
+    const { offers, rows, refused } = await this.#report(shard, run);
+    this.#owner.reported(rows);
     if (refused === true) throw new Error("its removal was begun a short while ago");
-    if (offers.length > 0) await within(claimOffers(run.id, offers, this.#listener.receive), claimLimitMs);
+    if (offers.length > 0) await within(claimOffers(run.id, offers, this.#owner.receive), claimLimitMs);
     const { status, waitingFor, updatedAt, finishedAt } = run;
     this.#last = { status, waitingFor, updatedAt, finishedAt };
     this.#reportedNames = new Set(signalNames(run));
