@@ -39,6 +39,14 @@ export async function answer<Value>(ask: () => Value | Promise<Value>): Promise<
   }
 }
 
+/** The same for a request that is answered with nothing. */
+export async function acknowledge(act: () => void | Promise<void>): Promise<Answer<null>> {
+  return await answer(async () => {
+    await act();
+    return null;
+  });
+}
+
 /** Returns the value. @throws HoldfastError if the answer is a refusal */
 export function unwrap<Value>(answered: Answer<Value>): Value {
   if (answered.ok) return answered.value;

@@ -40,7 +40,7 @@ import { isCourier } from "../address.ts";
 import { Alias } from "../start/alias.ts";
 import { AuxiliaryObject } from "./auxiliary.ts";
 import { exportOf, linesOf } from "../transfer/export.ts";
-import { answer } from "../answer.ts";
+import { acknowledge, answer } from "../answer.ts";
 import { calleeHeader, isOther, refuseOthers } from "../callee.ts";
 import { askQuery, makeUpdate } from "./ask.ts";
 import type { StartRun } from "../start/preparation.ts";
@@ -127,10 +127,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   }
 
   unbind(id: string): Promise<Answer<null>> {
-    return answer(async () => {
-      await this.#alias.unbind(id, this.#memory.run.state.created?.id);
-      return null;
-    });
+    return acknowledge(() => this.#alias.unbind(id, this.#memory.run.state.created?.id));
   }
 
   recall(start: StartClue | null): Promise<Answer<Recalled>> {
@@ -143,10 +140,9 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   }
 
   remember(answering: Answering): Promise<Answer<null>> {
-    return answer(async () => {
+    return acknowledge(async () => {
       const token = await digestOf(answering.token, 16);
       if (this.#memory.run.state.created === null) await this.#alias.remember({ ...answering, token });
-      return null;
     });
   }
 
@@ -218,17 +214,11 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   }
 
   restart(request: Restart): Promise<Answer<null>> {
-    return answer(async () => {
-      await this.#control.restart(request, null);
-      return null;
-    });
+    return acknowledge(() => this.#control.restart(request, null));
   }
 
   restartFrom(request: Restart, from: StepRef): Promise<Answer<null>> {
-    return answer(async () => {
-      await this.#control.restart(request, from);
-      return null;
-    });
+    return acknowledge(() => this.#control.restart(request, from));
   }
 
   fork(request: ForkRequest): Promise<Answer<Made<PackedRun>>> {
@@ -306,10 +296,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   }
 
   lookAtHook({ call, createdAt, generation }: HookAddress): Promise<Answer<null>> {
-    return answer(() => {
-      lookAtHook(this.#incarnationOf(createdAt), call, generation);
-      return null;
-    });
+    return acknowledge(() => lookAtHook(this.#incarnationOf(createdAt), call, generation));
   }
 
   revokeHook(call: string, request: RequestMetadata): Promise<Answer<{ url: string }>> {
@@ -322,17 +309,11 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   }
 
   childEnded(news: ChildNews): Promise<Answer<null>> {
-    return answer(async () => {
-      await this.#host.during(receiveNews(this.#memory.run, news));
-      return null;
-    });
+    return acknowledge(() => this.#host.during(receiveNews(this.#memory.run, news)));
   }
 
   orderEnded(news: OrderNews): Promise<Answer<null>> {
-    return answer(async () => {
-      await this.#host.during(receiveAnswer(this.#memory.run, news));
-      return null;
-    });
+    return acknowledge(() => this.#host.during(receiveAnswer(this.#memory.run, news)));
   }
 
   repeatOrder(id: OrderId): Promise<Answer<Order | null>> {
@@ -354,10 +335,9 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   }
 
   relist(): Promise<Answer<null>> {
-    return answer(async () => {
+    return acknowledge(() => {
       this.#memory.existing();
-      await this.#host.relist();
-      return null;
+      return this.#host.relist();
     });
   }
 
