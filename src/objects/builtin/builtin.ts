@@ -1,8 +1,12 @@
 /**
- * Owns: what the built-in workflows share: their policy, and acting on many items.
+ * Owns: what the built-in workflows share: their policy, how a request starts them, and acting on many items.
  * Does not own: which there are (catalog), what each does.
  */
+import { authorOf } from "../../core/author.ts";
 import type { Definition } from "../../core/definition/definition.ts";
+import { defined } from "../../core/record.ts";
+import type { StartRequest } from "../../core/service/service.ts";
+import { encode } from "../../core/value/value.ts";
 
 /** The retries of their steps. In the last attempt a step gives up on runs that it cannot reach. */
 export const retries = 8;
@@ -24,6 +28,17 @@ export function builtIn(name: string, handler: Definition["handler"]): Definitio
     flow: {},
     limits: { steps: Number.MAX_SAFE_INTEGER, perStep: {} },
   };
+}
+
+export type BuiltInStart = Pick<StartRequest, "input" | "by" | "role" | "key" | "reason">;
+
+/** @param what names the order in errors */
+export function startOf(
+  order: object,
+  what: string,
+  { key, reason, ...author }: Omit<BuiltInStart, "input">,
+): BuiltInStart {
+  return { input: encode(order, what), ...authorOf(author), ...defined({ key, reason }) };
 }
 
 /**

@@ -9,16 +9,15 @@
  *    skipped, also if another run has the id by now.
  * 3. Runs of this workflow are not selected.
  */
-import { authorOf } from "../../core/author.ts";
 import type { Author } from "../../core/author.ts";
 import { toInstant } from "../../core/duration.ts";
 import type { RunFilter } from "../../core/service/directory.ts";
 import { defined } from "../../core/record.ts";
-import type { BulkRequest, RunAction, StartRequest } from "../../core/service/service.ts";
+import type { BulkRequest, RunAction } from "../../core/service/service.ts";
 import type { Step } from "../../core/definition/step.ts";
-import { encode } from "../../core/value/value.ts";
 import { runObject } from "../address.ts";
-import { actOnEach, builtIn, retries } from "./builtin.ts";
+import { actOnEach, builtIn, retries, startOf } from "./builtin.ts";
+import type { BuiltInStart } from "./builtin.ts";
 import { listRuns } from "../directory/listing.ts";
 import { within } from "../patience.ts";
 
@@ -55,13 +54,7 @@ const callLimitMs = 30_000;
 export const bulk = builtIn("holdfast.bulk", handle);
 
 /** The start of the run for a request. */
-export function bulkStart({
-  action,
-  filter,
-  reason,
-  key,
-  ...author
-}: BulkRequest): Pick<StartRequest, "input" | "by" | "role" | "key"> {
+export function bulkStart({ action, filter, reason, ...request }: BulkRequest): BuiltInStart {
   const { createdAfter, createdBefore, ...rest } = filter;
   const order: Order = {
     action,
@@ -72,7 +65,7 @@ export function bulkStart({
     },
     reason,
   };
-  return { input: encode(order, "the bulk action"), ...authorOf(author), ...defined({ key }) };
+  return startOf(order, "the bulk action", request);
 }
 
 async function handle({ action: kind, filter, reason }: Order, step: Step): Promise<unknown> {

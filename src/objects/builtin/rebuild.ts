@@ -7,15 +7,12 @@
  * 1. It works while the system is in use: the reports are those that runs make anyway, and newer ones are kept.
  * 2. A run is removed only if its own object answers that it does not exist.
  */
-import { authorOf } from "../../core/author.ts";
 import { HoldfastError } from "../../core/error.ts";
 import type { RebuildRequest } from "../../core/service/directory.ts";
-import { defined } from "../../core/record.ts";
-import type { StartRequest } from "../../core/service/service.ts";
 import type { Step } from "../../core/definition/step.ts";
-import { encode } from "../../core/value/value.ts";
 import { directoryShard, registerObject, runObject, shardCount } from "../address.ts";
-import { actOnEach, builtIn, retries } from "./builtin.ts";
+import { actOnEach, builtIn, retries, startOf } from "./builtin.ts";
+import type { BuiltInStart } from "./builtin.ts";
 import { describe, within } from "../patience.ts";
 import type { Enrolled } from "../../store/register.ts";
 
@@ -39,18 +36,13 @@ const maxFailures = 100;
 export const rebuild = builtIn("holdfast.rebuild", handle);
 
 /** The start of the run for a request. @throws HoldfastError shard_invalid */
-export function rebuildStart({
-  shard,
-  key,
-  reason,
-  ...author
-}: RebuildRequest): Pick<StartRequest, "input" | "by" | "role" | "key" | "reason"> {
+export function rebuildStart({ shard, ...request }: RebuildRequest): BuiltInStart {
   const count = shardCount();
   if (shard !== undefined && !(Number.isInteger(shard) && shard >= 0 && shard < count)) {
     throw new HoldfastError("shard_invalid", `there is no shard ${shard}: they are 0 to ${count - 1}`);
   }
   const order: Order = { shard: shard ?? null };
-  return { input: encode(order, "the rebuild"), ...authorOf(author), ...defined({ key, reason }) };
+  return startOf(order, "the rebuild", request);
 }
 
 async function handle({ shard }: Order, step: Step): Promise<unknown> {

@@ -7,12 +7,8 @@
  * 1. It works while the system is in use: new data is encrypted with the newest key anyway.
  * 2. Data that cannot be decrypted is not changed, and named in the output: a key can be removed only if `failed` is 0.
  */
-import { authorOf } from "../../core/author.ts";
 import type { RekeyRequest } from "../../core/service/directory.ts";
-import { defined } from "../../core/record.ts";
-import type { StartRequest } from "../../core/service/service.ts";
 import type { Step } from "../../core/definition/step.ts";
-import { encode } from "../../core/value/value.ts";
 import {
   directoryShard,
   laneObject,
@@ -22,14 +18,16 @@ import {
   schedulerObject,
   shardCount,
 } from "../address.ts";
-import { actOnEach, builtIn, retries } from "./builtin.ts";
+import { actOnEach, builtIn, retries, startOf } from "./builtin.ts";
+import type { BuiltInStart } from "./builtin.ts";
 import { newestKey } from "../deployment/keys.ts";
 import { describe, within } from "../patience.ts";
+import type { Resealed, Resealing } from "../../store/reseal.ts";
 import type { Answer } from "../answer.ts";
 import type { ShardMark } from "../rpc/directory.ts";
 
 /** The counts for one kind of objects: objects, rows that they read, and rows that they encrypted again. */
-type Count = { readonly objects: number; readonly rows: number; readonly sealed: number };
+type Count = Resealed & { readonly objects: number };
 
 /** Published as progress, and part of the output; `gone` are runs that were removed meanwhile. */
 type Tally = Record<Part, Count> & { gone: number; failed: number };
@@ -55,18 +53,9 @@ const listedWithinMs = 1000;
 export const rekey = builtIn("holdfast.rekey", handle);
 
 /** The start of the run for a request. @throws HoldfastError config_invalid: there is no key */
-export function rekeyStart({
-  key,
-  reason,
-  ...author
-}: RekeyRequest): Pick<StartRequest, "input" | "by" | "role" | "key" | "reason"> {
-  const newest = newestKey();
-  return {
-    // Part of the input, so that the same request with another newest key is a new one.
-    input: encode({ key: newest }, "the rekeying"),
-    ...authorOf(author),
-    ...defined({ key, reason }),
-  };
+export function rekeyStart(request: RekeyRequest): BuiltInStart {
+  // Part of the input, so that the same request with another newest key is a new one.
+  return startOf({ key: newestKey() }, "the rekeying", request);
 }
 
 async function handle(order: { readonly key: string }, step: Step): Promise<unknown> {
@@ -115,10 +104,7 @@ async function sealRuns(shard: number, after: string, isLast: boolean): Promise<
   await actOnEach(runs, async ({ id }) => {
     try {
       for (let from: number | null = 0; from !== null;) {
-        const part: Answer<{ rows: number; sealed: number; next: number | null }> = await within(
-          runObject(id).rekey(from),
-          patienceMs,
-        );
+        const part: Answer<Resealing<number>> = await within(runObject(id).rekey(from), patienceMs);
         if (!part.ok) return void failures.push({ object: `run ${id}`, message: part.refusal.message });
         rows += part.value.rows;
         sealed += part.value.sealed;
