@@ -7,9 +7,11 @@ import { HoldfastError } from "../error.ts";
 import type { RunState } from "../state/state.ts";
 import { checkName, checkRunId } from "../name.ts";
 import { defined, isRecord } from "../record.ts";
+import { group } from "../size.ts";
 
 const format = "holdfast.run";
 const version = 1;
+const maxBytes = 64 * 1024 * 1024;
 const statuses = ["completed", "failed", "cancelled", "paused"] as const;
 
 /** The first line. */
@@ -25,6 +27,12 @@ export type Manifest = {
   /** How many results of sensitive steps were left out; absent for none. */
   readonly omitted?: number;
 };
+
+/** @param bytes of the whole text, as far as it is known @throws HoldfastError value_too_large */
+export function checkTextLength(bytes: number): void {
+  if (bytes > maxBytes)
+    throw new HoldfastError("value_too_large", `the text is over ${group(maxBytes)} bytes (64 MiB)`);
+}
 
 /** The last line. */
 export type Trailer = { readonly entries: number; readonly sha256: string };

@@ -1,6 +1,6 @@
 /** Owns: routes of exports and imports of runs, as lines of JSON. */
-import { HoldfastError } from "../../core/error.ts";
 import { defined } from "../../core/record.ts";
+import { checkTextLength } from "../../core/transfer/manifest.ts";
 import { readWhy } from "../auth/author.ts";
 import { readFields, readKey } from "../body.ts";
 import { readQuery } from "../query.ts";
@@ -9,7 +9,6 @@ import { urlOf } from "../url.ts";
 import { respondRun } from "../view.ts";
 
 const type = "application/x-ndjson";
-const maxBytes = 64 * 1024 * 1024;
 
 export const transferRoutes: readonly Route[] = [
   // An export shows everything, so it needs another role than a GET.
@@ -31,9 +30,7 @@ async function importRun({ service, request, author }: Call): Promise<Response> 
   const key = readKey(request);
   const { origin } = urlOf(request);
   // Refused by its declared length, before anything is read.
-  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) {
-    throw new HoldfastError("value_too_large", "the text is over 67,108,864 bytes (64 MiB)");
-  }
+  checkTextLength(Number(request.headers.get("content-length") ?? 0));
   const options = { ...defined({ id }), ...key, origin, ...author, ...readWhy(request) };
   const { run, created } = await service.runs.import(request.body, options);
   return respondRun(run, created ? 201 : 200);

@@ -14,10 +14,9 @@ import type { Open } from "../../core/transfer/inspection.ts";
 import type { Definition } from "../../core/definition/definition.ts";
 import { describeMs } from "../../core/duration.ts";
 import type { Entry, EntryOf, Fact } from "../../core/history/entry.ts";
-import { HoldfastError } from "../../core/error.ts";
 import { limitsOf } from "../../core/lane/flow.ts";
 import { isBuiltIn } from "../../core/name.ts";
-import { readManifest, readObject, readTrailer, refuseLine } from "../../core/transfer/manifest.ts";
+import { checkTextLength, readManifest, readObject, readTrailer, refuseLine } from "../../core/transfer/manifest.ts";
 import type { Manifest, Trailer } from "../../core/transfer/manifest.ts";
 import { arriving } from "../../core/transfer/transfer.ts";
 import type { Placement } from "../../core/transfer/transfer.ts";
@@ -30,7 +29,6 @@ import { transferVault } from "../deployment/keys.ts";
 import type { Arrival } from "../rpc/run.ts";
 import { hookUrl } from "../webhook/token.ts";
 
-const maxBytes = 64 * 1024 * 1024;
 /** Enough for a value of 16 MiB, as JSON within JSON. */
 const maxLine = 32 * 1024 * 1024;
 const newline = 10;
@@ -231,8 +229,7 @@ async function readAll(text: ReadableStream<Uint8Array>): Promise<Uint8Array[]> 
   let length = 0;
   for await (const chunk of text) {
     length += chunk.length;
-    if (length > maxBytes)
-      throw new HoldfastError("value_too_large", `the text is over ${group(maxBytes)} bytes (64 MiB)`);
+    checkTextLength(length);
     chunks.push(chunk);
   }
   return chunks;
