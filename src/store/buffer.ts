@@ -12,7 +12,7 @@ import { unsealed } from "../core/cipher/cipher.ts";
 import type { Vault } from "../core/cipher/cipher.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { BroadcastOutcome, SignalRequest } from "../core/service/service.ts";
-import type { Resealed } from "./reseal.ts";
+import type { Resealing } from "./reseal.ts";
 import { Signals } from "./signal.ts";
 import type { Held, SignalRow, Unreadable } from "./signal.ts";
 
@@ -270,7 +270,7 @@ export class SignalBuffer {
    * Seals up to `limit` of the signals after `after` with the newest key; `next` is where to continue, null at the end. One
    * that cannot be opened is counted, and not changed.
    */
-  reseal(after: number, limit: number): Resealed & { readonly failed: number; readonly next: number | null } {
+  reseal(after: number, limit: number): Resealing<number> & { readonly failed: number } {
     const rows = this.#sql
       .exec<SignalRow & { digest: string | null }>(
         "SELECT number, id, name, sender, digest FROM broadcasts WHERE number > ? ORDER BY number LIMIT ?",

@@ -15,7 +15,7 @@ import { countGroups, countRuns, listCauses } from "./census.ts";
 import type { Groups } from "./census.ts";
 import { conditionOf, quoted } from "./condition.ts";
 import { migrate } from "./migration.ts";
-import type { Resealed } from "./reseal.ts";
+import type { Resealing } from "./reseal.ts";
 import { openRest, readRest, resealRest, restOf, saysTheSame, sealRest } from "./row.ts";
 import type { RowKey } from "./row.ts";
 import { listOf } from "./cause.ts";
@@ -194,7 +194,7 @@ export class DirectoryStore {
   }
 
   /** Seals up to `limit` rows after `after` with the newest key; a row that cannot be opened is counted. */
-  reseal(after: Position, limit: number): Resealed & { readonly failed: number; readonly next: Position | null } {
+  reseal(after: Position, limit: number): Resealing<Position> & { readonly failed: number } {
     const rows = this.#sql
       .exec<RowKey & { rest: string }>(
         "SELECT created_at, id, rest FROM runs WHERE (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?",

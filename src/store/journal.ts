@@ -16,7 +16,7 @@ import type { Journal } from "../core/history/journal.ts";
 import { hasTable } from "./migration.ts";
 import { cut } from "./part.ts";
 import { resealedParts } from "./reseal.ts";
-import type { Resealed } from "./reseal.ts";
+import type { Resealing } from "./reseal.ts";
 
 const partsPerCommit = 4096;
 const insert = "INSERT INTO journal (row, data) VALUES (?, ?)";
@@ -193,7 +193,7 @@ export class SqlJournal implements Journal {
    * Seals up to `limit` of the rows from `from` on with the newest key; `next` is where to continue, null at the end.
    * @throws HoldfastError as `read`
    */
-  reseal(from: number, limit: number): Resealed & { readonly next: number | null } {
+  reseal(from: number, limit: number): Resealing<number> {
     let [rows, sealed, size, at] = [0, 0, 0, this.#exists ? this.#rowFrom(from) : null];
     for (; at !== null && rows < limit && size < maxPage; at = this.#rowFrom(at + partsPerCommit)) {
       const first = at;

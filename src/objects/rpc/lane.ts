@@ -5,6 +5,7 @@
 import type { OverrideRequest, LaneInfo } from "../../core/service/lanes.ts";
 import type { Followed } from "../../core/lane/slot.ts";
 import type { Admission, Claim, Claimed, Entrance, Place, Ticket } from "../../core/lane/ticket.ts";
+import type { Resealed } from "../../store/reseal.ts";
 import type { Answer } from "../answer.ts";
 
 /** One lane: `laneObject(name)`. All calls are idempotent: none takes a second slot. */
@@ -32,7 +33,7 @@ export interface LaneRpc {
   /** Sets the override for all keys, which counts while this lane has none of its own; an older version is ignored. */
   follow(override: Followed): Promise<void>;
   /** Encrypts its encrypted rows again, with the newest key; `failed` counts those that cannot be decrypted. */
-  rekey(): Promise<{ readonly rows: number; readonly sealed: number; readonly failed: number }>;
+  rekey(): Promise<Resealed & { readonly failed: number }>;
 }
 
 /** The list of all lanes: `laneRoll()`. */

@@ -7,6 +7,7 @@ import type { ScheduleFiring } from "../../core/run/origin.ts";
 import type { RunStatus } from "../../core/run/run.ts";
 import type { BackfillRequest, ScheduleChange, ScheduleInfo, ScheduleRequest } from "../../core/service/schedules.ts";
 import type { Stored } from "../../core/value/value.ts";
+import type { Resealed } from "../../store/reseal.ts";
 import type { Answer } from "../answer.ts";
 
 export interface SchedulerRpc {
@@ -25,7 +26,7 @@ export interface SchedulerRpc {
   /** Reports that an ended run of the schedule is about to be reopened. From now on it counts for the overlap rule again. */
   revived(firing: ScheduleFiring, runId: string): Promise<void>;
   /** Encrypts all its rows again, with the newest key. */
-  rekey(): Promise<Answer<{ readonly rows: number; readonly sealed: number }>>;
+  rekey(): Promise<Answer<Resealed>>;
 }
 
 /** The run's id is derived from `token`, at most 26 letters and digits, which is the same for the same key. */
