@@ -39,10 +39,8 @@ export type Config = {
   readonly publicUrl: string | null;
 };
 
-const names = [
-  ...["AUTH", "API_TOKENS", "PUBLIC_URL", "SIGNING_SECRET", "CORS_ORIGINS"],
-  ...["ACCESS_TEAM_DOMAIN", "ACCESS_AUD", "ACCESS_ROLES"],
-];
+const accessNames = ["ACCESS_TEAM_DOMAIN", "ACCESS_AUD", "ACCESS_ROLES"] as const;
+const names = ["AUTH", "API_TOKENS", "PUBLIC_URL", "SIGNING_SECRET", "CORS_ORIGINS", ...accessNames];
 
 /** A cache of the last parsed configuration: variables change with a deployment only. */
 let last: { readonly texts: readonly unknown[]; readonly config: Config } | null = null;
@@ -135,8 +133,6 @@ function parseRight(item: string, where: string, what: string): { readonly right
   }
   return { right: suffix === undefined ? { role } : { role, shapes: true }, rest: item.slice(colon + 1).trim() };
 }
-
-const accessNames = ["ACCESS_TEAM_DOMAIN", "ACCESS_AUD", "ACCESS_ROLES"] as const;
 
 /** All three variables have to be set, or none of them. */
 function parseAccess(env: Record<string, unknown>): Access | null {

@@ -5,6 +5,7 @@
  */
 import { unsealed } from "../core/cipher/cipher.ts";
 import type { Vault } from "../core/cipher/cipher.ts";
+import { defined } from "../core/record.ts";
 import { isEnded, runStatuses } from "../core/run/run.ts";
 import type { RunStatus, RunSummary } from "../core/run/run.ts";
 import { Sampler } from "../core/stats/sample.ts";
@@ -45,12 +46,11 @@ export class StatisticsStore {
       ...[from, until, ...one],
     );
     for (const row of rows) {
-      const { created_at, workflow, status } = row;
+      const { created_at: createdAt, workflow, status } = row;
       const rest: Pick<SampledRun, "finishedAt" | "tallies"> | null = readRest(this.#vault, row.rest, row);
       if (rest === null) continue;
       const { finishedAt, tallies } = rest;
-      const counted = tallies === undefined ? {} : { tallies };
-      sampler.add({ workflow, status, createdAt: created_at, finishedAt, ...counted });
+      sampler.add({ workflow, status, createdAt, finishedAt, ...defined({ tallies }) });
     }
     return sampler.toSample();
   }

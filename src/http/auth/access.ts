@@ -101,7 +101,7 @@ export function rightOf(visitor: Visitor, { grants }: Access): Right {
   const [best] = grants
     .filter(({ pattern }) => fits(pattern, visitor))
     .toSorted((one, other) => rankOf(other) - rankOf(one));
-  if (best !== undefined) return best.shapes === true ? { role: best.role, shapes: true } : { role: best.role };
+  if (best !== undefined) return best;
   throw new RequestError("role_insufficient", `Access knows ${visitor.name}; ACCESS_ROLES gives them no role here.`);
 }
 

@@ -3,7 +3,7 @@
  * credential, and webhooks that start runs, which verify their senders. Both accept any body, because the workflow decides
  * about it. Also the routes of operators about webhooks.
  */
-import { HoldfastError, hasCode } from "../../core/error.ts";
+import { hasCode } from "../../core/error.ts";
 import type { HookAnswer, HookRequest, InboundAnswer } from "../../core/service/hooks.ts";
 import { defined } from "../../core/record.ts";
 import { acceptTrace } from "../../core/trace/trace.ts";
@@ -94,13 +94,11 @@ async function receiveInbound({ service, request, param }: Call): Promise<Respon
 
 /** Problems of the deployment are logged and not shown: callers of webhooks have no token. */
 function conceal(error: unknown): never {
-  if (!(error instanceof HoldfastError) || !inward.has(error.code)) throw error;
+  if (!hasCode(error, "config_invalid", "key_missing", "journal_corrupt", "journal_newer")) throw error;
   // oxlint-disable-next-line no-console -- for whoever runs the Worker
   console.error("holdfast: a call of a webhook cannot be taken as things are", error);
   throw new RequestError(error.code, "This cannot be taken as things are; send it again later.");
 }
-
-const inward: ReadonlySet<string> = new Set(["config_invalid", "key_missing", "journal_corrupt", "journal_newer"]);
 
 /** The response to HEAD and OPTIONS, which only look at the address; null for a real call. */
 function looked({ method }: Request, methods: readonly string[]): Response | null {

@@ -1,4 +1,5 @@
 /** Routes of lanes: how full they are, and their limits. */
+import { defined } from "../../core/record.ts";
 import type { LaneInfo } from "../../core/service/lanes.ts";
 import { readReason } from "../auth/author.ts";
 import { invalidField, readFields, readKey } from "../body.ts";
@@ -14,9 +15,7 @@ export const laneRoutes: readonly Route[] = [
 
 async function list({ service, request }: Call): Promise<Response> {
   const query = readQuery(request, ["limit", "cursor"]);
-  const cursor = query.get("cursor");
-  const limit = readLimit(query, 50);
-  const page = await service.lanes.list(cursor === undefined ? { limit } : { limit, cursor });
+  const page = await service.lanes.list({ limit: readLimit(query, 50), ...defined({ cursor: query.get("cursor") }) });
   return Response.json({ lanes: page.lanes.map(viewLane), cursor: page.cursor });
 }
 

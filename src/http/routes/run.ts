@@ -29,12 +29,10 @@ async function read({ service, request, param }: Call): Promise<Response> {
 
 async function list({ service, request }: Call): Promise<Response> {
   const query = readQuery(request, [...filterNames, "limit", "cursor"]);
-  const cursor = query.get("cursor");
-  const filter = readFilter(query);
   const page = await service.runs.list({
-    ...filter,
+    ...readFilter(query),
     limit: readLimit(query, 50),
-    ...defined({ cursor }),
+    ...defined({ cursor: query.get("cursor") }),
   });
   return Response.json({ runs: page.runs.map(viewSummary), cursor: page.cursor });
 }

@@ -5,7 +5,7 @@
  * Invariant 2: a delivery with an identity starts one run, however often it comes: the identity is the Idempotency-Key of the
  * start.
  */
-import { HoldfastError } from "../../core/error.ts";
+import { HoldfastError, hasCode } from "../../core/error.ts";
 import type { InboundAnswer, InboundRequest } from "../../core/service/hooks.ts";
 import { objectName } from "../../core/run/key.ts";
 import { defined } from "../../core/record.ts";
@@ -84,8 +84,7 @@ async function startDelivery(
     return { id: run.id, duplicate: isKnown };
   } catch (error) {
     // A repetition with another input, for instance because a header of the sender counts its attempts.
-    const isKnown = error instanceof HoldfastError && conflicts.has(error.code);
-    if (key === null || !isKnown) throw error;
+    if (key === null || !hasCode(error, "idempotency_conflict", "run_exists")) throw error;
     return { id: await runOf(key), duplicate: true };
   }
 }
@@ -98,8 +97,6 @@ async function runOf(key: string): Promise<string> {
   const run = await runObject(name).read(0);
   return run.ok ? run.value.id : name;
 }
-
-const conflicts: ReadonlySet<string> = new Set(["idempotency_conflict", "run_exists"]);
 
 /** The identity of the delivery within this webhook; null for none. */
 async function keyOf(webhook: Called, delivery: Delivery): Promise<string | null> {
