@@ -6,6 +6,7 @@
  * refused to callers who see shapes.
  */
 import { HoldfastError } from "../core/error.ts";
+import type { Made } from "../core/run/run.ts";
 import type { Hooks } from "../core/service/hooks.ts";
 import type { Runs, Service } from "../core/service/service.ts";
 import type { Schedules } from "../core/service/schedules.ts";
@@ -86,8 +87,7 @@ function redactRuns(runs: Runs, redaction: Redaction, isBlind: boolean): Runs {
       if (isBlind && (request.input !== undefined || request.results.size > 0)) {
         throw refused("give the data of somebody else's run another course");
       }
-      const { run, created } = await quoted(redaction, runs.fork(id, request));
-      return { run: redaction.run(run, Date.now()), created };
+      return made(redaction, await quoted(redaction, runs.fork(id, request)));
     },
     previewFork: (id, cut) => runs.previewFork(id, cut),
     export: async (id) => {
@@ -97,8 +97,7 @@ function redactRuns(runs: Runs, redaction: Redaction, isBlind: boolean): Runs {
     import: async (text, request) => {
       // The text may be forged, for instance as a run that sends the end of another one to an address.
       if (isBlind) throw refused("bring in a run, whose history may have it read others");
-      const { run, created } = await runs.import(text, request);
-      return { run: redaction.run(run, Date.now()), created };
+      return made(redaction, await runs.import(text, request));
     },
     bulk: (request) => show(runs.bulk(request)),
     count: (filter) => runs.count(filter),
@@ -115,10 +114,7 @@ function redactSchedules(schedules: Schedules, redaction: Redaction): Schedules 
     },
     change: async (id, change) => redaction.schedule(await quoted(redaction, schedules.change(id, change))),
     remove: (id, request) => schedules.remove(id, request),
-    trigger: async (id, request) => {
-      const { run, created } = await quoted(redaction, schedules.trigger(id, request));
-      return { run: redaction.run(run, Date.now()), created };
-    },
+    trigger: async (id, request) => made(redaction, await quoted(redaction, schedules.trigger(id, request))),
     backfill: (id, request) => quoted(redaction, schedules.backfill(id, request)),
     tick: () => schedules.tick(),
   };
@@ -132,6 +128,10 @@ function redactHooks(hooks: Hooks, isBlind: boolean): Hooks {
       return { url: isBlind ? hidden : url };
     },
   };
+}
+
+function made(redaction: Redaction, { run, created }: Made): Made {
+  return { run: redaction.run(run, Date.now()), created };
 }
 
 function refused(what: string): HoldfastError {

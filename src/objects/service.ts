@@ -8,7 +8,8 @@ import { HoldfastError } from "../core/error.ts";
 import { batchName, objectName } from "../core/run/key.ts";
 import { checkName, checkRunId, newRunId } from "../core/name.ts";
 import { checkSignal } from "../core/definition/payload.ts";
-import type { Made, RunStatus } from "../core/run/run.ts";
+import { defined } from "../core/record.ts";
+import type { Made } from "../core/run/run.ts";
 import { noRuns } from "../core/run/run.ts";
 import { defined } from "../core/record.ts";
 import { toJsonSchema } from "../core/definition/schema.ts";
@@ -25,7 +26,6 @@ import type {
   UpdateRequest,
   WorkflowInfo,
 } from "../core/service/service.ts";
-import type { ScheduleInfo } from "../core/service/schedules.ts";
 import { runObject, schedulerObject, shardCount } from "./address.ts";
 import { admit, findAnswering } from "./start/admission.ts";
 import { unwrap } from "./answer.ts";
@@ -35,7 +35,7 @@ import type { Catalog } from "./deployment/catalog.ts";
 import { digestOf, nameOfKey } from "./deployment/digest.ts";
 import { createLanes } from "./lane/lanes.ts";
 import { followDirectory } from "./follow/feed.ts";
-import { signalOf, keyOf, prepare, wishOf } from "./start/preparation.ts";
+import { signalOf, prepare, wishOf } from "./start/preparation.ts";
 import type { Prepared, Start, StartRun } from "./start/preparation.ts";
 import { followRun } from "./follow/follow.ts";
 import { countGroups, countMatching, countRuns, listCauses, listRuns } from "./directory/listing.ts";
@@ -57,8 +57,12 @@ export function createService(catalog: Catalog, webhooks: InboundWebhooks = new 
   const start = startByName(catalog);
   return {
     workflows: {
-      list: () => describeAll(catalog),
-      find: (name) => describe(catalog, name),
+      list: async () => catalog.names().map(await describer(catalog)),
+      find: async (name) => {
+        // Refused before anybody is called.
+        catalog.current(name);
+        return (await describer(catalog))(name);
+      },
     },
     runs: createRuns(start),
     signals: {
@@ -136,7 +140,7 @@ export async function startRun(definition: Definition, start: Start): Promise<St
     (refusal: unknown) => findRun(asked, refusal),
   );
   if (start.update === undefined) return { run: await unpack(run), created };
-  const update = await makeUpdate(run.id, { ...start.update, ...keyOf(start), ...authorOf(start) });
+  const update = await makeUpdate(run.id, { ...start.update, ...defined({ key: start.key }), ...authorOf(start) });
   return { run: await unpack(unwrap(await runObject(run.id).read(start.waitMs ?? 0))), created, update };
 }
 
@@ -227,34 +231,22 @@ async function calledAs({ id, key }: Start): Promise<Pick<CheckedStart, "id" | "
   return { id };
 }
 
-async function describeAll(catalog: Catalog): Promise<WorkflowInfo[]> {
+/** Describes workflows by name, with their schedules and the counts of their runs as they are now. */
+async function describer(catalog: Catalog): Promise<(name: string) => WorkflowInfo> {
   const [schedules, counts] = await Promise.all([schedulerObject().list().then(unwrap), countRuns()]);
-  return catalog.names().map((name) => info(catalog, name, schedules, counts));
-}
-
-async function describe(catalog: Catalog, name: string): Promise<WorkflowInfo> {
-  catalog.current(name);
-  const [schedules, counts] = await Promise.all([schedulerObject().list().then(unwrap), countRuns()]);
-  return info(catalog, name, schedules, counts);
-}
-
-function info(
-  catalog: Catalog,
-  name: string,
-  schedules: readonly ScheduleInfo[],
-  counts: ReadonlyMap<string, Readonly<Record<RunStatus, number>>>,
-): WorkflowInfo {
-  const current = catalog.current(name);
-  return {
-    name,
-    versions: catalog.versions(name).map(({ version }) => version),
-    version: current.version,
-    input: toJsonSchema(current.input),
-    signals: Object.fromEntries(
-      Object.entries(current.signals).map(([signal, schema]) => [signal, toJsonSchema(schema)]),
-    ),
-    schedules: schedules.filter(({ workflow }) => workflow === name),
-    terms: termsOf(current),
-    counts: counts.get(name) ?? noRuns(),
+  return (name) => {
+    const current = catalog.current(name);
+    return {
+      name,
+      versions: catalog.versions(name).map(({ version }) => version),
+      version: current.version,
+      input: toJsonSchema(current.input),
+      signals: Object.fromEntries(
+        Object.entries(current.signals).map(([signal, schema]) => [signal, toJsonSchema(schema)]),
+      ),
+      schedules: schedules.filter(({ workflow }) => workflow === name),
+      terms: termsOf(current),
+      counts: counts.get(name) ?? noRuns(),
+    };
   };
 }

@@ -63,8 +63,8 @@ export function listOf<Item>(
 
 export class Catalog {
   readonly rules: readonly Rule[];
-  /** Lanes that the code names. */
-  readonly limits: readonly CodeLimit[];
+  /** Lanes that the code names, by their names, which are sorted. */
+  readonly limits: ReadonlyMap<string, CodeLimit>;
   readonly #versions = new Map<string, Map<string, Definition>>();
 
   /** @throws HoldfastError options_invalid: two workflows of one name and version, a bad schedule, or a lane of two limits */
@@ -81,7 +81,7 @@ export class Catalog {
     }
     checkSharedLanes(this.names().map((name) => this.current(name)));
     this.rules = collectSchedules(definitions);
-    this.limits = collectLimits(definitions);
+    this.limits = new Map(collectLimits(definitions).map((limit) => [limit.name, limit]));
     for (const { name, version } of definitions) listed.set(name, (listed.get(name) ?? new Set()).add(version));
   }
 

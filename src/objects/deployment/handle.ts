@@ -40,8 +40,8 @@ const startOptions: readonly string[] = [
 export function createHandle<Output = unknown, Signals extends SignalTypes = SignalTypes>(
   id: string,
 ): RunHandle<Output, Signals> {
-  const object = () => runObject(checkRunId(id));
   checkRunId(id);
+  const object = () => runObject(id);
   const act = async (kind: RunAction["kind"], reason?: string): Promise<void> => {
     unwrap(await object().act({ kind, by, reason: readReason(reason) }));
   };

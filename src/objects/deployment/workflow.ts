@@ -131,33 +131,21 @@ const known: readonly string[] = [
   ...["labels", "notify", "limits", ...flowOptions],
 ];
 
+type Refuse = (option: string, why: string) => never;
+
 function toDefinition(name: string, options: LooseOptions): Definition {
   const what = `workflow ${name}`;
-  const refuse = (option: string, why: string): never => {
+  const refuse: Refuse = (option, why) => {
     throw refused(what, option, why);
   };
   checkOptions(options, known, what);
-  const {
-    handler,
-    input,
-    output,
-    signals = {},
-    retries,
-    timeout,
-    retention = "30 days",
-    version = "1",
-    labels,
-  } = options;
+  const { handler, input, output, signals = {}, retries, timeout, labels } = options;
+  const { retention = "30 days", version = "1" } = options;
   if (typeof handler !== "function") refuse("handler", "must be a function");
   if (labels !== undefined && typeof labels !== "function") refuse("labels", "must be a function of the input");
   if (typeof version !== "string" || version === "" || version.length > 256 || !version.isWellFormed())
     refuse("version", "must be well-formed text of 1 to 256 characters");
-  if (!isPlain(signals)) refuse("signals", "must be an object of schemas, each by the name of its signal");
-  const declared = Object.entries(signals).map(([signal, schema]) => [`signals.${signal}`, schema] as const);
-  for (const [option, schema] of [...Object.entries({ input, output }), ...declared]) {
-    if (schema !== undefined && !isSchema(schema)) refuse(option, "must be a Standard Schema, such as zod makes");
-  }
-  for (const signal of Object.keys(signals)) checkSegment(signal, "signal");
+  checkSchemas({ input, output }, signals, refuse);
   const retry = retries === undefined ? options.retry : mergeRetries(retries, options.retry);
   retryOf(what, retry);
   const schedules = toSchedules(options.schedule);
@@ -180,10 +168,16 @@ function toDefinition(name: string, options: LooseOptions): Definition {
   };
 }
 
-function toNotify(
-  notify: unknown,
-  refuse: (option: string, why: string) => never,
-): { readonly notify?: NonNullable<Definition["notify"]> } {
+function checkSchemas(own: object, signals: SignalSchemas, refuse: Refuse): void {
+  if (!isPlain(signals)) refuse("signals", "must be an object of schemas, each by the name of its signal");
+  const declared = Object.entries(signals).map(([signal, schema]) => [`signals.${signal}`, schema] as const);
+  for (const [option, schema] of [...Object.entries(own), ...declared]) {
+    if (schema !== undefined && !isSchema(schema)) refuse(option, "must be a Standard Schema, such as zod makes");
+  }
+  for (const signal of Object.keys(signals)) checkSegment(signal, "signal");
+}
+
+function toNotify(notify: unknown, refuse: Refuse): { readonly notify?: NonNullable<Definition["notify"]> } {
   if (notify === undefined) return {};
   if (typeof notify === "function") return { notify: notify as NonNullable<Definition["notify"]> };
   const urls: readonly unknown[] = Array.isArray(notify) ? notify : [notify];
@@ -209,7 +203,7 @@ function toSchedules(schedule: Schedules<unknown> | undefined): ScheduleRule[] {
   return rules.map((rule) => (typeof rule === "string" ? { cron: rule } : rule));
 }
 
-function toLimits(limits: Limits | undefined, refuse: (option: string, why: string) => never): Definition["limits"] {
+function toLimits(limits: Limits | undefined, refuse: Refuse): Definition["limits"] {
   if (limits !== undefined && !isPlain(limits)) refuse("limits", "must be an object");
   const { steps = 100_000, perStep = {}, ...rest } = limits ?? {};
   if (!isPlain(perStep)) refuse("limits.perStep", "must be an object");

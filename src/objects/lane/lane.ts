@@ -16,9 +16,8 @@ import type { LaneRollRpc, LaneRpc } from "../rpc/lane.ts";
 
 export type LaneObjectClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => KeptLane;
 
-/** @param limits of the code, which apply to its lanes: each lane is one object, which runs one deployment at a time */
-export function createLaneObject(limits: readonly CodeLimit[]): LaneObjectClass {
-  const code = new Map(limits.map((limit) => [limit.name, limit]));
+/** @param code its limits, which apply to its lanes: each lane is one object, which runs one deployment at a time */
+export function createLaneObject(code: ReadonlyMap<string, CodeLimit>): LaneObjectClass {
   return class LaneObject extends KeptLane {
     constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
       super(ctx, env, code);

@@ -15,17 +15,16 @@ const shown = 20;
 /** The limit of simultaneous calls of lanes. */
 const atOnce = 50;
 
-/** @param limits of the code, sorted by name */
-export function createLanes(limits: readonly CodeLimit[]): Lanes {
-  const code = new Map(limits.map((limit) => [limit.name, limit]));
+/** The limits of the code, by the name of their lane. */
+type Code = ReadonlyMap<string, CodeLimit>;
+
+export function createLanes(code: Code): Lanes {
   return {
     list: (query) => list(code, query),
     find: (name, limit) => find(code, checkLane(name), limit),
     override: (name, limit, request, key) => override(code, checkLane(name), limit, request, key),
   };
 }
-
-type Code = ReadonlyMap<string, CodeLimit>;
 
 async function list(
   code: Code,

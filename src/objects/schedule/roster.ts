@@ -94,12 +94,7 @@ export class Roster {
 
   /** Removes a schedule that cannot be read; one in the code begins with a new state. */
   discard(id: string): void {
-    const inCode = this.#rules.get(id)?.source === "code";
-    if (!inCode) {
-      this.#store.removePlan(id);
-      this.#plans.delete(id);
-      this.#rules.delete(id);
-    }
+    if (this.#rules.get(id)?.source !== "code") this.#removePlan(id);
     this.#store.remove(id);
     this.#states.delete(id);
     this.#wakes.delete(id);
@@ -214,10 +209,14 @@ export class Roster {
 
   /** Removes a schedule that a request created. Its pending starts are dropped. */
   remove(id: string): void {
+    this.#removePlan(id);
+    this.#leave(id);
+  }
+
+  #removePlan(id: string): void {
     this.#store.removePlan(id);
     this.#rules.delete(id);
     this.#plans.delete(id);
-    this.#leave(id);
   }
 
   /** Removes the state of schedules that are not in the code any more. */

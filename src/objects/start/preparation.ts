@@ -58,10 +58,6 @@ export async function prepare(definition: Definition, start: Start): Promise<Pre
   return { fitted, gates };
 }
 
-export function keyOf({ key }: Pick<Start, "key">): { readonly key?: string } {
-  return key === undefined ? {} : { key };
-}
-
 /** The start with a key as it was sent, to compare repetitions with. The labels of a fork are those of the original run. */
 export async function wishOf({ key, fork, ...start }: Start): Promise<Pick<CheckedStart, "wish">> {
   if (key === undefined) return {};
@@ -81,7 +77,7 @@ async function accept({ name, input }: Definition, sent: Stored): Promise<Stored
 
 /** The signal of a start. @throws HoldfastError signal_invalid, name_invalid */
 export function signalOf(start: Start): SignalRequest | undefined {
-  return start.signal && checkSignal({ ...start.signal, ...keyOf(start), ...authorOf(start) });
+  return start.signal && checkSignal({ ...start.signal, ...defined({ key: start.key }), ...authorOf(start) });
 }
 
 /** The same, validated by the workflow's schema. @throws HoldfastError signal_invalid, name_invalid */
