@@ -175,6 +175,12 @@ describe("guarantee 6: seeded rules and ticks against a plain list of the slots"
   });
 });
 
+function startingOf(state: ScheduleState): firing.Starting {
+  const [one] = state.starting;
+  if (one === undefined) throw new Error("nothing is starting");
+  return one;
+}
+
 describe("overlap", () => {
   /** One slot admitted while `running` runs go on and `queue` waits. */
   function met(overlap: Overlap, running: readonly string[], queue: readonly number[] = []): ScheduleState {
@@ -234,7 +240,7 @@ describe("overlap", () => {
     state = firing.release(rule, firing.end(state, ["a"]), noon);
     expect(begun(state)).toEqual([1]);
     const runId = firingRunId(rule.id, 1);
-    state = firing.release(rule, firing.acknowledge(state, runId), noon);
+    state = firing.release(rule, firing.acknowledge(state, startingOf(state)), noon);
     expect(state).toMatchObject({ running: [runId], starting: [], queue: [2, noon] });
     state = firing.release(rule, firing.end(state, [runId]), noon);
     expect(begun(state)).toEqual([2]);
@@ -242,8 +248,8 @@ describe("overlap", () => {
 
   test("a run that ends before its start is acknowledged is not taken to go on", () => {
     const rule = ruleOf();
-    const runId = firingRunId(rule.id, noon);
-    const state = firing.acknowledge(firing.end(met("skip", []), [runId]), runId);
+    const owed = met("skip", []);
+    const state = firing.acknowledge(firing.end(owed, [firingRunId(rule.id, noon)]), startingOf(owed));
     expect(state).toMatchObject({ running: [], starting: [] });
   });
 
@@ -256,12 +262,6 @@ describe("overlap", () => {
 describe("starts that fail", () => {
   const rule = ruleOf();
   const owed = firing.release(rule, { ...firing.stateFor(rule, undefined, noon), queue: [noon] }, noon);
-
-  function startingOf(state: ScheduleState): firing.Starting {
-    const [one] = state.starting;
-    if (one === undefined) throw new Error("nothing is starting");
-    return one;
-  }
 
   test("are made again, later each time, until it is too late for them", () => {
     const waits: number[] = [];
@@ -284,6 +284,17 @@ describe("starts that fail", () => {
     const state = firing.refuse(owed, startingOf(owed), "input_invalid", noon);
     expect(state.starting).toEqual([]);
     expect(firing.wakeAt(rule, { ...state, lastSlotAt: noon }, noon)).toBe(noon + hourMs);
+  });
+
+  test("are forgotten once a later firing has its run, also one that has ended before that was heard of", () => {
+    const next = noon + hourMs;
+    const refused = firing.refuse(owed, startingOf(owed), "input_invalid", noon);
+    const later = firing.release(rule, { ...refused, queue: [next] }, next);
+    expect(firing.acknowledge(later, startingOf(later)).lastError).toBeNull();
+    const ended = firing.end(later, [startingOf(later).runId]);
+    expect(firing.acknowledge(ended, startingOf(later)).lastError).toBeNull();
+    const newer = { ...later, lastError: { at: next, slotAt: next + 1, message: "no" } };
+    expect(firing.acknowledge(newer, startingOf(later)).lastError).toEqual(newer.lastError);
   });
 
   test("are not put off for years by a clock that was set back", () => {

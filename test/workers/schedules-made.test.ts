@@ -377,6 +377,29 @@ describe("what was refused", () => {
       await scheduler.tick();
       const lastError = { at: noon + 7, slotAt: noon, message: "input_invalid: no" };
       expect((await find(scheduler)).lastError).toEqual(lastError);
+      world.before = () => undefined;
+      at(1, 7);
+      await scheduler.tick();
+      expect((await find(scheduler)).lastError).toBeNull();
+    });
+  });
+
+  it("is made up for by a backfill of its firing, and by none of another", async () => {
+    const world = new World();
+    world.before = () => Promise.reject(new HoldfastError("input_invalid", "no"));
+    await live(world, async (scheduler) => {
+      await make(scheduler, { cron: "*/10 * * * *" });
+      at(10);
+      await scheduler.tick();
+      world.before = () => undefined;
+      const backfill = async (minute: number) => {
+        const fromAt = noon + minute * minuteMs;
+        take(await scheduler.backfill("minutely", { fromAt, untilAt: fromAt + 1, ...by }));
+        await drained(scheduler);
+        return (await find(scheduler)).lastError;
+      };
+      expect(await backfill(0)).toMatchObject({ slotAt: noon + 10 * minuteMs });
+      expect(await backfill(10)).toBeNull();
     });
   });
 

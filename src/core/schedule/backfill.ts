@@ -13,7 +13,7 @@ import { cronOf } from "./cron.ts";
 import type { Cron } from "./cron.ts";
 import { dayMs } from "../duration.ts";
 import { backoff, begin, isReached } from "./firing.ts";
-import type { Starting } from "./firing.ts";
+import type { ScheduleState, Starting } from "./firing.ts";
 import type { BackfillInfo } from "../service/schedules.ts";
 
 export type Backfill = Author &
@@ -77,6 +77,11 @@ export function begun(backfill: Backfill, runId: string, now: number): Backfill 
   if (backfill.starting?.runId !== runId) return backfill;
   const free = { ...backfill, starting: null, started: backfill.started + 1 };
   return backfill.overlap === "allow-all" ? free : { ...free, running: runId, checkAt: now + 1_000, checks: 0 };
+}
+
+/** The schedule of a slot whose run exists: what kept that firing from its run is over, which says nothing of any other. */
+export function redeem(state: ScheduleState, slotAt: number): ScheduleState {
+  return state.lastError?.slotAt === slotAt ? { ...state, lastError: null } : state;
 }
 
 /** The slot will never have a run. */

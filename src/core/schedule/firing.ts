@@ -221,11 +221,12 @@ export function backoff(times: number): number {
   return backoffMs(times + 1, 1_000, maxRetryMs);
 }
 
-/** The firing's run exists. */
-export function acknowledge(state: ScheduleState, runId: string): ScheduleState {
+/** The firing's run exists: what kept earlier firings from theirs is over. */
+export function acknowledge(state: ScheduleState, { runId, slotAt }: Starting): ScheduleState {
+  const mended = (state.lastError?.slotAt ?? Infinity) <= slotAt ? { ...state, lastError: null } : state;
   // The start is no longer owed: the run ended, and was reported, before its start was acknowledged.
-  if (!state.starting.some((starting) => starting.runId === runId)) return state;
-  return { ...without(state, runId), running: withNewest(state, runId) };
+  if (!state.starting.some((starting) => starting.runId === runId)) return mended;
+  return { ...without(mended, runId), running: withNewest(mended, runId) };
 }
 
 /** The firing will never have a run. */

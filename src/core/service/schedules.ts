@@ -96,7 +96,7 @@ export type Rule = {
 export type ScheduleInfo = Rule & {
   readonly input: Stored;
   readonly paused: SchedulePause | null;
-  /** The newest firing that has no run, and why. */
+  /** The newest firing that has no run, and why; null once a later one has its run, or a backfill has made up for it. */
   readonly lastError: ScheduleError | null;
   /** Backfills that are not done. */
   readonly backfills: readonly BackfillInfo[];

@@ -168,7 +168,7 @@ function scheduleFamilies(schedules: readonly ScheduleInfo[]): Family[] {
     ),
     family(
       "holdfast_schedule_last_error_timestamp_seconds",
-      "When the schedule last failed to start a run, in Unix time; absent where it never did.",
+      "When the schedule last failed to start a run, in Unix time; absent where it never did, or a later firing has its run.",
       ({ lastError }) => (lastError === null ? null : lastError.at / 1000),
     ),
   ];

@@ -194,6 +194,7 @@ export class Backfills {
       this.#blame(schedule, slotAt, runId, made.message);
       return backfill.refused(one, runId);
     });
+    if (made.kind === "started") this.#roster.change(schedule, (_, state) => backfill.redeem(state, slotAt));
   }
 
   #blame(schedule: string, slotAt: number, runId: string, message: string): void {

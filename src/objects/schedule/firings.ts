@@ -126,7 +126,7 @@ export class Firings {
     this.#roster.change(id, (rule, state, now) => {
       switch (made.kind) {
         case "started":
-          return firing.acknowledge(state, runId);
+          return firing.acknowledge(state, starting);
         case "refused":
           return firing.refuse(state, starting, made.message, now);
         case "failed":
