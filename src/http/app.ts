@@ -10,6 +10,7 @@ import type { Service } from "../core/service/service.ts";
 import type { Visibility } from "../core/redaction/redaction.ts";
 import { askRoutes } from "./routes/ask.ts";
 import { authorise } from "./auth/auth.ts";
+import type { Caller } from "./auth/auth.ts";
 import { readAuthor } from "./auth/author.ts";
 import { bulkRoutes } from "./routes/bulk.ts";
 import type { Config } from "./config.ts";
@@ -111,16 +112,16 @@ async function serve(
 ): Promise<Response> {
   const request = context.req.raw;
   const param = (name: string): string => context.req.param(name) ?? "";
+  let caller: Caller | null = null;
   try {
     const open = { request, param, config: readConfig, lockout };
-    if (role === "open")
-      return await handle({ ...open, service: services.whole, author: { by: "local" }, caller: null });
-    const caller = await authorise(request, readConfig(), role, lockout);
+    if (role === "open") return await handle({ ...open, service: services.whole, author: { by: "local" }, caller });
+    caller = await authorise(request, readConfig(), role, lockout);
     checkPath(request);
     const service = services[caller.visibility];
     return await handle({ ...open, service, author: readAuthor(request, caller), caller });
   } catch (error) {
-    return page === true ? refusalPage(request, error) : problem(error);
+    return page === true ? refusalPage(request, error, caller) : problem(error);
   }
 }
 
@@ -139,11 +140,12 @@ const openPath = /^\/(?:health$|(?:hooks|webhooks|assets)(?:\/|$))/;
 /** Answers for an unknown route. Without a token, callers do not learn which routes exist. */
 async function refuseRoute(context: Context, { readConfig, lockout }: Door): Promise<Response> {
   const request = context.req.raw;
+  let caller: Caller | null = null;
   try {
-    if (!openPath.test(urlOf(request).pathname)) await authorise(request, readConfig(), "read", lockout);
+    if (!openPath.test(urlOf(request).pathname)) caller = await authorise(request, readConfig(), "read", lockout);
     throw new RequestError("route_not_found", "There is nothing at this address.");
   } catch (error) {
-    return wantsPage(context) ? refusalPage(request, error) : problem(error);
+    return wantsPage(context) ? refusalPage(request, error, caller) : problem(error);
   }
 }
 

@@ -9,17 +9,17 @@ import { answer, Page } from "./page.tsx";
 
 type Problem = { readonly title: string; readonly detail: string; readonly code: string };
 
-/** A caller who was let in, so that the navigation is shown; no more is known here. */
-const somebody: Caller = { role: "local", visibility: "shapes", way: "local", name: null };
-
-/** The page for anything thrown; callers who are not signed in are sent to the sign-in page, and back afterwards. */
-export async function refusalPage(request: Request, thrown: unknown): Promise<Response> {
+/**
+ * The page for anything thrown; callers who are not signed in are sent to the sign-in page, and back afterwards.
+ * @param caller null for somebody who was not let in
+ */
+export async function refusalPage(request: Request, thrown: unknown, caller: Caller | null): Promise<Response> {
   const refused = problem(thrown);
   const { status } = refused;
   if (status === 401) return toSignIn(request);
   const { title, detail, code } = await refused.json<Problem>();
   const page = (
-    <Page request={request} title={title} section={null} caller={status === 404 || status === 400 ? somebody : null}>
+    <Page request={request} title={title} section={null} caller={caller}>
       <div class="empty refusal">
         <Icon sign="warning" />
         <h1>{title}</h1>

@@ -24,7 +24,7 @@ async function asPage(call: Call, handle: (call: Call) => Promise<Response>): Pr
   try {
     return await handle(call);
   } catch (error) {
-    return await refusalPage(call.request, error);
+    return await refusalPage(call.request, error, null);
   }
 }
 
