@@ -1,7 +1,9 @@
 /** What failed runs have in common. */
 import { describe, expect, test } from "vitest";
-import { Causes, causeOf, isCauseId, outline } from "../../src/core/listing/cause.ts";
+import type { StoredError } from "../../src/core/error.ts";
+import { Causes, causeOf, familiesOf, isCauseId, outline } from "../../src/core/listing/cause.ts";
 import type { Failure } from "../../src/core/listing/cause.ts";
+import type { Cause } from "../../src/core/service/directory.ts";
 import { cpuMs } from "./usage.ts";
 
 function failure(run: string, over: Partial<Failure> = {}): Failure {
@@ -90,6 +92,11 @@ describe("the id of a cause", () => {
   });
 });
 
+/** Of no workflow: an error of a child does not say of which it was. */
+function rootOf(error: Failure["error"]): string {
+  return causeOf({ workflow: "", error });
+}
+
 describe("causes", () => {
   test("count failures, know the first and the newest, and put the most frequent first", () => {
     const causes = new Causes(100);
@@ -108,6 +115,8 @@ describe("causes", () => {
         firstAt: 10,
         lastAt: 30,
         run: "b",
+        root: rootOf({ message: "order 2", step: "charge", code: "step_failed" }),
+        depth: 0,
       },
       {
         id: causeOf(failure("d", { error: { message: "order 1" } })),
@@ -119,6 +128,8 @@ describe("causes", () => {
         firstAt: 99,
         lastAt: 99,
         run: "d",
+        root: rootOf({ message: "order 1" }),
+        depth: 0,
       },
     ]);
     expect(causes.top(1)).toHaveLength(1);
@@ -150,5 +161,58 @@ describe("causes", () => {
       ["a", 2],
       ["b", 1],
     ]);
+  });
+});
+
+describe("the failure of a child is one, however many runs failed of it", () => {
+  const declined: StoredError = { name: "Error", message: "declined", code: "step_failed", step: "charge" };
+  const passed = (cause: StoredError, message = `child run r1 failed: ${cause.message}`): StoredError => {
+    return { name: "ChildFailed", message, code: "child_failed", step: "pay", child: "r1", cause };
+  };
+  const familiesIn = (...failures: readonly (readonly [workflow: string, error: StoredError])[]): unknown => {
+    const causes = new Causes(100);
+    for (const [index, [workflow, error]] of failures.entries())
+      causes.add({ run: `r${index}`, workflow, error, at: index });
+    return familiesOf(causes.top(100)).map(({ cause, parents }) => [
+      `${cause.workflow} ${cause.count}`,
+      ...parents.map(({ workflow, count }) => `${workflow} ${count}`),
+    ]);
+  };
+
+  test("its parents stand with it, also one that failed more often", () => {
+    const failures = [
+      ["batch", passed(passed(declined))],
+      ["order", passed(declined)],
+      ["order", passed(declined)],
+    ] as const;
+    expect(familiesIn(["pay", declined], ...failures)).toEqual([["pay 1", "order 2", "batch 1"]]);
+  });
+
+  test("without it, as in a list of one workflow, or where it was cancelled, the nearest parent stands for it", () => {
+    expect(familiesIn(["batch", passed(passed(declined))], ["order", passed(declined)])).toEqual([
+      ["order 1", "batch 1"],
+    ]);
+  });
+
+  test("where it may be that of several, each is left to itself", () => {
+    expect(familiesIn(["order", passed(declined)], ["pay", declined], ["pay-later", declined])).toEqual([
+      ["pay-later 1"],
+      ["pay 1"],
+      ["order 1"],
+    ]);
+    expect(familiesIn(["order", passed(declined)], ["pay", { ...declined, message: "lost" }])).toEqual([
+      ["pay 1"],
+      ["order 1"],
+    ]);
+  });
+
+  test("a shard of older code does not tell where a failure began: it is left to itself", () => {
+    const causes = new Causes(100);
+    causes.add({ run: "r1", workflow: "pay", error: declined, at: 1 });
+    const [{ root: _root, depth: _depth, ...told }] = causes.top(1) as [Cause];
+    const merged = new Causes(100);
+    merged.merge({ ...told, workflow: "other" });
+    for (const each of causes.top(1)) merged.merge(each);
+    expect(familiesOf(merged.top(10)).map(({ parents }) => parents)).toEqual([[], []]);
   });
 });

@@ -8,7 +8,7 @@ import type { Cause } from "../service/directory.ts";
 export type Failure = {
   readonly run: string;
   readonly workflow: string;
-  readonly error: Pick<StoredError, "message" | "code" | "step">;
+  readonly error: Pick<StoredError, "message" | "code" | "step" | "cause">;
   readonly at: number;
 };
 
@@ -38,6 +38,14 @@ function toId({ workflow, code, step, message }: Pick<Cause, "workflow" | "code"
   return hash(JSON.stringify([workflow, code, step, outline(message)]));
 }
 
+/** Where the failure of a child began that its ancestors failed of. */
+function rootOf(error: Failure["error"]): Begun {
+  let [first, depth] = [error, 0];
+  while (first.code === "child_failed" && first.cause !== undefined) [first, depth] = [first.cause, depth + 1];
+  // Their errors do not say of which workflow it was.
+  return { root: causeOf({ workflow: "", error: first }), depth };
+}
+
 /** A hash of 64 bits, as two of 32 that are mixed at the end. Not for secrets. */
 function hash(text: string): string {
   let [one, other] = [0x811c9dc5, 0x2f0b4c47];
@@ -55,6 +63,9 @@ function spell(bits: number): string {
   return (bits >>> 0).toString(36).padStart(7, "0");
 }
 
+type Begun = Pick<Cause, "root" | "depth">;
+type Counted = Omit<Cause, "id" | keyof Begun>;
+
 /** Failures counted by cause: single ones, and the counts of other shards. */
 export class Causes {
   readonly #causes = new Map<string, Cause>();
@@ -69,21 +80,27 @@ export class Causes {
     const { code = null, step, message } = error;
     const name = step === undefined ? null : nameOfCall(step);
     const shown = shortened(message, shownLength);
-    this.merge({ workflow, code, step: name, message: shown, count: 1, firstAt: at, lastAt: at, run });
+    const counted = { workflow, code, step: name, message: shown, count: 1, firstAt: at, lastAt: at, run };
+    this.#count(counted, () => rootOf(error));
   }
 
-  merge(counted: Omit<Cause, "id">): void {
-    // A shard that runs other code may have given another id, or none.
-    const cause = { ...counted, id: toId(counted) };
-    const { id } = cause;
+  /** A shard that runs other code may have given another id, or none, and does not tell where it began. */
+  merge({ root, depth, ...counted }: Counted & Partial<Begun>): void {
+    this.#count(counted, (id) => ({ root: root ?? id, depth: depth ?? 0 }));
+  }
+
+  /** @param begun where a failure of a cause that is new here began */
+  #count(counted: Counted, begun: (id: string) => Begun): void {
+    const id = toId(counted);
     const known = this.#causes.get(id);
     if (known === undefined && this.#causes.size >= this.#limit) return;
-    if (known === undefined) return void this.#causes.set(id, cause);
-    const newest = isNewer(cause, known) ? cause : known;
+    if (known === undefined) return void this.#causes.set(id, { ...counted, id, ...begun(id) });
+    const newest = isNewer(counted, known) ? counted : known;
     this.#causes.set(id, {
-      ...newest,
-      count: known.count + cause.count,
-      firstAt: Math.min(known.firstAt, cause.firstAt),
+      ...known,
+      ...{ message: newest.message, lastAt: newest.lastAt, run: newest.run },
+      count: known.count + counted.count,
+      firstAt: Math.min(known.firstAt, counted.firstAt),
     });
   }
 
@@ -96,7 +113,25 @@ export class Causes {
   }
 }
 
-function isNewer(one: Cause, other: Cause): boolean {
+/** A cause, and those of the runs that failed of it. */
+export type Family = { readonly cause: Cause; readonly parents: readonly Cause[] };
+
+/**
+ * The causes, each with those of the runs that failed of it: the failure of a child is one, however many ancestors it has.
+ * Those that may belong to several are left to themselves.
+ */
+export function familiesOf(causes: readonly Cause[]): readonly Family[] {
+  const related = Map.groupBy(causes, ({ root }) => root);
+  return causes.flatMap((cause): Family[] => {
+    const kin = related.get(cause.root) ?? [cause];
+    const nearest = Math.min(...kin.map(({ depth }) => depth));
+    const [first, ...others] = kin.filter(({ depth }) => depth === nearest);
+    if (others.length > 0) return [{ cause, parents: [] }];
+    return first === cause ? [{ cause, parents: kin.filter((each) => each !== cause) }] : [];
+  });
+}
+
+function isNewer(one: Counted, other: Counted): boolean {
   return one.lastAt > other.lastAt || (one.lastAt === other.lastAt && one.run > other.run);
 }
 

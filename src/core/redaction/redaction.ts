@@ -65,8 +65,8 @@ export const redactions: Readonly<Record<Exclude<Visibility, "whole">, Redaction
       return { name, version, versions, input, signals, schedules: schedules.map(redactSchedule), terms, counts };
     },
     lane: redactLane,
-    cause: ({ id, workflow, code, step, count, firstAt, lastAt, run }) => {
-      return { id, workflow, code, step, message: hidden, count, firstAt, lastAt, run };
+    cause: ({ id, workflow, code, step, count, firstAt, lastAt, run, root, depth }) => {
+      return { id, workflow, code, step, message: hidden, count, firstAt, lastAt, run, root, depth };
     },
     query: (answer) => {
       if (answer.kind === "failed") return { kind: answer.kind, error: redactError(answer.error) };

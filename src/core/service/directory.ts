@@ -64,6 +64,10 @@ export type Cause = {
   readonly lastAt: number;
   /** The newest of them. */
   readonly run: string;
+  /** Letters and digits: the same for the failure of a child and for those of the runs that failed of it. */
+  readonly root: string;
+  /** How many runs it was passed on by: 0 where it happened. */
+  readonly depth: number;
 };
 
 /** `removed`: the run is gone, or does not match the filter (any more). */

@@ -1,12 +1,16 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: causes of failures, and the cause that a list is filtered by. */
+import { familiesOf } from "../../core/listing/cause.ts";
+import type { Family } from "../../core/listing/cause.ts";
 import type { Cause } from "../../core/service/directory.ts";
 import { countText } from "./axis.ts";
 import { queryOf } from "./filter.ts";
 import type { FilterParameters } from "./filter.ts";
 import { Icon } from "./icon.tsx";
 import { Instant } from "./instant.tsx";
+
+const maxParents = 5;
 
 type CausesProps = {
   readonly causes: readonly Cause[];
@@ -16,27 +20,30 @@ type CausesProps = {
 
 export function Causes({ causes, parameters, isOpen }: CausesProps) {
   if (causes.length === 0) return null;
-  const failures = causes.reduce((sum, { count }) => sum + count, 0);
+  const families = familiesOf(causes);
+  const failures = families.reduce((sum, { cause }) => sum + cause.count, 0);
   return (
     <details class="card causes" id="causes" open={isOpen}>
       <summary class="card-head">
         <Icon sign="warning" />
         <h2>
           {failures === 1 ? "1 failure" : `${countText(failures)} failures`},{" "}
-          {causes.length === 1 ? "1 cause" : `${causes.length} causes`}
+          {families.length === 1 ? "1 cause" : `${families.length} causes`}
         </h2>
         <Icon sign="down" />
       </summary>
       <ol>
-        {causes.map((cause) => (
-          <CauseItem cause={cause} parameters={parameters} />
+        {families.map((family) => (
+          <CauseItem family={family} parameters={parameters} />
         ))}
       </ol>
     </details>
   );
 }
 
-function CauseItem({ cause, parameters }: { readonly cause: Cause; readonly parameters: FilterParameters }) {
+type ItemProps = { readonly family: Family; readonly parameters: FilterParameters };
+
+function CauseItem({ family: { cause, parents }, parameters }: ItemProps) {
   const { id, workflow, code, step, message, count, firstAt, lastAt, run } = cause;
   return (
     <li class="cause" data-key={`cause-${id}`}>
@@ -56,6 +63,17 @@ function CauseItem({ cause, parameters }: { readonly cause: Cause; readonly para
           </span>
           {code === null ? null : <code class="tag">{code}</code>}
         </p>
+        {parents.length === 0 ? null : (
+          <p class="cause-place faint" title="To retry a parent retries its child too">
+            <span>Failed of it:</span>
+            {parents.slice(0, maxParents).map((parent) => (
+              <a href={`/${queryOf(parameters, { cause: parent.id })}`}>
+                {parent.workflow} ({countText(parent.count)})
+              </a>
+            ))}
+            {parents.length > maxParents ? <span>and {parents.length - maxParents} more</span> : null}
+          </p>
+        )}
       </div>
       <dl class="cause-times">
         <div>
