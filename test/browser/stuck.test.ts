@@ -41,6 +41,34 @@ test("a run that the engine paused because no attempt is left offers one way on"
   await stage.leave(page);
 });
 
+test("a step that hangs says when its attempt times out, in what the run is doing and in its panel", async () => {
+  await stage.client.start("hanging", "hanging", {});
+  const page = await stage.visit("/runs/hanging");
+  expect(await page.locator(".active li").innerText()).toMatch(/^ask-bank\s*attempt 1, for .*, times out in 1 h/);
+  await page.goto(`${stage.origin}/runs/hanging?step=ask-bank`);
+  const points = (await page.locator("#panel .points").innerText()).replaceAll(/\s+/g, " ");
+  expect(points).toMatch(/Times out in 1 h/i);
+  await stage.client.call({ method: "POST", path: "/v1/runs/hanging/terminate", body: {} });
+  await stage.leave(page);
+});
+
+test("the failure of a child is one, and leads to the runs that failed of it", async () => {
+  for (const id of ["batch-1", "batch-2"]) {
+    await stage.client.start("batch", id, {});
+    expect(await stage.client.run(id, "20s")).toMatchObject({ status: "failed" });
+  }
+  const page = await stage.visit("/?status=failed");
+  const causes = page.locator("#causes");
+  expect(await causes.locator("summary").innerText()).toBe("2 failures, 1 cause");
+  expect(await causes.locator("li").innerText()).toMatch(/the card was declined\s+pay › charge\s+step_failed/);
+  expect(await causes.locator("li").innerText()).toMatch(/Failed of it:\s+(order|batch) \(2\)\s+(order|batch) \(2\)/);
+  expect(await accessibility(page)).toEqual([]);
+  await causes.getByRole("link", { name: "batch (2)" }).click();
+  await page.waitForURL("**/?status=failed&cause=*");
+  expect(await page.locator(".runs .run-id").allInnerTexts()).toEqual(["batch-2", "batch-1"]);
+  await stage.leave(page);
+});
+
 test("a run whose code is gone says what brings it on, and its workflow leads to it", async () => {
   await stage.client.start("moved", "behind", {});
   await stage.client.start("dropped", "orphan", {});

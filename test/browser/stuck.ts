@@ -24,7 +24,30 @@ const exhausted = defineWorkflow("exhausted", {
     ),
 });
 
-const worker = createWorker({ workflows: [moved, exhausted, ...(isNext ? [] : [dropped])] });
+/** At a step that waits for an answer which never comes. */
+const hanging = defineWorkflow("hanging", {
+  handler: async (_input: unknown, step) =>
+    await step.run("ask-bank", () => new Promise<void>(() => {}), { timeout: "90 minutes" }),
+});
+
+/** A child that fails, its parent, and the parent of that. */
+const pay = defineWorkflow("pay", {
+  retry: { limit: 0 },
+  handler: async (_input: unknown, step) =>
+    await step.run("charge", () => {
+      throw new Error("the card was declined");
+    }),
+});
+const order = defineWorkflow("order", {
+  handler: async (_input: unknown, step) => await step.invoke(pay, {}),
+});
+const batch = defineWorkflow("batch", {
+  handler: async (_input: unknown, step) => await step.invoke(order, {}),
+});
+
+const worker = createWorker({
+  workflows: [moved, exhausted, hanging, pay, order, batch, ...(isNext ? [] : [dropped])],
+});
 
 export default worker;
 export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = worker.objects;

@@ -296,7 +296,7 @@ describe("a run whose handler takes updates", () => {
 });
 
 describe("a run that goes on by itself says what it is at", () => {
-  const flight = (id: string, number: number) => ({ id, attempt: { number, startedAt: at } });
+  const flight = (id: string, number: number) => ({ id, attempt: { number, startedAt: at, timeoutAt: Infinity } });
 
   test("the oldest attempt, its number where it is not the first, and how many more", () => {
     const state = stateOf(created, started, failed(1, 6, at));
@@ -431,7 +431,7 @@ describe("what was told of a run once stays true as time goes by", () => {
       { at: at + dayMs, form: "in" },
       " (and 1 more)",
     ]);
-    const inFlight = new Map([["run:charge", { id: "charge", attempt: { number: 2, startedAt: at } }]]);
+    const inFlight = new Map([["run:charge", { id: "charge", attempt: { number: 2, startedAt: at, timeoutAt: Infinity } }]]);
     const busy = { busy: true, running: 3, inFlight };
     expect(piecesAt(shown(stateOf(created, started, failed(1, 6, at)), at, busy), at)).toEqual([
       "running charge (attempt 2 of 6) since ",

@@ -109,12 +109,13 @@ describe("a run's timeline", () => {
 
   test("no span is idle while an attempt is in flight", () => {
     const entries = journal([0, createdFact], [0, startedFact]);
-    const underway = [{ step: "slow", attempt: 2, since: startAt + second }];
+    const underway = [{ step: "slow", attempt: 2, since: startAt + second, until: startAt + 601 * second }];
     const timeline = timelineOf(entries, presentAt(startAt + 600 * second, underway), { from: 0, limit: 10 });
     expect(timeline.idle).toEqual([]);
     expect(bar(timeline, "run:slow")).toMatchObject({
       status: "open",
       endedAt: null,
+      until: startAt + 601 * second,
       attempts: [{ attempt: 2, startedAt: startAt + second, endedAt: null, interrupted: false }],
     });
     const parked = timelineOf(entries, presentAt(startAt + 600 * second), { from: 0, limit: 10 });

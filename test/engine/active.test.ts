@@ -84,7 +84,7 @@ describe("attempts in flight", () => {
       };
       await Promise.all([
         step.run("charge", slow, { retry }),
-        step.run("mail", () => host.clock.after(10_000)),
+        step.run("mail", () => host.clock.after(10_000), { timeout: "20s" }),
         step.run("later", refuse, { retry: { ...retry, delay: "1h" } }),
       ]);
     });
@@ -99,8 +99,8 @@ describe("attempts in flight", () => {
       status: "running",
       reason: "running mail since 09:00 (and 1 more)",
       active: [
-        { step: "mail", attempt: 1, since: startAt },
-        { step: "charge", attempt: 2, since: startAt + 1000 },
+        { step: "mail", attempt: 1, since: startAt, until: startAt + 20_000 },
+        { step: "charge", attempt: 2, since: startAt + 1000, until: startAt + 1000 + 600_000 },
       ],
       waitingFor: [{ kind: "retry", name: "later" }],
       steps: { running: 2 },

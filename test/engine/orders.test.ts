@@ -72,7 +72,7 @@ describe("a request that is made elsewhere", () => {
     await post.drive(startAt + 1000);
     for (const { snapshot } of [post.host, post.reopen().host]) {
       expect(snapshot).toMatchObject({ status: "running", steps: { completed: 0, failed: 0, running: 1 } });
-      expect(snapshot.active).toEqual([{ step: "ask", attempt: 1, since: startAt }]);
+      expect(snapshot.active).toEqual([{ step: "ask", attempt: 1, since: startAt, until: startAt + 600_000 }]);
       expect(snapshot.reason).toMatch(/^running ask since /);
     }
   });

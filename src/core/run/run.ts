@@ -88,12 +88,13 @@ export type RunSnapshot = {
   readonly seq: number;
 };
 
-/** `of`: how many attempts there may be, where that is recorded. */
+/** `of`: how many attempts there may be, where that is recorded. `until`: when it times out; absent while nothing limits it. */
 export type ActiveAttempt = {
   readonly step: string;
   readonly attempt: number;
   readonly of?: number;
   readonly since: number;
+  readonly until?: number;
 };
 
 /** The part of a run that the directory keeps. */

@@ -12,10 +12,10 @@ import { foremostTallies, shownTallies } from "../state/tally.ts";
 import { formatTrace, runTrace } from "../trace/trace.ts";
 import type { Usage } from "./usage.ts";
 
-/** An attempt in flight; `startedAt` is epoch ms. */
+/** An attempt in flight; instants are epoch ms. Its time is limited by the record where `timeoutAt` is Infinity. */
 export type Flight = {
   readonly id: string;
-  readonly attempt: { readonly number: number; readonly startedAt: number };
+  readonly attempt: { readonly number: number; readonly startedAt: number; readonly timeoutAt: number };
 };
 
 /** The part of a run that is only in memory. */
@@ -109,20 +109,26 @@ function withOrders(state: RunState, activity: Activity): Activity {
   const unseen = out.filter(({ kind, id }) => !activity.inFlight.has(callKey(kind, id)));
   const flights = unseen.map(({ kind, id, order }): [string, Flight] => [
     callKey(kind, id),
-    { id, attempt: { number: order.attempt, startedAt: order.startedAt } },
+    { id, attempt: { number: order.attempt, startedAt: order.startedAt, timeoutAt: Infinity } },
   ]);
   const inFlight = new Map([...flights, ...activity.inFlight]);
   return { ...activity, inFlight, busy: true, running: activity.running + unseen.length };
 }
 
 /** Stops at the number that is shown: there may be thousands. */
-function activeOf({ calls }: RunState, { inFlight }: Activity): ActiveAttempt[] {
+function activeOf({ calls, paused }: RunState, { inFlight }: Activity): ActiveAttempt[] {
   const active: ActiveAttempt[] = [];
   for (const [key, { id, attempt }] of inFlight) {
     if (active.length === maxActive) break;
-    const limit = calls.get(key)?.limit ?? null;
-    const of = limit === null ? {} : { of: limit };
-    active.push({ step: id, attempt: attempt.number, since: attempt.startedAt, ...of });
+    const { limit = null, until = null } = calls.get(key) ?? {};
+    // What a courier makes times out by the record, which a pause puts off.
+    const recorded = paused === null ? (until ?? Infinity) : Infinity;
+    const timeoutAt = Number.isFinite(attempt.timeoutAt) ? attempt.timeoutAt : recorded;
+    active.push({
+      ...{ step: id, attempt: attempt.number, since: attempt.startedAt },
+      ...(limit === null ? {} : { of: limit }),
+      ...(Number.isFinite(timeoutAt) ? { until: timeoutAt } : {}),
+    });
   }
   return active;
 }

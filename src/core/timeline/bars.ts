@@ -13,7 +13,12 @@ import { Drafts } from "./drafts.ts";
 import type { Keep } from "./drafts.ts";
 
 /** An attempt in flight, which is not recorded yet. */
-export type Underway = { readonly step: string; readonly attempt: number; readonly since: number };
+export type Underway = {
+  readonly step: string;
+  readonly attempt: number;
+  readonly since: number;
+  readonly until?: number;
+};
 
 const maxRejected = 20;
 
@@ -63,9 +68,9 @@ export class Bars {
 
   /** Adds the attempts that are in flight now; in a run that is being undone, those of undos. */
   underway(attempts: readonly Underway[], seq: number): void {
-    for (const { step, attempt, since } of attempts) {
+    for (const { step, attempt, since, until = null } of attempts) {
       const draft = this.#drafts.begin(this.#undoing ? "undo" : "run", step, { at: since, seq });
-      draft.until = null;
+      draft.until = until;
       addAttempt(draft, { attempt, startedAt: since });
     }
   }

@@ -50,7 +50,7 @@ export type Bar = {
   readonly status: BarStatus;
   readonly startedAt: number;
   readonly endedAt: number | null;
-  /** When its wait ends, if that is limited. */
+  /** When its wait, or its attempt in flight, is over at the latest, if that is limited. */
   readonly until: number | null;
   /** Of a step: oldest first, and only the newest where there are many. */
   readonly attempts: readonly BarAttempt[];

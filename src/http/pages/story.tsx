@@ -91,6 +91,7 @@ function ForkButton({ step, caller }: { readonly step: string; readonly caller: 
 function Points({ story, now }: Pick<PanelProps, "story" | "now">) {
   const { bar } = story;
   const status = barStatus(bar);
+  const isStep = bar.kind === "run" || bar.kind === "undo";
   return (
     <dl class="points">
       <Fact name="Status">
@@ -106,7 +107,7 @@ function Points({ story, now }: Pick<PanelProps, "story" | "now">) {
       )}
       <Fact name="Took">{barLength(bar, now)}</Fact>
       {bar.until === null || bar.endedAt !== null ? null : (
-        <Fact name={bar.kind === "run" || bar.kind === "undo" ? "Next attempt" : "Until"}>
+        <Fact name={status === "running" ? "Times out" : isStep ? "Next attempt" : "Until"}>
           <Instant at={bar.until} form="ago" />
         </Fact>
       )}

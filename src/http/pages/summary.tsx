@@ -137,13 +137,18 @@ function Active({ run }: { readonly run: RunSnapshot }) {
   const more = Math.max(0, steps.running - maxActive);
   return (
     <ul class="active" aria-label="Attempts in flight">
-      {active.slice(0, maxActive).map(({ step, attempt, since }) => (
+      {active.slice(0, maxActive).map(({ step, attempt, since, until }) => (
         <li data-key={step}>
           <a href={barAddress(run.id, step)} data-step={step}>
             {step}
           </a>
           <span class="faint">
             attempt {attempt}, for <Instant at={since} form="since" />
+            {until === undefined ? null : (
+              <>
+                , times out <Instant at={until} form="in" />
+              </>
+            )}
           </span>
         </li>
       ))}
