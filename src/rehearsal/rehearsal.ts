@@ -4,7 +4,7 @@
  */
 import type { Duration } from "../core/duration.ts";
 import type { Entry } from "../core/history/entry.ts";
-import type { RunHandle } from "../core/definition/handle.ts";
+import type { RunHandle, Sending, SignalName } from "../core/definition/handle.ts";
 import type { RunStatus, Waiting } from "../core/run/run.ts";
 import type { SignalTypes } from "../core/definition/step.ts";
 import type { SentSignal } from "./script.ts";
@@ -81,12 +81,7 @@ export interface Rehearsal<Output = unknown, Signals extends SignalTypes = Signa
   readonly now: Date;
 
   /** @throws HoldfastError run_ended, signal_invalid */
-  signal<Name extends keyof Signals & string>(
-    name: Name,
-    ...args: undefined extends Signals[Name] ? [payload?: Signals[Name]] : [payload: Signals[Name]]
-  ): Promise<void>;
-  /** A signal for which the workflow declares no schema. */
-  signal<Name extends string>(name: Name extends keyof Signals ? never : Name, payload?: unknown): Promise<void>;
+  signal<Name extends SignalName<Signals>>(name: Name, ...args: Sending<Signals, Name>): Promise<void>;
   /**
    * Calls a webhook, by its name (`review`, `review#2`) or its address.
    * @throws HoldfastError webhook_not_found, webhook_expired, webhook_rejected, body_invalid, run_ended

@@ -265,7 +265,10 @@ test("calls of a rehearsal", async () => {
   );
   await expectRefusals<CrashOptions>((options) => run.crashEverywhere(options), {}, { compare: "status" });
   const calls: [call: () => unknown, refusal: string][] = [
-    [() => run.signal(later), "name_invalid: a signal needs a name that is a string, not a promise: await it first"],
+    [
+      () => run.signal<string>(later),
+      "name_invalid: a signal needs a name that is a string, not a promise: await it first",
+    ],
     [() => run.call(later), "name_invalid: a webhook needs a name that is a string, not a promise: await it first"],
     [() => run.query(7 as never), "name_invalid: a query needs a name that is a string, not 7"],
     [() => run.update(Symbol("u") as never), "name_invalid: an update needs a name that is a string, not a symbol"],

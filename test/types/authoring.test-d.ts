@@ -2,7 +2,7 @@
 import { expectTypeOf } from "vitest";
 import * as z from "zod";
 import { createWorker, defineWorkflow, getRun, signal } from "../../src/index.ts";
-import type { FetchAnswer, RunHandle, RunView, WebhookCall } from "../../src/index.ts";
+import type { FetchAnswer, RunHandle, RunView, Step, WebhookCall } from "../../src/index.ts";
 
 const order = defineWorkflow("order", {
   input: z.object({ id: z.string(), total: z.number().default(0), due: z.coerce.date() }),
@@ -159,6 +159,39 @@ async function tells(): Promise<void> {
   await run.signal("at", 7);
   // @ts-expect-error the payload is missing
   await run.signal("at");
+  await run.signal("undeclared", 1, {
+    // @ts-expect-error what is wrong is said where it is
+    key: "k",
+  });
+  await order.get("o-1").signal("decision", {
+    // @ts-expect-error
+    approved: "yes",
+  });
 }
 
 void tells;
+
+/** An input of continueAsNew is one as any start gives; a helper that takes any step does not say which. */
+defineWorkflow("counts", {
+  input: z.object({ n: z.number(), step: z.number().default(1) }),
+  signals: { stop: z.object({ by: z.string() }) },
+  handler: async ({ n }, step) => {
+    await again(step);
+    // @ts-expect-error an input that the schema does not take
+    if (n > 2) await step.continueAsNew({ m: n });
+    return await step.continueAsNew({ n: n + 1 });
+  },
+});
+defineWorkflow("counts", {
+  handler: async (n: number | undefined, step) => {
+    if (n === undefined) await step.continueAsNew();
+    // @ts-expect-error the handler takes a number
+    return await step.continueAsNew("1");
+  },
+});
+// @ts-expect-error the workflow declares no signal of which its handler could know the type
+defineWorkflow("undeclared", { handler: (_: unknown, step: Step<{ stop: { by: string } }>) => step.waitFor("stop") });
+
+function again(step: Step): Promise<never> {
+  return step.continueAsNew({ any: 1 });
+}

@@ -42,7 +42,10 @@ it("arguments of a handle", async () => {
       () => heldParcel.start(later),
       "value_uncloneable: the input of held-parcel cannot be kept: it is a promise: await",
     ],
-    [() => run.signal(later), "name_invalid: a signal needs a name that is a string, not a promise: await it first"],
+    [
+      () => run.signal<string>(later),
+      "name_invalid: a signal needs a name that is a string, not a promise: await it first",
+    ],
     [() => run.signal("free", later), "value_uncloneable: the payload of signal free cannot be kept: it is a promise"],
     [() => run.query(Symbol("q") as never), "name_invalid: a query needs a name that is a string, not a symbol"],
     [() => run.update(Symbol("u") as never), "name_invalid: an update needs a name that is a string, not a symbol"],

@@ -60,6 +60,16 @@ export type RunView<Output = unknown> = {
   readonly usage: Usage;
 };
 
+/** Any name: a workflow also takes signals for which it declares no schema. Editors offer those that it declares. */
+export type SignalName<Signals extends SignalTypes> = (keyof Signals & string) | (string & {});
+
+/** The payload of a signal, as its schema takes it; anything, or nothing, where the workflow declares none. */
+export type Sending<Signals extends SignalTypes, Name, Rest extends unknown[] = []> = Name extends keyof Signals
+  ? undefined extends Signals[Name]
+    ? [payload?: Signals[Name], ...rest: Rest]
+    : [payload: Signals[Name], ...rest: Rest]
+  : [payload?: unknown, ...rest: Rest];
+
 export interface RunHandle<Output = unknown, Signals extends SignalTypes = SignalTypes> {
   readonly id: string;
   /** @throws HoldfastError run_not_found */
@@ -70,17 +80,9 @@ export interface RunHandle<Output = unknown, Signals extends SignalTypes = Signa
    */
   result(): Promise<Output>;
   /** @throws HoldfastError run_not_found, run_ended, signal_invalid, idempotency_conflict */
-  signal<Name extends keyof Signals & string>(
+  signal<Name extends SignalName<Signals>>(
     name: Name,
-    ...args: undefined extends Signals[Name]
-      ? [payload?: Signals[Name], options?: SignalOptions]
-      : [payload: Signals[Name], options?: SignalOptions]
-  ): Promise<void>;
-  /** A signal for which the workflow declares no schema. */
-  signal<Name extends string>(
-    name: Name extends keyof Signals ? never : Name,
-    payload?: unknown,
-    options?: SignalOptions,
+    ...args: Sending<Signals, Name, [options?: SignalOptions]>
   ): Promise<void>;
   /**
    * The answer of the function registered with `step.query`, also after the run's end. It changes nothing.

@@ -80,7 +80,7 @@ export type SignalTypes = Readonly<Record<string, unknown>>;
  * - `cancelled`: the run was cancelled while the call was open, or before a call that waits for something. Steps can still
  *   be run to clean up.
  */
-export interface Step<Signals extends SignalTypes = Record<never, never>> {
+export interface Step<Signals extends SignalTypes = Record<never, never>, Input = unknown> {
   /**
    * Runs a side effect until it succeeds. The result is recorded, and every replay returns it. An attempt that a death of the
    * process cut off is made again, with the same `idempotencyKey`.
@@ -269,7 +269,7 @@ export interface Step<Signals extends SignalTypes = Record<never, never>> {
    * Restarts the run with this input, under the same id, with an empty history and its unconsumed signals. Never resolves.
    * @throws input_invalid or label_invalid, if the workflow refuses the input; cancelled, if the run was cancelled
    */
-  continueAsNew(input?: unknown): Promise<never>;
+  continueAsNew(input?: Input): Promise<never>;
 
   /** Ends the run as cancelled, at once, through any catch: its error has code bailed, and the reason as message. */
   bail(reason?: string): never;

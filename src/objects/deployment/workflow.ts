@@ -80,7 +80,10 @@ export type SchemaOptions<Input extends Schema, Output, Signals extends SignalSc
     readonly labels?: (input: OutputOf<Input>) => Record<string, string>;
     readonly notify?: Notify<OutputOf<Input>>;
     /** The program; what it returns is the run's output. */
-    readonly handler: (input: OutputOf<Input>, step: Step<Payloads<Signals>>) => Output | Promise<Output>;
+    readonly handler: (
+      input: OutputOf<Input>,
+      step: Step<Payloads<Signals>, InputOf<Input>>,
+    ) => Output | Promise<Output>;
   };
 
 export type PlainOptions<Input, Output, Signals extends SignalSchemas> = CommonOptions<Signals, Input> &
@@ -90,7 +93,7 @@ export type PlainOptions<Input, Output, Signals extends SignalSchemas> = CommonO
     readonly labels?: (input: Input) => Record<string, string>;
     readonly notify?: Notify<Input>;
     /** The program; what it returns is the run's output. */
-    readonly handler: (input: Input, step: Step<Payloads<Signals>>) => Output | Promise<Output>;
+    readonly handler: (input: Input, step: Step<Payloads<Signals>, NoInfer<Input>>) => Output | Promise<Output>;
   };
 
 type NoSignals = Record<never, never>;
