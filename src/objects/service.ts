@@ -11,7 +11,6 @@ import { checkSignal } from "../core/definition/payload.ts";
 import { defined } from "../core/record.ts";
 import type { Made } from "../core/run/run.ts";
 import { noRuns } from "../core/run/run.ts";
-import { defined } from "../core/record.ts";
 import { toJsonSchema } from "../core/definition/schema.ts";
 import { termsOf } from "../core/definition/terms.ts";
 import type {

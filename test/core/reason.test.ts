@@ -431,7 +431,9 @@ describe("what was told of a run once stays true as time goes by", () => {
       { at: at + dayMs, form: "in" },
       " (and 1 more)",
     ]);
-    const inFlight = new Map([["run:charge", { id: "charge", attempt: { number: 2, startedAt: at, timeoutAt: Infinity } }]]);
+    const inFlight = new Map([
+      ["run:charge", { id: "charge", attempt: { number: 2, startedAt: at, timeoutAt: Infinity } }],
+    ]);
     const busy = { busy: true, running: 3, inFlight };
     expect(piecesAt(shown(stateOf(created, started, failed(1, 6, at)), at, busy), at)).toEqual([
       "running charge (attempt 2 of 6) since ",
