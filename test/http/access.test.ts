@@ -271,6 +271,12 @@ describe("nobody rides on a person's pass", () => {
     expect(await ask(appWith(), assertion, { call: "POST /v1/runs/a/cancel" })).toBe(letIn);
   });
 
+  test("a person comes from a page: whoever does not say from where changes nothing", async () => {
+    const headers = { "cf-access-jwt-assertion": await team.sign(mail("ana@example.com")) };
+    const answer = await appWith().request(`${here}/v1/runs/a/cancel`, { method: "POST", headers });
+    expect((await answer.json<{ code: string }>()).code).toBe("origin_refused");
+  });
+
   test("a service needs no page, and a page needs to be of this address", async () => {
     const app = appWith({ ACCESS_ROLES: "operate:nightly.access" });
     const call = async (headers: Record<string, string>) => {

@@ -217,6 +217,15 @@ describe("credentials", () => {
     }
   });
 
+  test("a token that is configured whole and by its digest has the lower role", async () => {
+    for (const list of [`read:h-token-123,${hashed}`, `${hashed},read:h-token-123`]) {
+      const app = appWith({ API_TOKENS: list });
+      expect((await ask(app, "/v1/runs", bearer("h-token-123"))).code).toBe("run_not_found");
+      const removal = { ...bearer("h-token-123"), method: "DELETE" };
+      expect((await ask(app, "/v1/runs/a", removal)).code).toBe("role_insufficient");
+    }
+  });
+
   test("a broken variable is 503, names it, and shows no token", async () => {
     const { status, code, detail } = await ask(appWith({ API_TOKENS: "read:good,secret" }), "/v1/runs", bearer("good"));
     expect([status, code]).toEqual([503, "config_invalid"]);

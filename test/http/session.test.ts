@@ -151,7 +151,8 @@ describe("a session", () => {
       expect(await ask("/v1/runs/a/cancel", { cookie, ...headers }, "POST")).toBe("403 origin_refused");
     }
     // A program sends neither header, and rides on nobody.
-    for (const headers of [{}, own, { origin: here }, { origin: "https://holdfast.test", host: "holdfast.test" }]) {
+    const proxied = { origin: "https://shown.test", host: "shown.test" };
+    for (const headers of [{}, own, { origin: here }, { origin: "https://holdfast.test" }, proxied]) {
       expect(await ask("/v1/runs/a/cancel", { cookie, ...headers }, "POST")).toBe("404 run_not_found");
     }
   });

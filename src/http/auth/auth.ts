@@ -66,7 +66,7 @@ async function identify(request: Request, config: Config, lockout: Lockout): Pro
   const isOld = session !== null && expiryOf(session) <= now;
   if (isOld && assertion === null) throw ended();
   return await checkCredential(request, lockout, async () => {
-    const token = session === null || isOld ? null : await tokenOfSession(session, config, now);
+    const token = session === null ? null : await tokenOfSession(session, config, now);
     if (token !== null && !isOwnOrPlain(request)) {
       throw foreign("With the dashboard's cookie, only the dashboard itself may call this.");
     }
