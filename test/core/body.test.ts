@@ -17,6 +17,7 @@ describe("a body", () => {
     [`${form}; charset=iso-8859-1`, ascii("a=gr\xfcn&a=%zz=%2"), { a: "%zz=%2" }],
     [`${form}; charset=UTF-8`, ascii("a=gr%C3%BCn"), { a: "grün" }],
     [form, ascii("a=gr%C3%BCn&b=1+2"), { a: "grün", b: "1 2" }],
+    ["application/problem+json ; x=y", ascii("[1]"), [1]],
     ["application/json; charset=iso-8859-1", new TextEncoder().encode('"grün"'), "grün"],
     ["image/png; charset=iso-8859-1", ascii("\xfc"), ascii("\xfc")],
     ["text/plain; charset=none", new Uint8Array(), null],

@@ -16,7 +16,7 @@ const texts = [0, 1, 2, 3, 4, 255, 256].map((length) => all.slice(256 - length))
 describe.each([
   { name: "base64", write: toBase64, read: fromBase64, others: ["A", "A=", "====", "AA ==", "Ä===", "-_=="] },
   { name: "base64url", write: toBase64Url, read: fromBase64Url, others: ["A", "A=A", "AA AA", "ÄÄÄÄ"] },
-  { name: "hex", write: toHex, read: fromHex, others: ["0", "0g", "0 ", "", "0x00"] },
+  { name: "hex", write: toHex, read: fromHex, others: ["0", "000", "00g", "0g", "0 ", "", "0x00"] },
 ])("$name", ({ name, write, read, others }) => {
   test("bytes come back as they were", () => {
     for (const bytes of texts.filter(({ length }) => name !== "hex" || length > 0)) {

@@ -110,5 +110,5 @@ test.each<[number, string]>([
   [7_260_000, "2 h 1 min"],
   [86_400_000, "1 day"],
   [97_200_000, "1 day 3 h"],
-  [6.9 * 86_400_000, "6 days"],
+  [3.9 * 86_400_000, "3 days"],
 ])("%d ms reads %s", (ms, text) => expect(describeMs(ms)).toBe(text));

@@ -97,7 +97,8 @@ describe("storing", () => {
       { message: "b" },
     ]);
     expect(storeError(new AggregateError([], "m")).errors).toEqual([]);
-    expect(storeError(Object.assign(new Error("v"), { errors: [{ path: "a" }] }))).not.toHaveProperty("errors");
+    for (const errors of [[], [{ path: "a" }]])
+      expect(storeError(Object.assign(new Error("v"), { errors }))).not.toHaveProperty("errors");
     expect(storeError(Object.assign(new Error("v"), { errors: [new Error("b")] })).errors).toHaveLength(1);
   });
 });

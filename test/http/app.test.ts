@@ -59,6 +59,15 @@ describe("problems", () => {
     expect(text).not.toMatch(/inner|d0ff/);
   });
 
+  test.each([
+    ["full", "database or disk is full: SQLITE_FULL", 507, "storage_full", null],
+    ["broken for a moment", "disk I/O error: SQLITE_IOERR", 503, "unavailable", "1"],
+  ])("storage that is %s says so", async (_, message, status, code, after) => {
+    const response = await appThat(new Error(message)).request("/v1/runs", { headers });
+    expect([response.status, await response.json()]).toMatchObject([status, { code }]);
+    expect(response.headers.get("retry-after")).toBe(after);
+  });
+
   test("a run that ended is a conflict; on a webhook's address it is gone", async () => {
     const ended = appThat(new HoldfastError("run_ended", "it has ended"));
     expect((await ended.request("/v1/runs/a/pause", { method: "POST", headers })).status).toBe(409);
@@ -170,7 +179,9 @@ describe("bodies", () => {
 
   test("are counted as they come in, and no further than the limit", async () => {
     let sent = 0;
+    const cancel = vi.fn<() => void>();
     const endless = new ReadableStream<Uint8Array>({
+      cancel,
       pull(controller) {
         sent += 1024 * 1024;
         controller.enqueue(new Uint8Array(1024 * 1024).fill(0x20));
@@ -178,6 +189,7 @@ describe("bodies", () => {
     });
     expect(await post(endless)).toEqual([413, "body_too_large"]);
     expect(sent).toBeLessThan(maxJsonBytes + 4 * 1024 * 1024);
+    expect(cancel).toHaveBeenCalledTimes(1);
   });
 
   test("up to the limit are taken, in pieces too", async () => {
@@ -200,8 +212,9 @@ describe("bodies", () => {
   });
 
   test("of runs that arrive are limited to 64 MiB, by what they say before any of it is read", async () => {
-    const said = { "content-length": String(64 * 1024 * 1024 + 1) };
-    expect(await post("{}", said, "/v1/runs/import")).toEqual([413, "value_too_large"]);
+    const said = (bytes: number) => post("{}", { "content-length": String(bytes) }, "/v1/runs/import");
+    expect(await said(64 * 1024 * 1024)).toEqual([404, "run_not_found"]);
+    expect(await said(64 * 1024 * 1024 + 1)).toEqual([413, "value_too_large"]);
   });
 
   test("of webhooks are limited to 1 MiB", async () => {
@@ -211,8 +224,45 @@ describe("bodies", () => {
 
   test("of a length that is declared are read at once, and are no longer than the limit whatever it says", async () => {
     expect(await post('{"input":1}', { "content-length": "11" })).toEqual([404, "run_not_found"]);
+    const full = { "content-length": String(1024 * 1024) };
+    expect(await post(new Uint8Array(1024 * 1024), full, "/hooks/abc")).toEqual([404, "run_not_found"]);
     const short = { "content-length": "5" };
     expect(await post(new Uint8Array(1024 * 1024 + 1), short, "/hooks/abc")).toEqual([413, "body_too_large"]);
+  });
+});
+
+describe("limits", () => {
+  const key = (length: number) => "k".repeat(length);
+  const addresses = (count: number) => ({ notify: Array.from({ length: count }, () => "https://example.com/") });
+  const span = (to: string) => ({ from: "2026-01-01T00:00:00Z", to });
+  const schedule = (id: string) => ({ id, workflow: "a", cron: "* * * * *" });
+
+  /** The last that is taken, and the first that is not: in the place of the `#`, or as the body. */
+  test.each<[call: string, last: unknown, beyond: unknown]>([
+    ["GET /v1/runs?limit=#", 200, 201],
+    ["GET /v1/runs?limit=#", 1, 0],
+    ["GET /v1/runs/a?wait=#", 60_000, 60_001],
+    ["GET /v1/runs?label.#=x", key(256), key(257)],
+    ["GET /v1/directory/counts?groupBy=label.#", key(256), key(257)],
+    ["GET /v1/directory/counts?groupBy=workflow,status,errorCode,#", "label.a", "label.a,label.b"],
+    ["GET /v1/stats?from=2025-01-01T00:00:00Z&to=#", "2026-02-05T00:00:00Z", "2026-02-05T00:00:00.001Z"],
+    ["GET /v1/stats?from=2025-01-01T00:00:00Z&to=#", "2025-01-01T00:00:00.001Z", "2025-01-01T00:00:00Z"],
+    ["GET /metrics?window=#", 60_000, 59_999],
+    ["GET /metrics?window=#", "400d", "401d"],
+    ["GET /v1/schedules/a?next=#", 200, 201],
+    ["PATCH /v1/lanes/a", { limit: 1_000_000 }, { limit: 1_000_001 }],
+    ["POST /v1/workflows/a/runs", addresses(10), addresses(11)],
+    ["POST /v1/schedules", schedule("..."), schedule("..")],
+    ["POST /v1/schedules/a/backfill", span("2026-01-01T00:00:00.001Z"), span("2026-01-01T00:00:00Z")],
+  ])("of %s are exact (%#)", async (call, last, beyond) => {
+    const [method = "", path = ""] = call.split(" ");
+    const codeOf = async (given: unknown): Promise<string> => {
+      const body = method === "GET" ? null : JSON.stringify(given);
+      const response = await app.request(path.replace("#", String(given)), { method, headers, body });
+      return (await response.json<{ code: string }>()).code;
+    };
+    expect(await codeOf(last)).toBe("run_not_found");
+    expect(await codeOf(beyond)).toMatch(/^(?:parameter|body)_invalid$/);
   });
 });
 

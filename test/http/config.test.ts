@@ -1,7 +1,7 @@
 /** Variables of the Worker, as text into what they mean. */
 import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
-import { parseConfig } from "../../src/http/config.ts";
+import { parseConfig, signingSecrets } from "../../src/http/config.ts";
 
 const team = "https://team.cloudflareaccess.com";
 const whole = { ACCESS_TEAM_DOMAIN: team, ACCESS_AUD: "a", ACCESS_ROLES: "read:*" };
@@ -152,3 +152,12 @@ function thrown(ask: () => unknown): unknown {
     return error;
   }
 }
+
+test("each of the signing secrets has 16 characters or more", () => {
+  const read = (signing: string) => signingSecrets(parseConfig({ SIGNING_SECRET: signing }));
+  const [first, second] = ["a".repeat(16), "b".repeat(16)];
+  expect(read(`${first}, ${second}`)).toEqual([first, second]);
+  for (const short of ["", "a".repeat(15), `${first},${"b".repeat(15)}`]) {
+    expect(() => read(short)).toThrow(expect.objectContaining({ code: "config_invalid" }));
+  }
+});

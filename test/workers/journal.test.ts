@@ -65,6 +65,28 @@ describe("a page", () => {
   });
 });
 
+const line = (seq: number, message: string): Entry => ({ seq, at: 1, kind: "log.written", level: "info", message });
+
+it("a commit of which a part is refused has no effect (guarantee 1)", async () => {
+  await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, { storage }) => {
+    const journal = new SqlJournal(storage);
+    journal.append([line(1, "one")]);
+    storage.sql.exec(
+      "CREATE TRIGGER full BEFORE INSERT ON journal WHEN new.row = 2 * 4096 + 1 BEGIN SELECT raise(ABORT, 'full'); END",
+    );
+    expect(() => journal.append([line(2, "x".repeat(1_500_000))])).toThrow("full");
+    expect([...new SqlJournal(storage).read()]).toEqual([line(1, "one")]);
+  });
+});
+
+it("sealing large entries anew ends early, to be continued", async () => {
+  await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, { storage }) => {
+    const journal = new SqlJournal(storage);
+    for (const seq of [1, 2, 3]) journal.append([line(seq, "x".repeat(2_500_000))]);
+    expect(journal.reseal(0, 200)).toMatchObject({ next: 3 * 4096 });
+  });
+});
+
 describe("a journal that nobody looked for", () => {
   const entry = { seq: 1, at: 1, kind: "run.started", deployment: "one" } as const;
   const unlooked = (storage: DurableObjectStorage) => new SqlJournal(storage, undefined, undefined, false);

@@ -8,12 +8,14 @@ import type { Entrance, Ticket } from "../../src/core/lane/ticket.ts";
 import { Acquisition } from "../../src/engine/lane/acquisition.ts";
 import { laneObject, laneRoll } from "../../src/objects/address.ts";
 import { LaneRequests } from "../../src/objects/lane/requests.ts";
+import type { LaneRpc } from "../../src/objects/rpc/lane.ts";
 import { LaneStore } from "../../src/store/lanes.ts";
 import { RollStore } from "../../src/store/roll.ts";
 import { newId, start } from "./client.ts";
 import { lay } from "./faults/injector.ts";
 import { speakFor } from "./holders.ts";
 import { Rows } from "./rows.ts";
+import { LaneObject } from "./worker.ts";
 
 const secondMs = 1000;
 const minuteMs = 60 * secondMs;
@@ -624,6 +626,28 @@ describe("the limit of all keys", () => {
     expect([await limitOf("used"), await limitOf("new")]).toEqual([5, 5]);
     expect(await versionOf()).toEqual({ limit: null, version: expect.any(Number) });
     expect((await versionOf()).version).toBeGreaterThan(version);
+  });
+
+  test("reaches them also when it is set while another is passed on", async () => {
+    const base = `concurrency:${newId("wf")}`;
+    const lane = `${base}:key`;
+    await laneObject(lane).enter({ ...request("a"), limit: 5 });
+    await until(async () => expect(await laneRoll().names(base, 1)).toEqual([lane]));
+    const kept = LaneObject.prototype as DurableObject as LaneRpc & DurableObject;
+    const { follow } = kept;
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+    const following = vi.spyOn(kept, "follow").mockImplementationOnce(async function (this: LaneRpc, override) {
+      await follow.call(this, override);
+      await answered;
+    });
+    const first = laneRoll().overrideAll(base, 2);
+    await until(() => expect(following).toHaveBeenCalledTimes(1));
+    const second = laneRoll().overrideAll(base, 3);
+    await until(async () => expect((await laneRoll().register(`${base}:probe`)).limit).toBe(3));
+    answer();
+    await Promise.all([first, second]);
+    following.mockRestore();
+    expect((await laneObject(lane).read(1))?.limit).toBe(3);
   });
 
   test("is passed on by the roll's next life when the process died before it was", async () => {

@@ -447,6 +447,20 @@ describe("the same request again", () => {
     });
   });
 
+  it("is known for a day, and then forgotten", async () => {
+    await live(new World(), async (scheduler, { storage }) => {
+      const keys = () => Array.from(storage.sql.exec("SELECT key FROM keys ORDER BY key"), ({ key }) => key);
+      at(0);
+      await make(scheduler, { key: "k1" });
+      at(24 * 60);
+      await make(scheduler, { key: "k2" });
+      expect(keys()).toEqual(["k1", "k2"]);
+      at(24 * 60 + 1);
+      await make(scheduler, { key: "k3" });
+      expect(keys()).toEqual(["k2", "k3"]);
+    });
+  });
+
   it("a change that is checked while another is made is checked again", async () => {
     const world = new World();
     await live(world, async (scheduler) => {
