@@ -3,7 +3,7 @@
  * Does not own: their effect (engine).
  */
 import { backoffMs } from "../core/backoff.ts";
-import { goneError, lookAgainAt, orphansToStop } from "../core/lifecycle/child.ts";
+import { goneError, isToStop, lookAgainAt, orphansToStop } from "../core/lifecycle/child.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
 import { labelsOf } from "../core/definition/label.ts";
 import type { ChildPolicy } from "../core/run/origin.ts";
@@ -60,7 +60,7 @@ export class Relatives {
       const name = `stop ${child.id} ${retriedSeq}`;
       const stop = async (): Promise<number | null> => {
         const ids = await run.starts.settledIdsOf(child.id);
-        const isPending = orphansToStop(run.state).some((other) => other.child.id === child.id);
+        const isPending = isToStop(run.state, child.id);
         if (isPending) {
           const found = await Promise.all([...ids].map((each) => this.#stop(id, each, policy)));
           const againAt = found.includes(true) ? null : lookAgainAt(orphan, this.#relations.clock.at);

@@ -1,5 +1,6 @@
 /** Child runs as seen by their parent: their ids, when the parent asks for their state, the errors of their calls. */
 import { describeMs } from "../duration.ts";
+import { emptySet } from "../empty.ts";
 import type { StoredError } from "../error.ts";
 import type { ChildRun } from "../run/origin.ts";
 import { createRandom } from "../random.ts";
@@ -71,11 +72,20 @@ export function nextAskAt(since: number, after: number, foreign: boolean): numbe
  * The orphans that are to be stopped now. A failed child whose step a retry of the run cleared is not among them until the
  * step is called again, which may have the child go on, or until the run has ended.
  */
-export function orphansToStop({ orphans, formerChildren, end }: RunState): readonly Orphan[] {
+export function orphansToStop(state: RunState): readonly Orphan[] {
   // Most runs have none, and are asked again and again.
-  if (orphans.size === 0) return [];
-  const former = new Set(end === null ? [...formerChildren.values()].map(({ id }) => id) : []);
-  return [...orphans.values()].filter(({ child }) => !former.has(child.id));
+  if (state.orphans.size === 0) return [];
+  const kept = keptIds(state);
+  return [...state.orphans.values()].filter(({ child }) => !kept.has(child.id));
+}
+
+/** Whether the child of that id is among them. */
+export function isToStop(state: RunState, id: string): boolean {
+  return state.orphans.has(id) && !keptIds(state).has(id);
+}
+
+function keptIds({ formerChildren, end }: RunState): ReadonlySet<string> {
+  return end === null ? new Set([...formerChildren.values()].map(({ id }) => id)) : emptySet;
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 import { emptyMap, put } from "../../core/empty.ts";
 import { backoffMs } from "../../core/backoff.ts";
-import { lookAgainAt, orphansToStop } from "../../core/lifecycle/child.ts";
+import { isToStop, lookAgainAt, orphansToStop } from "../../core/lifecycle/child.ts";
 import type { Orphan } from "../../core/state/state.ts";
 import { childEnd } from "../../engine/child/news.ts";
 import type { ChildPolicy, ChildRun } from "../../core/run/origin.ts";
@@ -37,6 +37,8 @@ export class Relatives {
   readonly #listener: Listener;
   #deliveries: Map<string, Delivery> = emptyMap;
   #sending = 0;
+  /** When the first message is due of those that follow from the entries up to this `seq`, epoch ms; Infinity for never. */
+  #first = { seq: -1, dueAt: Infinity };
 
   constructor(run: Run, children: Pick<Children, "stop">, listener: Listener) {
     this.#run = run;
@@ -52,15 +54,25 @@ export class Relatives {
   /** Sends what is due. Returns when more will be due, epoch ms; null for never. */
   attend(): number | null {
     const now = Date.now();
-    let dueAt = Infinity;
+    const { seq } = this.#run.state;
+    // There may be thousands of messages, and this is called after each.
+    if (seq !== this.#first.seq || this.#first.dueAt <= now) this.#sendDue(seq, now);
+    return this.#first.dueAt === Infinity ? null : this.#first.dueAt;
+  }
+
+  #sendDue(seq: number, now: number): void {
+    this.#first = { seq, dueAt: Infinity };
     for (const message of this.#messages()) {
       const delivery = this.#deliveries.get(message.key) ?? { failures: 0, state: "open", dueAt: 0 };
       this.#deliveries = put(this.#deliveries, message.key, delivery);
       if (delivery.state !== "open") continue;
       if (delivery.dueAt <= now) void this.#deliver(message, delivery);
-      else dueAt = Math.min(dueAt, delivery.dueAt);
+      else this.#awaitAgain(delivery);
     }
-    return dueAt === Infinity ? null : dueAt;
+  }
+
+  #awaitAgain({ dueAt }: Delivery): void {
+    this.#first.dueAt = Math.min(this.#first.dueAt, dueAt);
   }
 
   /** Stops the children that still have to be stopped, because the run is about to be removed. @throws if one was not reached */
@@ -88,6 +100,7 @@ export class Relatives {
       const { created } = this.#run.state;
       console.warn(`run ${created?.id} owes ${message.key}; it will try again: ${describe(error)}`);
     }
+    if (delivery.state === "open") this.#awaitAgain(delivery);
     this.#sending--;
     this.#listener.changed();
   }
@@ -115,7 +128,7 @@ export class Relatives {
     const { child, policy } = orphan;
     const ids = await this.#run.starts.settledIdsOf(child.id);
     // The run may have been retried meanwhile, and wait for the child again.
-    const isPending = orphansToStop(this.#run.state).some((other) => other.child.id === child.id);
+    const isPending = isToStop(this.#run.state, child.id);
     if (isPending) {
       const found = await Promise.all([...ids].map((id) => this.#children.stop(id, policy)));
       const againAt = found.includes(true) ? null : lookAgainAt(orphan, Date.now());
