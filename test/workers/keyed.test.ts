@@ -200,6 +200,17 @@ describe("a key whose run was deleted", () => {
     expect((await ask(`DELETE /v1/runs/${next}`, deletion)).status).toBe(204);
   });
 
+  it("a deletion that is repeated is known also after the key stood for a run with an id of its own (guarantee 5)", async () => {
+    const { id, key } = await born("repeat-changing", { n: 1 });
+    const deletion = keyed("delete it");
+    await ask(`POST /v1/runs/${id}/terminate`);
+    expect((await ask(`DELETE /v1/runs/${id}`, deletion)).status).toBe(204);
+    const own = newId("own");
+    expect(await begin("repeat-changing", { id: own, input: { n: 1 } }, key)).toEqual([201, own]);
+    await remove(own);
+    expect((await ask(`DELETE /v1/runs/${id}`, deletion)).status).toBe(204);
+  });
+
   it("a deletion by the name of the object is none by the id of the next run", async () => {
     const { id, key } = await born("repeat-changing", { n: 1 });
     const deletion = keyed("delete it");

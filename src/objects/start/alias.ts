@@ -73,7 +73,8 @@ export class Alias {
   async unbind(id: string, own: string | undefined): Promise<void> {
     if (this.#storage.kv.get<string>(boundTo) !== id) return;
     this.#storage.kv.delete(boundTo);
-    if (own === undefined && this.#storage.kv.get(answeredBy) === undefined) await this.#storage.deleteAll();
+    const isEmpty = !this.isAnswered && this.#storage.kv.get(removedBy) === undefined;
+    if (own === undefined && isEmpty) await this.#storage.deleteAll();
   }
 
   /** @param digest of its token @throws HoldfastError idempotency_conflict: the key was used for another start */
