@@ -435,6 +435,20 @@ describe("POST /v1/runs/:id/{cancel,terminate,pause,resume,retry} and DELETE", (
     await runThatIs(id, { status: "completed" });
   });
 
+  it.each([
+    ["web-order", order],
+    ["listen-at-once", { name: "resumed", count: 3, timeout: 3_600_000 }],
+  ])("resume of %s answers with what it waits for, and not that its handler is at no step", async (name, input) => {
+    const { id } = await start(name, { input });
+    await runThatIs(id, { status: "waiting" });
+    for (const isEvicted of [false, true]) {
+      await ask(`POST /v1/runs/${id}/pause`);
+      if (isEvicted) await evictDurableObject(env.RUNS.getByName(id));
+      const { body } = await ask(`POST /v1/runs/${id}/resume`);
+      expect(body).toMatchObject({ status: "waiting", reason: expect.stringMatching(/^waiting for signal /) });
+    }
+  });
+
   it("retry takes a failed run on from what failed, keeping what succeeded", async () => {
     const { id } = await start("web-fragile", {}, "?wait=10s");
     repair(id);

@@ -22,8 +22,8 @@ import { reclaim } from "../start/reclaim.ts";
 import type { PackedRun } from "../rpc/run.ts";
 import type { Restart } from "../rpc/start.ts";
 
-/** How long the answer to a cancellation waits for the end of the run. */
-const unwindMs = 500;
+/** How long an answer waits: to a cancellation, for the end of the run; to what lets it go on, for the end of its replay. */
+const patienceMs = 500;
 
 export class Control {
   readonly #id: string;
@@ -56,7 +56,9 @@ export class Control {
     else await this.#target(action).act({ ...action, kind });
     this.#host.proceed();
     // The handler may have to clean up; usually the run ends in this time.
-    return pack(kind === "cancel" ? await this.#host.view.settled(unwindMs) : this.#memory.run.snapshot());
+    if (kind === "cancel") return pack(await this.#host.view.settled(patienceMs));
+    if (kind === "resume" || kind === "retry") await this.#host.view.replayed(patienceMs);
+    return pack(this.#memory.run.snapshot());
   }
 
   /** Restarts the run, from the start if no step is given. @throws HoldfastError run_not_found, fork_invalid, and what a retry throws */

@@ -60,6 +60,20 @@ export class View {
     if (run.execution?.busy === true) await upTo(watchdogMs, run.rested());
   }
 
+  /** Waits until its handler, if it has one, is at a call again: during a replay the run cannot say what it waits for. */
+  async replayed(waitMs: number): Promise<void> {
+    const { run } = this.#memory;
+    if (run.execution === null) return;
+    const atCall = run.awake().then(async (execution) => {
+      while (execution.course.busy && !execution.working) await execution.course.rested.rung();
+    });
+    // A run that cannot go on says so itself.
+    await upTo(
+      waitMs,
+      atCall.catch(() => {}),
+    );
+  }
+
   /** The run with its present places in lanes, or the last known ones if reading them takes long. */
   async located(): Promise<RunSnapshot> {
     const { run } = this.#memory;
