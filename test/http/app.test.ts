@@ -133,6 +133,7 @@ describe("routes and methods", () => {
     );
     expect((await broken.request("/hooks/abc", { method: "HEAD" })).status).toBe(200);
     expect((await broken.request("/hooks/abc", { method: "OPTIONS" })).status).toBe(204);
+    expect((await app.request("/hooks/abc", { method: "HEAD" })).status).toBe(404);
   });
 
   test.each(["/health", "/v1/runs", "/v1/nothing", "/hooks/abc"])("%s is neither kept nor guessed at", async (path) => {

@@ -67,6 +67,28 @@ function passTime(ms: number): void {
   vi.setSystemTime(now + ms);
 }
 
+/** The requests of a run, what it asks of that lane, and memories of it, which say what they heard. */
+function asking(lane: string) {
+  const ticket = ticketOf("patient");
+  const need = { lane, scope: "run", limit: 1, periodMs: null, hold: false, priority: 0 } as const;
+  const [slot] = new Acquisition([need], ticket, false, null).slots;
+  const memory = (asked: readonly unknown[]) => {
+    const heard: unknown[] = [];
+    const lanes = { takeRequests: () => asked, answered: (...got: unknown[]) => heard.push(...got) };
+    return { run: { lanes } as never, heard };
+  };
+  return {
+    requests: new LaneRequests(
+      () => {},
+      () => {},
+    ),
+    enter: { kind: "enter", slot, entrance: { ticket, limit: 1, periodMs: null, priority: 0, hold: false } },
+    leave: { kind: "leave", lane, ticket },
+    slot,
+    memory,
+  };
+}
+
 async function until(check: () => unknown): Promise<void> {
   await vi.waitFor(async () => void (await check()), { timeout: 10_000, interval: 5 });
 }
@@ -259,19 +281,8 @@ describe("when processes die", () => {
       .spyOn(env.LANES, "getByName")
       .mockImplementation((object) => (object === `lane:${name}` ? (hanging as never) : own(object)));
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-    const need = { lane: name, scope: "run", limit: 1, periodMs: null, hold: false, priority: 0 } as const;
-    const [slot] = new Acquisition([need], ticketOf("patient"), false, null).slots;
-    const entrance = { ticket: ticketOf("patient"), limit: 1, periodMs: null, priority: 0, hold: false };
-    const heard: unknown[] = [];
-    const lanes = {
-      takeRequests: () => [{ kind: "enter", slot, entrance }],
-      answered: (...got: unknown[]) => heard.push(...got),
-    };
-    const requests = new LaneRequests(
-      () => {},
-      () => {},
-    );
-    const run = { lanes } as never;
+    const { requests, enter, slot, memory } = asking(name);
+    const { run, heard } = memory([enter]);
     requests.attend(run);
     await vi.advanceTimersByTimeAsync(30_000);
     vi.useRealTimers();
@@ -279,6 +290,31 @@ describe("when processes die", () => {
     named.mockRestore();
     requests.deliver(run);
     expect(heard).toEqual([slot, granted]);
+  });
+
+  test("a slot that is given back while it is asked for is asked for first, and not told to another memory", async () => {
+    const lane = newLane();
+    const { requests, enter, leave, memory } = asking(lane.name);
+    const kept = LaneObject.prototype as DurableObject as LaneRpc & DurableObject;
+    const original = kept.enter;
+    const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
+    const entering = vi.spyOn(kept, "enter").mockImplementationOnce(async function (this: LaneRpc, entrance) {
+      await arrived;
+      return await original.call(this, entrance);
+    });
+    const { run, heard } = memory([enter, leave]);
+    requests.attend(run);
+    await until(() => expect(entering).toHaveBeenCalledTimes(1));
+    // Of this same lane, so what had been sent beside it has come.
+    await lane.rpc.read(1);
+    arrive();
+    await requests.idle();
+    await until(() => expect(entering).toHaveResolvedTimes(1));
+    entering.mockRestore();
+    expect(await lane.state()).toEqual({ holders: [], queue: [] });
+    const next = memory([]);
+    requests.deliver(next.run);
+    expect([heard, next.heard]).toEqual([[], []]);
   });
 
   test("guarantee 4: a dead run gives its slot back once somebody waits, and not before", async () => {
@@ -648,6 +684,26 @@ describe("the limit of all keys", () => {
     await Promise.all([first, second]);
     following.mockRestore();
     expect((await laneObject(lane).read(1))?.limit).toBe(3);
+  });
+
+  test("is passed on to all of many, whichever could not be told at first", async () => {
+    const base = `concurrency:${newId("wf")}`;
+    // More than are told at once.
+    const names = Array.from({ length: 60 }, (_, index) => `${base}:${index}`);
+    for (const name of names) await laneRoll().register(name);
+    const kept = LaneObject.prototype as DurableObject as LaneRpc & DurableObject;
+    const following = vi.spyOn(kept, "follow").mockRejectedValueOnce(new Error("away for a moment"));
+    await laneRoll().overrideAll(base, 2);
+    const roll = env.LANES.getByName("roll");
+    const behind = () =>
+      runInDurableObject(roll, (_object, { storage }) => {
+        const store = new RollStore(storage.sql);
+        return store.behind(base, store.override(base).version, "", 60).length;
+      });
+    expect([following.mock.calls.length, await behind()]).toEqual([60, 1]);
+    expect(await runDurableObjectAlarm(roll)).toBe(true);
+    expect([following.mock.calls.length, await behind()]).toEqual([61, 0]);
+    following.mockRestore();
   });
 
   test("is passed on by the roll's next life when the process died before it was", async () => {
