@@ -244,7 +244,7 @@ export class Execution {
 
   deliver(outcome: Outcome): void {
     const { settle } = outcome;
-    if (!this.course.live) this.work.attempts.suspects.reached(outcome.seq, this.calls.pending);
+    this.calls.seenSeq = Math.max(this.calls.seenSeq, outcome.seq);
     if (settle.kind === "undo") this.closing.undo(settle.steps);
     else if (settle.kind === "update" || settle.kind === "signal") {
       this.calls.heed(outcome);

@@ -19,8 +19,6 @@ export class Suspects {
   readonly #course: Course;
   readonly #start: (pending: Pending, plan: RunPlan) => void;
   #keys: Set<string> = emptySet;
-  /** Calls that were made before what held the run when the journal was opened; null for all. */
-  #unheld: ReadonlySet<string> | null;
   /** Suspects that are to begin, by key, in order. */
   #waiting: Map<string, Pending> = emptyMap;
   /** The suspect that has begun, or is about to. */
@@ -29,7 +27,6 @@ export class Suspects {
   constructor(course: Course, start: (pending: Pending, plan: RunPlan) => void) {
     this.#course = course;
     this.#start = start;
-    this.#unheld = course.ledger.openedHeldSeq === 0 ? emptySet : null;
   }
 
   /** How many are to begin. */
@@ -37,15 +34,10 @@ export class Suspects {
     return this.#waiting.size;
   }
 
-  /** The replay has come to this entry, with these calls open. */
-  reached(seq: number, open: ReadonlyMap<string, unknown>): void {
-    if (this.#unheld === null && seq > this.#course.ledger.openedHeldSeq) this.#unheld = new Set(open.keys());
-  }
-
   /**
    * Of these calls, marks the steps that were at work when the last life ended, durably. It also marks retries that fell due
-   * before this life began, because they may have begun. What was called in a pause had not begun, nor what an earlier life
-   * marked in it, and then held back.
+   * before this life began, because they may have begun. What was called while the run was held had not begun, nor what an
+   * earlier life marked meanwhile.
    */
   async mark(open: readonly Pending[]): Promise<void> {
     const facts: Fact[] = [];
@@ -53,7 +45,7 @@ export class Suspects {
     // A retry that falls due in a pause does not begin in it.
     const now = paused?.at ?? this.#course.world.clock.now();
     let suspects = 0;
-    for (const { id, key, plan } of open) {
+    for (const { id, key, plan, seenSeq } of open) {
       const {
         retryAt = null,
         interruptions = 0,
@@ -62,7 +54,7 @@ export class Suspects {
         markedSeq = 0,
       } = calls.get(key) ?? {};
       if (!isAttempted(plan) || (retryAt !== null && retryAt > now)) continue;
-      if (markedSeq > this.#course.ledger.openedHeldSeq || this.#unheld?.has(key) === false) continue;
+      if (Math.max(seenSeq, markedSeq) > this.#course.ledger.openedHeldSeq) continue;
       // A step that runs at most once, or is a request, has marks of its own.
       if (plan.atMostOnce || plan.request !== undefined || exhausted) continue;
       // One that waited for its slot had not begun, but a suspect among them begins behind a mark all the same.

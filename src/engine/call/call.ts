@@ -66,6 +66,8 @@ export type Pending = {
   readonly plan: Plan;
   /** The branch of a race in which the call was made. */
   readonly scope: Scope;
+  /** The newest entry that the handler had seen when it made the call. */
+  readonly seenSeq: number;
   /** The one in which a step was called, if the step may have to be called again, or undone; set once that is known. */
   asyncContext?: AsyncContext | undefined;
   readonly promise: Promise<unknown>;

@@ -67,6 +67,8 @@ export class Calls {
   repeating = false;
   /** The instant of the newest outcome the handler has seen. */
   seenAt: number;
+  /** The newest entry that it was given. */
+  seenSeq: number;
   readonly #course: Course;
   readonly #owner: CallsOwner;
   readonly #errors: Errors;
@@ -78,6 +80,7 @@ export class Calls {
     this.#errors = errors;
     this.#occurrences = new Occurrences(limits);
     this.seenAt = course.state.startedAt ?? course.state.at;
+    this.seenSeq = course.state.created?.seq ?? 0;
   }
 
   /** Where the handler is: in a branch of a race, inside of a step. */
@@ -266,7 +269,9 @@ export class Calls {
     of: object | null = null,
   ): Promise<unknown> {
     const passedOver = this.#course.replay.claim(call.key);
-    const pending: Pending = { ...call, ...Promise.withResolvers<unknown>(), begun: passedOver !== undefined };
+    const { seenSeq } = this;
+    const begun = passedOver !== undefined;
+    const pending: Pending = { ...call, seenSeq, ...Promise.withResolvers<unknown>(), begun };
     if (this.pending.size === 0) this.#sole = of;
     else if (of === null || of !== this.#sole) this.concurrent = true;
     this.pending.set(pending.key, pending);
