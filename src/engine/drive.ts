@@ -164,8 +164,8 @@ export class Drive {
     // The journal failed, so this memory does not know what is on record.
     if (this.execution !== null && this.execution.course.failure !== null) throw this.execution.course.failure;
     this.#beginOrExpire(now);
-    if (this.state.end !== null) return this.#ended(now);
-    if (this.state.paused !== null) return this.#held(now);
+    if (this.state.end !== null) return this.#ended();
+    if (this.state.paused !== null) return this.#held();
     if (isDelayed(this.state, now)) return this.#waiting(decidedAt(this.state.created));
     const { definition } = this;
     if (definition === undefined) {
@@ -240,16 +240,16 @@ export class Drive {
 
   #next(timeoutAt: number): Next {
     const { end } = this.state;
-    if (end !== null) return this.#ended(this.now());
+    if (end !== null) return this.#ended();
     const { execution } = this;
     if (execution !== null && execution.course.failure !== null) throw execution.course.failure;
-    if (this.state.paused !== null) return this.#held(this.now());
+    if (this.state.paused !== null) return this.#held();
     return this.#waiting(this.lanes.isQueued ? timeoutAt : Math.min(timeoutAt, execution?.soonest() ?? Infinity));
   }
 
   /** A paused run: what was in flight may end, or time out. */
-  #held(now: number): Next {
-    this.execution?.tick(now);
+  #held(): Next {
+    this.execution?.tick(this.now());
     return this.#waiting(this.execution?.soonest() ?? Infinity);
   }
 
@@ -257,8 +257,9 @@ export class Drive {
     return { busy: this.execution?.busy ?? false, wakeAt: until === Infinity ? null : until, expired: false };
   }
 
-  #ended(now: number): Next {
+  #ended(): Next {
     const { end, created } = this.state;
+    const now = this.now();
     const retentionMs = created === null ? defaultRetentionMs : retentionOf(this.#find, created, end);
     const removeAt = (end?.at ?? now) + retentionMs;
     return { busy: false, wakeAt: removeAt, expired: removeAt <= now };

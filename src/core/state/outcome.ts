@@ -16,13 +16,13 @@ export function outcome(entry: Entry, key: string, settle: Outcome["settle"]): O
 }
 
 /** The run has made progress: deaths before this no longer count against it. */
-export function progress(state: RunState): void {
+export function clearDeaths(state: RunState): void {
   state.crashes = 0;
   state.interruptions = 0;
 }
 
 export function finish(state: RunState, call: Call, failed = false): void {
-  progress(state);
+  clearDeaths(state);
   call.done = true;
   state.open.delete(call);
   // A field is written only if it changes: most calls then never have it as their own (see `Call`).

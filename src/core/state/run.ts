@@ -6,7 +6,7 @@ import { defined } from "../record.ts";
 import { callKey, cancelKey } from "./state.ts";
 import type { Outcome, RunState } from "./state.ts";
 import { copiedUpTo } from "../history/transcript.ts";
-import { finish, orphan, outcome, progress, recall, reopenCall, restart } from "./outcome.ts";
+import { finish, orphan, outcome, clearDeaths, recall, reopenCall, restart } from "./outcome.ts";
 import type { Folds } from "./outcome.ts";
 
 type RunKind = Extract<Entry["kind"], `run.${string}` | "notice.started">;
@@ -16,7 +16,7 @@ export const runFolds: Folds<RunKind> = {
   "run.debounced": debounce,
   "run.started": start,
   "run.recovered": (state, { seq }) => {
-    progress(state);
+    clearDeaths(state);
     state.recoveredSeq = seq;
   },
   "run.interrupted": interrupt,
@@ -165,7 +165,7 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
     state.resumedAt = entry.at;
   }
   state.end = null;
-  progress(state);
+  clearDeaths(state);
   for (const step of entry.cleared) clear(state, step, undone.has(step));
   release(state, entry.at);
   for (const call of state.open) {

@@ -4,7 +4,7 @@ import type { Entry, EntryOf } from "../history/entry.ts";
 import { nameOfCall } from "../name.ts";
 import { callKey, endedOf, recordOf, undoKey } from "./state.ts";
 import type { Call, Outcome, RunState } from "./state.ts";
-import { count, finish, orphan, outcome, progress, recall, reopenCall } from "./outcome.ts";
+import { count, finish, orphan, outcome, clearDeaths, recall, reopenCall } from "./outcome.ts";
 import type { Folds } from "./outcome.ts";
 
 type StepKind = Extract<Entry["kind"], `step.${string}` | `undo.${string}`>;
@@ -67,7 +67,7 @@ function add(state: RunState, key: string): void {
 
 function failAttempt(state: RunState, entry: EntryOf<"step.attempt_failed" | "undo.attempt_failed">): void {
   const call = callOf(state, entry);
-  progress(state);
+  clearDeaths(state);
   makeAgain(state, call);
   call.attempts = entry.attempt;
   call.limit = entry.limit ?? null;

@@ -6,7 +6,7 @@ import { isLonger } from "../size.ts";
 import { Inbox } from "./inbox.ts";
 import { callKey, handlerKey, recordOf, revocationOf } from "./state.ts";
 import type { Call, Outcome, RunState } from "./state.ts";
-import { count, finish, orphan, outcome, progress } from "./outcome.ts";
+import { count, finish, orphan, outcome, clearDeaths } from "./outcome.ts";
 import type { Folds } from "./outcome.ts";
 
 type WaitKind = Extract<
@@ -91,7 +91,7 @@ function consume(state: RunState, entry: EntryOf<"signal.consumed">): Outcome {
   keepLabel(state, entry);
   const { payload } = inboxOf(state, entry.name).take();
   if (entry.listener === true) {
-    progress(state);
+    clearDeaths(state);
     return outcome(entry, handlerKey("listener", entry.name), { kind: "signal", payload });
   }
   const { call, name, at, value, error } = entry;

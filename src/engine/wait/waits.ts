@@ -78,11 +78,8 @@ export class Waits {
         return this.#beginWait(pending, held);
       case "webhook":
         return this.#beginWebhook(pending, plan.timeoutMs);
-      case "received": {
-        const until = recordedCall(this.#course.state, pending)?.until ?? null;
-        if (until !== null) this.#course.wakeBy(until);
-        return;
-      }
+      case "received":
+        return this.#course.wakeBy(this.#untilOf(pending));
       default:
         return plan satisfies never;
     }
@@ -95,8 +92,8 @@ export class Waits {
     if (plan.kind === "wait") {
       // A signal that came in time counts, also when nobody was there to hand it over.
       const signal = this.#course.state.inboxes.get(name)?.first;
-      const until = recordedCall(this.#course.state, pending)?.until ?? Infinity;
-      if (signal !== undefined && signal.at <= until && this.#oldest(name) === pending) return this.#consume(name);
+      if (signal !== undefined && signal.at <= this.#untilOf(pending) && this.#oldest(name) === pending)
+        return this.#consume(name);
     }
     const [wait, marks] = plan.kind === "wait" ? (["signal", plan.marks] as const) : (["webhook", {}] as const);
     this.#course.record({ kind: "wait.timed_out", name, call: id, wait, ...marks });
@@ -165,8 +162,7 @@ export class Waits {
     const open = this.#open.get(pending.name);
     if (open === undefined) this.#open.set(pending.name, [pending]);
     else open.push(pending);
-    const known = recordedCall(this.#course.state, pending)?.until ?? null;
-    if (known !== null) this.#course.wakeBy(known);
+    this.#course.wakeBy(this.#untilOf(pending));
     const buffered = this.#course.state.inboxes.get(pending.name)?.first !== undefined;
     if (!buffered || this.#oldest(pending.name) === undefined) this.#recordWait(pending);
     else if (!held) this.match(pending.name);
@@ -190,9 +186,8 @@ export class Waits {
     const signal = state.inboxes.get(name)?.first;
     const wait = this.#oldest(name);
     if (wait !== undefined && signal !== undefined) {
-      const until = recordedCall(this.#course.state, wait)?.until ?? Infinity;
       // The signal came after this wait's deadline: the wait times out, and the next may take the signal.
-      if (signal.at > until) {
+      if (signal.at > this.#untilOf(wait)) {
         this.fire(wait);
         this.match(name);
       } else this.#take(wait, signal);
@@ -272,6 +267,11 @@ export class Waits {
   #created(event: () => void): void {
     this.#creating--;
     this.#course.post(event);
+  }
+
+  /** Its deadline on record; Infinity for none. */
+  #untilOf(pending: Pending): number {
+    return recordedCall(this.#course.state, pending)?.until ?? Infinity;
   }
 
   /** The one that is next to get a signal; none where a listener takes them. */
