@@ -2,6 +2,7 @@
  * Orders: HTTP requests that a run has a courier make, so that it can rest meanwhile. What is sent, what may come of it, and
  * when a run asks after an order that it has no answer to.
  */
+import { nextPollAt } from "../backoff.ts";
 import { readBody } from "./body.ts";
 import { HoldfastError, NonRetryableError, RetryAfterError } from "../error.ts";
 import { readRetryAfter } from "../definition/retry.ts";
@@ -127,8 +128,5 @@ const firstLookMs = 60_000;
  * then after two more, four, and so on. Asking is a fallback: the courier reports the answer by itself.
  */
 export function nextLookAt(startedAt: number, after: number): number {
-  let spanMs = firstLookMs;
-  let at = startedAt + spanMs;
-  for (; at <= after; at += spanMs) spanMs *= 2;
-  return at;
+  return nextPollAt(startedAt, after, firstLookMs, Infinity);
 }

@@ -1,4 +1,5 @@
 /** Child runs as seen by their parent: their ids, when the parent asks for their state, the errors of their calls. */
+import { nextPollAt } from "../backoff.ts";
 import { describeMs } from "../duration.ts";
 import { emptySet } from "../empty.ts";
 import type { StoredError } from "../error.ts";
@@ -59,13 +60,7 @@ const longestAskMs = 86_400_000;
  * @param foreign others may have started the child
  */
 export function nextAskAt(since: number, after: number, foreign: boolean): number {
-  let spanMs = foreign ? foreignAskMs : ownAskMs;
-  let at = since + spanMs;
-  while (at <= after && spanMs < longestAskMs) {
-    spanMs = Math.min(2 * spanMs, longestAskMs);
-    at += spanMs;
-  }
-  return at > after ? at : at + Math.ceil((after - at + 1) / longestAskMs) * longestAskMs;
+  return nextPollAt(since, after, foreign ? foreignAskMs : ownAskMs, longestAskMs);
 }
 
 /**

@@ -2,6 +2,7 @@
  * Owns: the slots that one run, or one step of it, needs, and which of them it has so far.
  * Does not own: when they are asked for and given back (slots).
  */
+import { nextPollAt } from "../../core/backoff.ts";
 import type { LaneNeed } from "../../core/lane/need.ts";
 import type { QueuePosition } from "../../core/run/run.ts";
 import type { Entrance, Ticket } from "../../core/lane/ticket.ts";
@@ -66,22 +67,6 @@ const firstAskMs = 60_000;
 const longestAskMs = 30 * 60_000;
 
 /** When one that is queued since then asks again: 1, 3, 7, 15 and 31 minutes after, then every half hour. */
-export function nextAskAt(queuedAt: number, now: number): number {
-  let at = queuedAt;
-  for (let pauseMs = firstAskMs; at <= now; pauseMs = Math.min(longestAskMs, pauseMs * 2)) {
-    // Whole half hours at a time, once the pauses no longer grow.
-    at += pauseMs < longestAskMs ? pauseMs : longestAskMs * (Math.floor((now - at) / longestAskMs) + 1);
-  }
-  return at;
-}
-
-/** The latest such instant up to `now`; null where none has come. */
-export function lastAskAt(queuedAt: number, now: number): number | null {
-  let last: number | null = null;
-  let at = nextAskAt(queuedAt, queuedAt);
-  while (at <= now) {
-    last = at;
-    at = nextAskAt(queuedAt, at);
-  }
-  return last;
+export function nextAskAt(queuedAt: number, after: number): number {
+  return nextPollAt(queuedAt, after, firstAskMs, longestAskMs);
 }

@@ -16,7 +16,7 @@ import type { Execution } from "../execution.ts";
 import type { Ledger } from "../ledger.ts";
 import type { Next } from "../next.ts";
 import { Slots } from "./slots.ts";
-import { lastAskAt } from "./acquisition.ts";
+import { nextAskAt } from "./acquisition.ts";
 import type { LaneRequest, Slot } from "./acquisition.ts";
 
 /** The run that lanes limit. */
@@ -66,7 +66,7 @@ export class RunLanes {
   /** Whether asking for a slot again explains an alarm that came by this instant. */
   explains(dueBy: number): boolean {
     const { queued } = this.#run.state;
-    return [...queued.values()].some(({ at }) => (lastAskAt(at, dueBy) ?? -Infinity) > dueBy - latenessMs);
+    return [...queued.values()].some(({ at }) => nextAskAt(at, dueBy - latenessMs) <= dueBy);
   }
 
   /** Gives slots back, or has them asked for, depending on what happens next; returns that with what the lanes add to it. */
