@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Step } from "../../src/core/definition/step.ts";
 import { encode } from "../../src/core/value/value.ts";
-import { askQuery, makeUpdate } from "../../src/objects/run/ask.ts";
+import { answerQuery, takeUpdate } from "../../src/objects/run/ask.ts";
 import { Host } from "./host.ts";
 
 beforeEach(() => {
@@ -29,11 +29,11 @@ const argument = encode(undefined, "");
 test("an update that goes on after a minute is on record, and its caller is told so", async () => {
   const { host, run, keeper } = hosted();
   await host.drive();
-  const answer = makeUpdate(run, keeper, { name: "patient", argument, key: "k", by: "test" });
+  const answer = takeUpdate(run, keeper, { name: "patient", argument, key: "k", by: "test" });
   await host.clock.idle();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(await answer).toEqual({ kind: "open", update: "update-1" });
-  const again = makeUpdate(run, keeper, { name: "patient", argument, key: "k", by: "test" });
+  const again = takeUpdate(run, keeper, { name: "patient", argument, key: "k", by: "test" });
   host.run.signal({ name: "go", payload: encode("gone", ""), by: "test" });
   await host.drive();
   expect(await again).toEqual({ kind: "completed", update: "update-1", result: encode("gone", "") });
@@ -43,7 +43,7 @@ test("an update that goes on after a minute is on record, and its caller is told
 test("an update whose schema never answers is not taken, then or later", async () => {
   const { host, run, keeper } = hosted();
   await host.drive();
-  const answer = makeUpdate(run, keeper, { name: "stuck", argument, by: "test" }).catch((error: unknown) => error);
+  const answer = takeUpdate(run, keeper, { name: "stuck", argument, by: "test" }).catch((error: unknown) => error);
   await host.clock.idle();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(await answer).toMatchObject({ code: "update_not_found" });
@@ -53,7 +53,7 @@ test("an update whose schema never answers is not taken, then or later", async (
 test("a query that is not answered within ten seconds is given up", async () => {
   const { host, run } = hosted();
   await host.drive();
-  const answer = askQuery(run, "never").catch((error: unknown) => error);
+  const answer = answerQuery(run, "never").catch((error: unknown) => error);
   await host.clock.idle();
   await vi.advanceTimersByTimeAsync(9_999);
   expect(vi.getTimerCount()).toBe(1);

@@ -14,7 +14,7 @@ const longestQueryMs = 10_000;
 const longestUpdateMs = 60_000;
 
 /** @throws HoldfastError query_not_found, query_timeout, version_missing */
-export async function askQuery(run: Run, name: string): Promise<QueryAnswer> {
+export async function answerQuery(run: Run, name: string): Promise<QueryAnswer> {
   const replica = run.replica();
   try {
     const answer = await upTo(longestQueryMs, replica.answer(name));
@@ -26,7 +26,7 @@ export async function askQuery(run: Run, name: string): Promise<QueryAnswer> {
 }
 
 /** @throws HoldfastError as engine/ask/update */
-export async function makeUpdate(run: Run, host: Pick<Host, "proceed">, request: UpdateRequest): Promise<UpdateAnswer> {
+export async function takeUpdate(run: Run, host: Pick<Host, "proceed">, request: UpdateRequest): Promise<UpdateAnswer> {
   let isWanted = true;
   const received = receiveUpdate(run, request, () => isWanted);
   host.proceed();

@@ -27,7 +27,7 @@ import type { Branch } from "../rpc/start.ts";
  * @param history all entries of the run `created`, oldest first
  * @throws HoldfastError fork_invalid, workflow_not_found, and errors of a start
  */
-export async function forkRun(
+export async function startFork(
   startRun: StartRun,
   created: EntryOf<"run.created">,
   made: Definition["labels"],

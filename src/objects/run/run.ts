@@ -42,10 +42,10 @@ import { AuxiliaryObject } from "./auxiliary.ts";
 import { exportOf, linesOf } from "../transfer/export.ts";
 import { acknowledge, answer } from "../answer.ts";
 import { calleeHeader, isOther, refuseOthers } from "../callee.ts";
-import { askQuery, makeUpdate } from "./ask.ts";
+import { answerQuery, takeUpdate } from "./ask.ts";
 import type { StartRun } from "../start/preparation.ts";
 import { Control } from "./control.ts";
-import { forkRun } from "./fork.ts";
+import { startFork } from "./fork.ts";
 import { readHistory } from "./history.ts";
 import { Host } from "./host.ts";
 import { importText } from "../transfer/import.ts";
@@ -225,7 +225,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     return answer(async () => {
       const original = this.#memory.creation();
       const made = this.#find(original.workflow, original.version)?.labels;
-      const { run, created } = await forkRun(this.#startRun, original, made, this.#memory.journal.read(), request);
+      const { run, created } = await startFork(this.#startRun, original, made, this.#memory.journal.read(), request);
       return { run: pack(run), created };
     });
   }
@@ -272,11 +272,11 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   }
 
   query(name: string): Promise<Answer<QueryAnswer>> {
-    return answer(() => askQuery(this.#memory.existing(), name));
+    return answer(() => answerQuery(this.#memory.existing(), name));
   }
 
   update(update: UpdateRequest): Promise<Answer<UpdateAnswer>> {
-    return answer(() => makeUpdate(this.#memory.existing(), this.#host, update));
+    return answer(() => takeUpdate(this.#memory.existing(), this.#host, update));
   }
 
   hook({ call, createdAt, generation }: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>> {
