@@ -18,14 +18,18 @@ type Suite = {
   readonly file: string;
   /** The variables that say how many cases there are, and with which seed they begin. */
   readonly count: string;
-  readonly seed?: string;
+  readonly seed: string | null;
   /** How many a slow machine does in a second. */
   readonly perSecond: number;
   /** No more than this, whatever the time. */
-  readonly most?: number;
+  readonly most: number;
   /** Fewer than these would not show anything. */
   readonly least?: number;
 };
+
+const node = of("node", "test");
+const inWorkerd = of("workers", "test/workers");
+const outside = of("outside", "test/outside");
 
 const suites: readonly Suite[] = [
   node("crashes at every entry", "engine/crash", "CRASH_PROGRAMS", "CRASH_SEED", 45),
@@ -35,7 +39,7 @@ const suites: readonly Suite[] = [
   node("queries and updates over deaths", "engine/requests", "CRASH_PROGRAMS", "CRASH_SEED", 15),
   node("runs that a retry has go another way", "engine/retried", "RETRIED_PROGRAMS", "RETRIED_SEED", 40),
   node("lanes against their model", "core/lane/model", "LANE_HISTORIES", "LANE_SEED", 25),
-  { ...node("cron in every kind of zone", "core/cron", "CRON_ZONES", undefined, 1), most: 13 },
+  node("cron in every kind of zone", "core/cron", "CRON_ZONES", null, 1, 13),
   node("the engine against its model", "model/model", "MODEL_COUNT", "MODEL_SEED", 30),
   node("deliveries of webhooks against their model", "engine/deliveries", "HOOK_COUNT", "HOOK_SEED", 60),
   node("bytes of commits changed", "core/commit", "COMMIT_FLIPS", "COMMIT_SEED", 1000),
@@ -45,31 +49,24 @@ const suites: readonly Suite[] = [
   inWorkerd("calls that fail at every operation", "faults/calls", "FAULT_COUNT", "FAULT_SEED", 1),
   inWorkerd("storage that fails at every operation", "faults/storage", "FAULT_COUNT", "FAULT_SEED", 1),
   { ...inWorkerd("the API fuzzed", "fuzz/fuzz", "FUZZ_CALLS", "FUZZ_SEED", 20), least: 400 },
-  inWorkerd("log lines and progress", "poison", "POISON_LINES", undefined, 200, 100_000),
-  { name: "a deployment under runs", ...outside("deploy"), count: "DEPLOY_RUNS", perSecond: 4, most: 500 },
-  { name: "signals to one run", ...outside("poison"), count: "POISON_SIGNALS", perSecond: 60, most: 100_000 },
-  { name: "steps in one run", ...outside("poison"), count: "POISON_STEPS", perSecond: 100, most: 10_000 },
+  inWorkerd("log lines and progress", "poison", "POISON_LINES", null, 200, 100_000),
+  outside("a deployment under runs", "deploy", "DEPLOY_RUNS", null, 4, 500),
+  outside("signals to one run", "poison", "POISON_SIGNALS", null, 60, 100_000),
+  outside("steps in one run", "poison", "POISON_STEPS", null, 100, 10_000),
 ];
 
-function node(name: string, file: string, count: string, seed: string | undefined, perSecond: number): Suite {
-  const known = { name, project: "node", file: `test/${file}.test.ts`, count, perSecond } as const;
-  return seed === undefined ? known : { ...known, seed };
-}
-
-function inWorkerd(
-  name: string,
-  file: string,
-  count: string,
-  seed: string | undefined,
-  perSecond: number,
-  most = Infinity,
-): Suite {
-  const known = { name, project: "workers", file: `test/workers/${file}.test.ts`, count, perSecond, most } as const;
-  return seed === undefined ? known : { ...known, seed };
-}
-
-function outside(file: string): Pick<Suite, "project" | "file"> {
-  return { project: "outside", file: `test/outside/${file}.test.ts` };
+/** Makes suites of the files below the folder. */
+function of(project: Suite["project"], folder: string) {
+  return (
+    name: string,
+    file: string,
+    count: string,
+    seed: string | null,
+    perSecond: number,
+    most = Infinity,
+  ): Suite => {
+    return { name, project, file: `${folder}/${file}.test.ts`, count, seed, perSecond, most };
+  };
 }
 
 /** What a suite takes to begin, and to show something. */
@@ -90,16 +87,16 @@ export async function runSuites(seed: string, budgetMs: number, say: (line: stri
     // Where whoever calls says how many cases there are to be, it is that.
     const asked = process.env[suite.count];
     const share = Math.max(suite.least ?? 10, Math.round((seconds * suite.perSecond) / 10) * 10);
-    const cases = asked === undefined ? Math.min(suite.most ?? Infinity, share) : Number(asked);
+    const cases = asked === undefined ? Math.min(suite.most, share) : Number(asked);
     figures.push(await run(suite, cases, 1 + Math.floor(random.next() * 1_000_000), say));
   }
   return figures;
 }
 
 async function run(suite: Suite, cases: number, seed: number, say: (line: string) => void): Promise<SuiteFigures> {
-  say(`${suite.name}: ${cases} cases${suite.seed === undefined ? "" : ` from seed ${seed}`}`);
+  say(`${suite.name}: ${cases} cases${suite.seed === null ? "" : ` from seed ${seed}`}`);
   const beganAt = Date.now();
-  const env = { [suite.count]: String(cases), ...(suite.seed === undefined ? {} : { [suite.seed]: String(seed) }) };
+  const env = { [suite.count]: String(cases), ...(suite.seed === null ? {} : { [suite.seed]: String(seed) }) };
   const passed = await vitest(suite, env);
   const seconds = Math.round((Date.now() - beganAt) / 1000);
   if (!passed)
