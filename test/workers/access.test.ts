@@ -2,13 +2,13 @@
  * Cloudflare Access in the runtime where promises belong to one request each: keys from a real server, asked for
  * by many requests at once, by one that goes away, and anew when they change.
  */
-import { env, exports } from "cloudflare:workers";
+import { exports } from "cloudflare:workers";
 import { beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { audience } from "../http/team.ts";
 import { ask, historyOf, newId } from "./client.ts";
+import { settings } from "./settings.ts";
 
 const team = inject("team");
-const settings = env as unknown as Record<string, string>;
 let settled = 0;
 
 /** Keys belong to the configuration: with another audience beside the right one, none is known yet. */

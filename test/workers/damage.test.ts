@@ -1,7 +1,7 @@
 /** Journals that are damaged or come from the future: refused, left as they are, and nobody else is the worse for it. */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { gcm } from "../../src/core/cipher/aes.ts";
 import { Vault, parseKeys } from "../../src/core/cipher/cipher.ts";
 import type { Entry } from "../../src/core/history/entry.ts";
@@ -12,11 +12,11 @@ import { RunState } from "../../src/core/state/state.ts";
 import { shardCount, shardOf } from "../../src/objects/address.ts";
 import { Notifier } from "../../src/objects/outbox/notifier.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
+import { settings } from "./settings.ts";
 import { evict, forget, inRun, rowsOf } from "./storage.ts";
 import type { Row } from "./storage.ts";
 import { reportsTo, trouble } from "./shards.ts";
 
-const settings = env as unknown as Record<string, string | undefined>;
 const seed = settings["DAMAGE_SEED"] || String(Date.now());
 const flips = Number(settings["DAMAGE_FLIPS"] || 300);
 const rowOf = (seq: number): number => seq * 4096;
@@ -378,11 +378,4 @@ describe("bytes changed at random", () => {
     expect(places(read), `seed ${seed}`).toEqual(places(entries));
     return "texts";
   }
-});
-
-beforeAll(() => {
-  settings["ENCRYPTION_KEYS"] = "";
-});
-afterAll(() => {
-  settings["ENCRYPTION_KEYS"] = "";
 });

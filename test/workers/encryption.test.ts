@@ -1,13 +1,13 @@
 /** Payloads at rest: nothing of them is legible with keys set, keys change under runs that go on, and one may be gone. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
+import { settings } from "./settings.ts";
 import { forget, inRun, rowsOf } from "./storage.ts";
 import type { Answer, Ask, RunJson } from "./client.ts";
 import { scan } from "./scan.ts";
 
-const settings = env as unknown as Record<string, string | undefined>;
 const keyOf = (id: string, fill: number) => `${id}:${btoa(String.fromCharCode(...new Uint8Array(32).fill(fill)))}`;
 const [one, two, wrong] = [keyOf("k1", 1), keyOf("k2", 2), keyOf("k1", 9)];
 
@@ -16,7 +16,6 @@ const setKeys = (...keys: readonly string[]): void => {
 };
 
 beforeEach(() => setKeys(one));
-afterAll(() => setKeys());
 
 async function good(call: string, options: Ask = {}): Promise<Answer> {
   const answer = await ask(call, options);

@@ -1,23 +1,17 @@
 /** What is left of a run that was deleted, or whose retention is over: nothing of what it worked on, anywhere. */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
-import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { ask, newId, refusal, runThatIs, start, tokens } from "./client.ts";
+import { settings } from "./settings.ts";
 import { contentOf, nothing } from "./storage.ts";
 import { broken } from "./flows/erasure.ts";
 import { scan } from "./scan.ts";
-
-const settings = env as unknown as Record<string, string | undefined>;
-const variables = ["NOTIFY_SECRET", "NOTIFY_HOSTS", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
 beforeEach(() => {
   settings["NOTIFY_SECRET"] = `whsec_${btoa("s".repeat(32))}`;
   settings["NOTIFY_HOSTS"] = new URL(inject("collector")).host;
   settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = `${inject("collector")}/${newId("spans")}`;
-});
-
-afterEach(() => {
-  for (const name of variables) delete settings[name];
 });
 
 async function good(call: string, options: Parameters<typeof ask>[1] = {}): Promise<Record<string, unknown>> {

@@ -15,13 +15,13 @@ import { mail } from "../../examples/mail.ts";
 import type { Message } from "../../examples/mail.ts";
 import { order } from "../../examples/orders.ts";
 import { dailyReport } from "../../examples/report.ts";
+import { settings } from "./settings.ts";
 
 type Posted = Message & { readonly key: string };
 type Answer = () => Response;
 
 const mailUrl = "https://mail.example.com/send";
 const modelUrl = "https://llm.example.com/v1";
-const settings = env as unknown as Record<string, string | undefined>;
 
 /** Every mail the mail service took, once per key; and every post it was sent. */
 let taken: Posted[] = [];
@@ -49,8 +49,6 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.restoreAllMocks();
-  for (const name of ["MAIL_URL", "LLM_URL", "LLM_MODEL"]) delete settings[name];
-  settings["AUTH"] = "token";
 });
 
 async function takeMail(request: Request): Promise<Response> {

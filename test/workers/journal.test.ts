@@ -7,6 +7,7 @@ import type { Entry } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
 import { SqlJournal } from "../../src/store/journal.ts";
 import { testJournal } from "../engine/journal-suite.ts";
+import { settings } from "./settings.ts";
 
 let journals = 0;
 
@@ -17,7 +18,6 @@ testJournal("Durable Object SQL", async (act) => {
   });
 });
 
-const settings = env as unknown as Record<string, string | undefined>;
 const ring = parseKeys(`k1:${btoa(String.fromCharCode(...new Uint8Array(32).fill(5)))}`);
 
 testJournal(

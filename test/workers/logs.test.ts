@@ -4,8 +4,8 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ask, newId, refusal, runThatIs } from "./client.ts";
 import { mend } from "./flows/traced.ts";
+import { settings } from "./settings.ts";
 
-const settings = env as unknown as Record<string, string | undefined>;
 type Line = Readonly<Record<string, unknown>> & { readonly event: string; readonly level: string };
 let lines: Line[] = [];
 
@@ -23,7 +23,6 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.restoreAllMocks();
-  settings["LOG"] = "off";
 });
 
 const of = (run: string) => lines.filter((line) => line["run"] === run);

@@ -13,8 +13,8 @@ import { explain } from "../model/report.ts";
 import { ask } from "./client.ts";
 import { contexts } from "./flows/engine.ts";
 import { modelled } from "./flows/model.ts";
+import { settings } from "./settings.ts";
 
-const settings = env as unknown as Record<string, string | undefined>;
 const firstSeed = Number(settings["MODEL_SEED"] || 1);
 const count = Number(settings["MODEL_COUNT"] || 20);
 /** Programs at a time: most of the time is spent waiting. */

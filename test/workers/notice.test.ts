@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
-import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { defineWorkflow } from "../../src/index.ts";
 import { runObject } from "../../src/objects/address.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
@@ -10,17 +10,13 @@ import type { EntryJson, RunJson } from "./client.ts";
 import type { Plan, Posted } from "./collector.ts";
 import { repaired, told } from "./flows/notices.ts";
 import { watched } from "./crashpoint.ts";
+import { settings } from "./settings.ts";
 
-const settings = env as unknown as Record<string, string | undefined>;
 const secretOf = (byte: number): string => `whsec_${btoa(String.fromCharCode(byte).repeat(32))}`;
 
 beforeEach(() => {
   settings["NOTIFY_SECRET"] = secretOf(1);
   settings["NOTIFY_HOSTS"] = new URL(inject("collector")).host;
-});
-
-afterEach(() => {
-  for (const name of ["NOTIFY_SECRET", "NOTIFY_HOSTS"]) delete settings[name];
 });
 
 /** An address of the test's own, which answers as planned. */

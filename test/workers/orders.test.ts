@@ -1,7 +1,7 @@
 /** Requests that couriers make for runs, over a real network, while run and courier are evicted, ended and told twice. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterAll, describe, expect, inject, it, vi } from "vitest";
+import { describe, expect, inject, it, vi } from "vitest";
 import type { Entry, EntryOf } from "../../src/core/history/entry.ts";
 import type { Order } from "../../src/core/courier/order.ts";
 import { encode } from "../../src/core/value/value.ts";
@@ -12,9 +12,9 @@ import { ask, newId, runThatIs, start } from "./client.ts";
 import { lives } from "./flows/engine.ts";
 import { pause } from "./driver.ts";
 import { scan } from "./scan.ts";
+import { settings } from "./settings.ts";
 
 const httpServer = inject("httpServer");
-const settings = env as unknown as Record<string, string | undefined>;
 
 function address(query: Record<string, string | number>): string {
   const pairs = Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]);
@@ -342,10 +342,6 @@ describe("while a request is under way", () => {
 });
 
 describe("what is stored", () => {
-  afterAll(() => {
-    delete settings["ENCRYPTION_KEYS"];
-  });
-
   it("is legible nowhere with keys set, in the run as in the courier, while it is under way and after", async () => {
     settings["ENCRYPTION_KEYS"] = `k1:${btoa(String.fromCharCode(...new Uint8Array(32).fill(1)))}`;
     const [gate, secret] = [newId("gate"), `secret${Date.now()}`];

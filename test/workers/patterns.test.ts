@@ -10,11 +10,11 @@ import { resizeImages } from "../../examples/resize.ts";
 import { syncLater, syncNow } from "../../examples/sync.ts";
 import type { RunHandle } from "../../src/index.ts";
 import { service } from "./driver.ts";
+import { settings } from "./settings.ts";
 
 type Mail = { readonly to: string; readonly subject: string; readonly text: string };
 
 const mailUrl = "https://mail.example.com/patterns";
-const settings = env as unknown as Record<string, string | undefined>;
 /** By idempotency key: what was sent twice under one key is one mail. */
 let mails = new Map<string, Mail>();
 let made = 0;
@@ -33,7 +33,6 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.restoreAllMocks();
-  delete settings["MAIL_URL"];
 });
 
 const id = (name: string): string => `${name}-pattern-${++made}`;

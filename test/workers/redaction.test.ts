@@ -2,15 +2,14 @@
  * Payloads as a right of their own: runs hold a secret word wherever there is room for one, and every route of the
  * table is asked by somebody who sees all, somebody who sees no addresses, and somebody who sees shapes.
  */
-import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { routes } from "../../src/http/app.ts";
 import { ask, newId, runThatIs } from "./client.ts";
 import type { Answer, Ask } from "./client.ts";
 import { sensitiveWord } from "./flows/redaction.ts";
 import { connect } from "./listener.ts";
+import { settings } from "./settings.ts";
 
-const settings = env as unknown as Record<string, string>;
 const tokens = { all: "a-token-123", read: "r-token-123", blind: "as-token-123", reader: "rs-token-123" } as const;
 type Who = keyof typeof tokens;
 

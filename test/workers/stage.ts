@@ -9,9 +9,9 @@ import { ask, pause, drive } from "./driver.ts";
 import type { Ending, Poke, Program } from "./driver.ts";
 import { watched } from "./crashpoint.ts";
 import type { CrashPoint } from "./crashpoint.ts";
+import { settings } from "./settings.ts";
 import { traceOf } from "./trace.ts";
 
-const settings = env as unknown as Record<string, string | undefined>;
 /** Runs that are played at a time: more would starve the timers of the tests themselves. */
 const stages = 96;
 /** A program with more entries is ended at every second one. */

@@ -1,27 +1,17 @@
 /** Traces: what comes in, what steps and children are given, and what a collector gets to see. */
 import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, inject, it, vi } from "vitest";
+import { describe, expect, inject, it, vi } from "vitest";
 import { parseTrace } from "../../src/core/trace/trace.ts";
 import { shardCount, shardOf } from "../../src/objects/address.ts";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
 import type { Plan, Posted } from "./collector.ts";
 import { given, mend, tracedListener } from "./flows/traced.ts";
+import { settings } from "./settings.ts";
 import { removalsOf, reportsTo, trouble } from "./shards.ts";
 
-const settings = env as unknown as Record<string, string | undefined>;
 const caller = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" };
 const parent = `00-${caller.traceId}-${caller.spanId}-01`;
-const variables = [
-  "OTEL_EXPORTER_OTLP_ENDPOINT",
-  "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-  "OTEL_EXPORTER_OTLP_HEADERS",
-  "OTEL_SERVICE_NAME",
-];
-
-afterEach(() => {
-  for (const name of variables) delete settings[name];
-});
 
 type Pair = { readonly key: string; readonly value: { readonly stringValue?: string; readonly intValue?: string } };
 type SpanJson = {

@@ -1,22 +1,18 @@
 /** Runs as texts that travel: what arrives is the run that left, and what is no such text leaves nothing behind. */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
+import { settings } from "./settings.ts";
 import { contentOf, nothing } from "./storage.ts";
 import type { Answer } from "./client.ts";
 import { effects } from "./flows/transfer.ts";
 import { watched } from "./crashpoint.ts";
 
-const settings = env as unknown as Record<string, string | undefined>;
 const keyOf = (byte: number): string => btoa(String.fromCharCode(byte).repeat(32));
 
 /** Of the long history; 10,000 at large. */
 const manySteps = Number(settings["TRANSFER_STEPS"] || 2000);
-
-afterEach(() => {
-  delete settings["ENCRYPTION_KEYS"];
-});
 
 async function exported(id: string): Promise<string> {
   const { status, text, headers } = await ask(`POST /v1/runs/${id}/export`);

@@ -1,19 +1,17 @@
 /** Webhooks that start runs: who is let in, what is started, and that a delivery never does so twice. */
 import { createHash, createHmac } from "node:crypto";
-import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createWorker, defineWebhook, defineWorkflow, verify } from "../../src/index.ts";
 import { ask, historyOf, newId, refusal, tokens } from "./client.ts";
 import type { Answer, Ask } from "./client.ts";
 import { watched } from "./crashpoint.ts";
 import { effects, githubSecret, standardSecret } from "./flows/webhooks.ts";
+import { settings } from "./settings.ts";
 
-const settings = env as unknown as Record<string, string | undefined>;
 const json = { "content-type": "application/json" };
 
 afterEach(() => {
   vi.restoreAllMocks();
-  settings["LOG"] = "off";
 });
 
 function hub(body: string, secret = githubSecret[0] ?? "", more: Record<string, string> = {}): Ask {

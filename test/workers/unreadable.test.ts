@@ -1,22 +1,15 @@
 /** Rows that cannot be read, for want of a key or because they are damaged: nobody but what they stand for is the worse for it. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { openDirectory } from "../../src/store/directory.ts";
 import { ask, newId, refusal, runThatIs, start } from "./client.ts";
+import { settings } from "./settings.ts";
 import { summaryOf, waitFor } from "./summary.ts";
 
-const settings = env as unknown as Record<string, string | undefined>;
 const keyOf = (id: string, fill: number) => `${id}:${btoa(String.fromCharCode(...new Uint8Array(32).fill(fill)))}`;
 const [one, two] = [keyOf("k1", 1), keyOf("k2", 2)];
 const yearly = { workflow: "canary-child", cron: "0 0 1 1 *", input: { word: "w" } };
-
-beforeEach(() => {
-  settings["ENCRYPTION_KEYS"] = "";
-});
-afterAll(() => {
-  settings["ENCRYPTION_KEYS"] = "";
-});
 
 const scheduler = () => env.SCHEDULER.getByName("scheduler");
 

@@ -1,19 +1,16 @@
 /** Webhooks of runs as the world meets them: what is refused is on record, addresses are revoked, secrets rotate. */
 import { createHmac } from "node:crypto";
-import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createRandom } from "../../src/core/random.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import type { Answer, Ask } from "./client.ts";
 import { watched } from "./crashpoint.ts";
+import { settings } from "./settings.ts";
 
-const settings = env as unknown as Record<string, string | undefined>;
-const secret = settings["SIGNING_SECRET"];
 const json = { "content-type": "application/json" };
 
 afterEach(() => {
   vi.restoreAllMocks();
-  settings["SIGNING_SECRET"] = secret;
 });
 
 /** A run that waits for calls, and where. */

@@ -9,8 +9,7 @@ import { faultsOf, lay, onEviction } from "./injector.ts";
 import type { Event, Fault, Kind, Plan } from "./injector.ts";
 import { checkRuns } from "./invariant.ts";
 import type { Operation } from "./operation.ts";
-
-const settings = env as unknown as Record<string, string | undefined>;
+import { settings } from "../settings.ts";
 
 /** What decides about all that is random here. */
 const seed = settings["FAULT_SEED"] || "1";

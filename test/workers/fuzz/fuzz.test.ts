@@ -4,12 +4,12 @@
  * afterwards. FUZZ_SEED for other requests, FUZZ_CALLS for more of them.
  */
 import { abortAllDurableObjects } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { expect, it, vi } from "vitest";
 import { routes } from "../../../src/http/app.ts";
 import type { Role } from "../../../src/http/config.ts";
 import { createPick } from "../../core/sample.ts";
 import { ask, historyOf, tokens } from "../client.ts";
+import { settings } from "../settings.ts";
 import { Client } from "./client.ts";
 import type { Finding } from "./client.ts";
 import { Model } from "./model.ts";
@@ -17,7 +17,6 @@ import { aim } from "./shot.ts";
 import type { Shot, World } from "./shot.ts";
 import { isOneIn } from "./value.ts";
 
-const settings = env as unknown as Record<string, string | undefined>;
 const seed = settings["FUZZ_SEED"] || "1";
 const calls = Number(settings["FUZZ_CALLS"] || 600);
 const clients = 6;
