@@ -1,17 +1,9 @@
 /** Pages of runs that are awkward to draw: on small screens, with long words, with very short and very long spans. */
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { flaws, isTooWide, screens, Stage, until } from "./stage.ts";
+import { describe, expect, test } from "vitest";
+import { flaws, isTooWide, openStage, screens, stage, until } from "./stage.ts";
 
-let stage: Stage;
-
-beforeAll(async () => {
-  stage = await Stage.open();
-});
-
-afterAll(async () => {
-  await stage.close();
-});
+openStage();
 
 async function start(workflow: string, id: string, input: unknown = {}, labels = {}): Promise<void> {
   await stage.client.call({ method: "POST", path: `/v1/workflows/${workflow}/runs`, body: { id, input, labels } });

@@ -1,6 +1,6 @@
 /** The page of lanes in a real browser: who holds them, who waits at which place, and the limit. */
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { flaws, picture, screens, Stage, until } from "./stage.ts";
+import { beforeAll, expect, test } from "vitest";
+import { flaws, openStage, picture, screens, stage, until } from "./stage.ts";
 
 const lane = "concurrency:send-mail";
 type Lane = {
@@ -10,17 +10,11 @@ type Lane = {
   readonly waiting: number;
 };
 
-let stage: Stage;
-
+openStage();
 beforeAll(async () => {
-  stage = await Stage.open();
   for (let number = 1; number <= 5; number++)
     await stage.client.start("send-mail", `mail-${number}`, { to: "ana", hold: true });
   await until(find, ({ used, waiting }) => used === 2 && waiting === 3);
-});
-
-afterAll(async () => {
-  await stage.close();
 });
 
 function find(): Promise<Lane> {

@@ -1,17 +1,15 @@
 /** Runs with very much in them: their pages stay light however long they are, and every part can be reached. */
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { flaws, isTooWide, picture, screens, Stage, until } from "./stage.ts";
+import { beforeAll, expect, test } from "vitest";
+import { flaws, isTooWide, openStage, picture, screens, stage, until } from "./stage.ts";
 
 const steps = 10_000;
 const children = 1000;
 /** With its head, its foot and its dialogs a page of a short run has some 600 elements. */
 const light = 15_000;
 
-let stage: Stage;
-
+openStage();
 beforeAll(async () => {
-  stage = await Stage.open();
   // They begin once their starts are answered: ten thousand steps leave little time for anything else.
   const start = (workflow: string, id: string, input: unknown) =>
     stage.client.call({ method: "POST", path: `/v1/workflows/${workflow}/runs`, body: { id, input, delay: 500 } });
@@ -27,10 +25,6 @@ beforeAll(async () => {
   await start("seen-family", "family", { children });
   await ended("family");
 }, 400_000);
-
-afterAll(async () => {
-  await stage.close();
-});
 
 async function elements(page: Page): Promise<number> {
   return await page.evaluate<number>("document.querySelectorAll('*').length");

@@ -1,26 +1,17 @@
 /** Every page with names as long as they may be: nothing is pushed off the screen, on a big one or a small one. */
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { isTooWide, screens, Stage, until } from "./stage.ts";
+import { beforeAll, expect, test } from "vitest";
+import { isTooWide, openStage, screens, stage } from "./stage.ts";
 
 const longName = "Maximiliane".repeat(24).slice(0, 256);
 const failing = `${longName.slice(1)}f`;
 const run = "w".repeat(128);
 
-let stage: Stage;
-
+openStage("longnames.ts");
 beforeAll(async () => {
-  stage = await Stage.open({}, "longnames.ts");
   await stage.client.start(longName, run, { [longName]: longName });
   await stage.client.start(longName, "in-line", { [longName]: longName });
   await stage.client.start(failing, "failed", {});
-  await until(
-    () => stage.client.call<{ total: number }>({ method: "GET", path: "/v1/directory/counts?status=waiting,failed" }),
-    ({ total }) => total === 3,
-  );
-});
-
-afterAll(async () => {
-  await stage.close();
+  await stage.listed("waiting,failed", 3);
 });
 
 const pages = [

@@ -1,7 +1,7 @@
 /** The page of one run, in a real browser: what it shows, and every action that it offers. */
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { accessibility, flaws, picture, screens, Stage, until } from "./stage.ts";
+import { beforeAll, describe, expect, test } from "vitest";
+import { accessibility, flaws, openStage, picture, screens, stage, until } from "./stage.ts";
 
 type RunJson = {
   readonly id: string;
@@ -12,19 +12,14 @@ type RunJson = {
 };
 type EntryJson = { readonly kind: string; readonly by?: string; readonly reason?: string | null };
 
-let stage: Stage;
 let made = 0;
 /** One journey for all the tests that only look at it. */
 let looked: Promise<RunJson>;
 
+openStage();
 beforeAll(async () => {
-  stage = await Stage.open();
   looked = journey();
   await looked;
-});
-
-afterAll(async () => {
-  await stage.close();
 });
 
 async function start(workflow: string, input: unknown = {}): Promise<string> {

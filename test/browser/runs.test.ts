@@ -1,43 +1,22 @@
 /** The page of runs in a real browser: finding runs, seeing them change, acting on many of them. */
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { accessibility, flaws, picture, screens, Stage, until } from "./stage.ts";
+import { beforeAll, describe, expect, test } from "vitest";
+import { accessibility, flaws, openStage, picture, screens, stage, until } from "./stage.ts";
 
-let stage: Stage;
-
+openStage();
 beforeAll(async () => {
-  stage = await Stage.open();
   const { client } = stage;
   for (let number = 1; number <= 5; number++) await client.start("greet", `greet-${number}`, { name: "Ana" });
   for (let number = 1; number <= 3; number++) await client.start("approve-order", `order-${number}`, { order: number });
   for (let number = 1; number <= 4; number++) await charge(`charge-${number}`, "plain");
   for (let number = 5; number <= 7; number++) await charge(`charge-${number}`, "expired");
-  await until(
-    () => count("failed"),
-    (number) => number === 7,
-  );
-  await until(
-    () => count("waiting"),
-    (number) => number === 3,
-  );
-  await until(
-    () => count("completed"),
-    (number) => number === 5,
-  );
-});
-
-afterAll(async () => {
-  await stage.close();
+  await stage.listed("failed", 7);
+  await stage.listed("waiting", 3);
+  await stage.listed("completed", 5);
 });
 
 function charge(id: string, card: string) {
   return stage.client.start("charge-card", id, { card, order: Number(id.replace(/\D/g, "")) });
-}
-
-/** How many runs the listing has, which may be late by a moment. */
-async function count(status: string): Promise<number> {
-  const path = `/v1/directory/counts?status=${status}`;
-  return (await stage.client.call<{ total: number }>({ method: "GET", path })).total;
 }
 
 function row(page: Page, id: string) {
@@ -94,10 +73,7 @@ describe("the list", () => {
   test("goes on page by page", async () => {
     const ids = Array.from({ length: 52 }, (_, number) => `many-${number}`);
     await Promise.all(ids.map((id) => stage.client.start("greet", id, { name: id })));
-    await until(
-      () => count("completed&idPrefix=many-"),
-      (number) => number === ids.length,
-    );
+    await stage.listed("completed&idPrefix=many-", ids.length);
     const page = await stage.visit("/?idPrefix=many-");
     expect(await page.locator("tbody tr").count()).toBe(50);
     await page.getByRole("link", { name: "Older" }).click();
@@ -114,10 +90,7 @@ describe("the list", () => {
     const evil = `<img src=x onerror="document.broken=1"><script>document.broken=1</script>`;
     const body = { id: "evil-1", input: { card: "expired", order: 1 }, labels: { evil } };
     await stage.client.call({ method: "POST", path: "/v1/workflows/charge-card/runs", body });
-    await until(
-      () => count("failed&idPrefix=evil-"),
-      (number) => number === 1,
-    );
+    await stage.listed("failed&idPrefix=evil-", 1);
     const page = await stage.visit("/?idPrefix=evil-");
     expect(await row(page, "evil-1").textContent()).toContain(evil);
     expect(await page.evaluate("document.broken")).toBeUndefined();
@@ -140,10 +113,10 @@ describe("filters", () => {
     await page.waitForURL("**/?status=failed");
     await page.locator(".chip", { hasText: "waiting" }).click();
     await page.waitForURL("**/?status=waiting%2Cfailed");
-    expect(await page.locator("tbody tr").count()).toBe((await count("failed")) + (await count("waiting")));
+    expect(await page.locator("tbody tr").count()).toBe((await stage.count("failed")) + (await stage.count("waiting")));
     await page.locator(".chip", { hasText: "failed" }).click();
     await page.waitForURL("**/?status=waiting");
-    expect(await page.locator("tbody tr").count()).toBe(await count("waiting"));
+    expect(await page.locator("tbody tr").count()).toBe(await stage.count("waiting"));
     await stage.leave(page);
   });
 
@@ -237,10 +210,7 @@ describe("failures", () => {
   test("of one cause are retried by themselves, and the list tells when none is left", async () => {
     const ids = ["cause-1", "cause-2", "cause-3"];
     for (const id of ids) await charge(id, id === "cause-3" ? "expired" : "plain");
-    await until(
-      () => count("failed&idPrefix=cause-"),
-      (number) => number === 3,
-    );
+    await stage.listed("failed&idPrefix=cause-", 3);
     const page = await live("/?idPrefix=cause-");
     await page.keyboard.press("j");
     expect(await page.evaluate("document.activeElement.textContent")).toBe("cause-3");

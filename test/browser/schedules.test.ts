@@ -1,7 +1,7 @@
 /** The page of schedules in a real browser: what fires when, and every action on a schedule. */
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { accessibility, flaws, picture, screens, Stage, until } from "./stage.ts";
+import { beforeAll, describe, expect, test } from "vitest";
+import { accessibility, flaws, openStage, picture, screens, stage, until } from "./stage.ts";
 
 type Schedule = {
   readonly id: string;
@@ -12,15 +12,9 @@ type Schedule = {
   readonly pausedReason: string | null;
 };
 
-let stage: Stage;
-
+openStage();
 beforeAll(async () => {
-  stage = await Stage.open();
   await make("hourly-greeting", { paused: true, reason: "until the text is agreed", cron: "0 * * * *" });
-});
-
-afterAll(async () => {
-  await stage.close();
 });
 
 function make(id: string, fields: object): Promise<Schedule> {

@@ -8,6 +8,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Browser, BrowserContext, Page } from "playwright-core";
+import { afterAll, beforeAll } from "vitest";
 import { Client } from "../outside/client.ts";
 import { root } from "../outside/program.ts";
 import { Runtime } from "../outside/runtime.ts";
@@ -80,10 +81,35 @@ export class Stage {
     return page;
   }
 
+  /** How many runs the listing has, which may be late by a moment. @param status and what else follows it in the query */
+  async count(status: string): Promise<number> {
+    const path = `/v1/directory/counts?status=${status}`;
+    return (await this.client.call<{ total: number }>({ method: "GET", path })).total;
+  }
+
+  /** Resolves once the listing has so many. */
+  async listed(status: string, total: number): Promise<void> {
+    await until(
+      () => this.count(status),
+      (count) => count === total,
+    );
+  }
+
   /** Ends the page and its profile, so that its feeds and timers end too. */
   async leave(page: Page): Promise<void> {
     await page.context().close();
   }
+}
+
+/** That of the file that calls {@link openStage}, from its first hook on. */
+export let stage: Stage;
+
+/** Opens a stage before the tests, and closes it after them. @param worker its file, beside this one */
+export function openStage(worker?: string): void {
+  beforeAll(async () => {
+    stage = await Stage.open({}, worker);
+  });
+  afterAll(() => stage.close());
 }
 
 function settings(screen: Screen) {

@@ -1,11 +1,9 @@
 /** The page of statistics in a real browser: figures, pictures, their table, and the window in the address. */
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { flaws, screens, Stage, until } from "./stage.ts";
+import { beforeAll, expect, test } from "vitest";
+import { flaws, openStage, screens, stage } from "./stage.ts";
 
-let stage: Stage;
-
+openStage();
 beforeAll(async () => {
-  stage = await Stage.open();
   for (let number = 0; number < 8; number++) {
     await stage.client.start("send-mail", `mail-${number}`, {
       to: "ana",
@@ -15,14 +13,7 @@ beforeAll(async () => {
     });
   }
   for (let number = 0; number < 3; number++) await stage.client.start("greet", `greet-${number}`, { name: "Ana" });
-  await until(
-    () => stage.client.call<{ total: number }>({ method: "GET", path: "/v1/directory/counts?status=completed,failed" }),
-    ({ total }) => total === 11,
-  );
-});
-
-afterAll(async () => {
-  await stage.close();
+  await stage.listed("completed,failed", 11);
 });
 
 test.each(screens)("is accessible and fits in light and dark, %s", async (screen) => {

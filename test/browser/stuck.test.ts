@@ -1,16 +1,8 @@
 /** Runs that do not go on: their pages say what is missing, and what helps. */
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { accessibility, Stage, until } from "./stage.ts";
+import { expect, test } from "vitest";
+import { accessibility, openStage, stage, until } from "./stage.ts";
 
-let stage: Stage;
-
-beforeAll(async () => {
-  stage = await Stage.open({}, "stuck.ts");
-});
-
-afterAll(async () => {
-  await stage.close();
-});
+openStage("stuck.ts");
 
 function statusOf(id: string): Promise<{ readonly status: string }> {
   return stage.client.call({ method: "GET", path: `/v1/runs/${id}?wait=1s` });

@@ -1,29 +1,16 @@
 /** The pages of workflows in a real browser: how each does, what it takes, and starting it by a form of its schema. */
 import type { Locator, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { accessibility, flaws, picture, screens, Stage, until } from "./stage.ts";
+import { beforeAll, describe, expect, test } from "vitest";
+import { accessibility, flaws, openStage, picture, screens, stage } from "./stage.ts";
 import type { Screen } from "./stage.ts";
 
-let stage: Stage;
-
+openStage();
 beforeAll(async () => {
-  stage = await Stage.open();
   for (let number = 0; number < 6; number++) {
     const input = { to: "ana", fails: number % 3 === 0, bounces: 1, hold: number === 5 };
     await stage.client.start("send-mail", `mail-${number}`, input);
   }
-  await until(
-    () =>
-      stage.client.call<{ total: number }>({
-        method: "GET",
-        path: "/v1/directory/counts?status=completed,failed,waiting",
-      }),
-    ({ total }) => total === 6,
-  );
-});
-
-afterAll(async () => {
-  await stage.close();
+  await stage.listed("completed,failed,waiting", 6);
 });
 
 describe("the list", () => {
