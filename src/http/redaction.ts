@@ -2,8 +2,8 @@
  * Owns: wrapping the service so that its answers show no more than the caller may see.
  * Does not own: how each thing is redacted (core/redaction).
  *
- * Calls are passed on unchanged, since roles are checked before. Only calls that would get data out in another way are
- * refused to callers who see shapes.
+ * Calls are passed on unchanged, since roles are checked before. Only callers who see shapes are refused those that would
+ * get data out in another way.
  */
 import { HoldfastError } from "../core/error.ts";
 import type { Made } from "../core/run/run.ts";
@@ -16,16 +16,18 @@ import { hidden } from "../core/redaction/mask.ts";
 
 export function redact(service: Service, visibility: keyof typeof redactions): Service {
   const redaction = redactions[visibility];
+  const isBlind = visibility === "shapes";
+  const runs = redactRuns(service.runs, redaction);
   const { workflows, signals, asks, lanes, directory, stats } = service;
   return {
     workflows: {
       list: async () => (await workflows.list()).map(redaction.workflow),
       find: async (name) => redaction.workflow(await workflows.find(name)),
     },
-    runs: redactRuns(service.runs, redaction, visibility === "shapes"),
+    runs: isBlind ? closed(runs) : runs,
     signals,
     schedules: redactSchedules(service.schedules, redaction),
-    hooks: redactHooks(service.hooks, visibility === "shapes"),
+    hooks: redactHooks(service.hooks, isBlind),
     asks: {
       query: async (id, name) => redaction.query(await quoted(redaction, asks.query(id, name))),
       update: async (id, update) => redaction.update(await quoted(redaction, asks.update(id, update))),
@@ -54,11 +56,10 @@ export function redact(service: Service, visibility: keyof typeof redactions): S
   };
 }
 
-function redactRuns(runs: Runs, redaction: Redaction, isBlind: boolean): Runs {
+function redactRuns(runs: Runs, redaction: Redaction): Runs {
   const show = async (run: ReturnType<Runs["read"]>) => redaction.run(await quoted(redaction, run), Date.now());
   return {
     start: async (request) => {
-      if (isBlind && request.notify !== undefined) throw refused("have the end told to an address");
       const started = runs.start(request);
       // The run may be somebody else's, and what refuses the update may quote its data; other refusals are of what was sent.
       const { run, update, ...rest } = await (request.update === undefined ? started : quoted(redaction, started));
@@ -82,25 +83,31 @@ function redactRuns(runs: Runs, redaction: Redaction, isBlind: boolean): Runs {
       return { runs: page.runs.map((run) => redaction.summary(run, Date.now())), cursor: page.cursor };
     },
     act: (id, action) => show(runs.act(id, action)),
-    fork: async (id, request) => {
-      // With results of their choice they could steer what the run does with data that they may not see.
-      if (isBlind && (request.input !== undefined || request.results.size > 0)) {
-        throw refused("give the data of somebody else's run another course");
-      }
-      return made(redaction, await quoted(redaction, runs.fork(id, request)));
-    },
+    fork: async (id, request) => made(redaction, await quoted(redaction, runs.fork(id, request))),
     previewFork: (id, cut) => runs.previewFork(id, cut),
-    export: async (id) => {
-      if (isBlind) throw refused("take out a run with its data");
-      return await runs.export(id);
-    },
-    import: async (text, request) => {
-      // The text may be forged, for instance as a run that sends the end of another one to an address.
-      if (isBlind) throw refused("bring in a run, whose history may have it read others");
-      return made(redaction, await runs.import(text, request));
-    },
+    export: (id) => runs.export(id),
+    import: async (text, request) => made(redaction, await runs.import(text, request)),
     bulk: (request) => show(runs.bulk(request)),
     count: (filter) => runs.count(filter),
+  };
+}
+
+/** For callers who see shapes: refuses what would get data out in another way. */
+function closed(runs: Runs): Runs {
+  return {
+    ...runs,
+    start: async (request) => {
+      if (request.notify === undefined) return await runs.start(request);
+      throw refused("have the end told to an address");
+    },
+    fork: async (id, request) => {
+      if (request.input === undefined && request.results.size === 0) return await runs.fork(id, request);
+      // With results of their choice they could steer what the run does with data that they may not see.
+      throw refused("give the data of somebody else's run another course");
+    },
+    export: () => Promise.reject(refused("take out a run with its data")),
+    // The text may be forged, for instance as a run that sends the end of another one to an address.
+    import: () => Promise.reject(refused("bring in a run, whose history may have it read others")),
   };
 }
 
