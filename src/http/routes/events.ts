@@ -21,8 +21,6 @@ type Event =
   | { readonly id: number; readonly data: unknown }
   | { readonly end: unknown }
   | { readonly name: string; readonly data: unknown };
-/** Makes the message of a WebSocket. */
-type ToMessage = (event: Event) => unknown;
 
 const everyMs = 15_000;
 /** How long a client should wait before it reconnects. */
@@ -56,7 +54,7 @@ async function run({ service, request, param }: Call, heartbeatMs: number): Prom
   }
   const news = await service.runs.follow(id, last);
   const events = sourceOf(news, (said) => runEvents(id, said));
-  return respond(request, events, (event) => event, heartbeatMs);
+  return respond(request, events, heartbeatMs);
 }
 
 /** Whether the run has ended and this is its last entry. */
@@ -81,8 +79,7 @@ function runEvents(id: string, news: RunNews): readonly Event[] {
 async function directory({ service, request }: Call, heartbeatMs: number): Promise<Response> {
   const changes = await service.directory.follow(readFilter(readQuery(request, filterNames)));
   const events = sourceOf(changes, (batch) => batch.map(directoryEvent));
-  const toMessage: ToMessage = (event) => ("name" in event ? { event: event.name, data: event.data } : event);
-  return respond(request, events, toMessage, heartbeatMs);
+  return respond(request, events, heartbeatMs);
 }
 
 function directoryEvent(change: DirectoryChange): Event {
@@ -125,8 +122,8 @@ function isEventSource({ headers }: Request): boolean {
   return headers.get("accept")?.includes("text/event-stream") === true;
 }
 
-async function respond(request: Request, events: Source, toMessage: ToMessage, heartbeatMs: number): Promise<Response> {
-  if (request.headers.get("upgrade")?.toLowerCase() === "websocket") return upgrade(events, toMessage, heartbeatMs);
+async function respond(request: Request, events: Source, heartbeatMs: number): Promise<Response> {
+  if (request.headers.get("upgrade")?.toLowerCase() === "websocket") return upgrade(events, heartbeatMs);
   const headers = { "content-type": "text/event-stream", "x-accel-buffering": "no" };
   if (request.method !== "HEAD") return new Response(toText(events, heartbeatMs), { headers });
   await events.cancel();
@@ -166,14 +163,14 @@ function line(event: Event): string {
   return `${head}\ndata: ${JSON.stringify(event.data)}\n\n`;
 }
 
-function upgrade(events: Source, toMessage: ToMessage, heartbeatMs: number): Response {
+function upgrade(events: Source, heartbeatMs: number): Response {
   const { 0: theirs, 1: ours } = new WebSocketPair();
   ours.accept();
-  void relay(events, ours, toMessage, heartbeatMs);
+  void relay(events, ours, heartbeatMs);
   return new Response(null, { status: 101, webSocket: theirs });
 }
 
-async function relay(events: Source, socket: WebSocket, toMessage: ToMessage, heartbeatMs: number): Promise<void> {
+async function relay(events: Source, socket: WebSocket, heartbeatMs: number): Promise<void> {
   const stopBeating = every(heartbeatMs, () => socket.send('{"heartbeat":true}'));
   const leave = (): void => {
     stopBeating();
@@ -182,7 +179,7 @@ async function relay(events: Source, socket: WebSocket, toMessage: ToMessage, he
   socket.addEventListener("close", leave);
   socket.addEventListener("error", leave);
   try {
-    const isWhole = await carry(events, socket, toMessage);
+    const isWhole = await carry(events, socket);
     if (isWhole) socket.close(1000, "end");
     else socket.close(1013, "come back with ?after= and the last id");
   } catch {
@@ -193,11 +190,11 @@ async function relay(events: Source, socket: WebSocket, toMessage: ToMessage, he
 }
 
 /** @returns true at the end of the events; false if the limit of the socket was reached first */
-async function carry(events: Source, socket: WebSocket, toMessage: ToMessage): Promise<boolean> {
+async function carry(events: Source, socket: WebSocket): Promise<boolean> {
   let carried = 0;
   for (let batch = await events.next(); batch !== null; batch = await events.next()) {
     for (const event of batch) {
-      const text = JSON.stringify(toMessage(event));
+      const text = JSON.stringify("name" in event ? { event: event.name, data: event.data } : event);
       if (carried > 0 && carried + text.length > maxCarried) return false;
       carried += text.length;
       socket.send(text);
