@@ -15,7 +15,6 @@ import type { Stored } from "../../core/value/value.ts";
 import { isVerifier } from "../../core/webhook/webhook.ts";
 import type { Delivery } from "../../core/webhook/webhook.ts";
 import { answerOf, judged, readDelivery, refusalOf, undecided, verifyDelivery } from "../../engine/wait/delivery.ts";
-import type { TimeLimit } from "../../engine/wait/delivery.ts";
 import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import { digestOf, nameOfKey } from "../deployment/digest.ts";
@@ -23,43 +22,40 @@ import { logDelivery } from "../deployment/logline.ts";
 import { callLimit } from "../patience.ts";
 import type { Delivered, InboundDefinition } from "./webhook.ts";
 
-/**
- * @param limit the time limit for each of the author's functions
- * @throws HoldfastError webhook_rejected, webhook_unavailable, body_invalid, input_invalid, and errors of a start
- */
+/** @throws HoldfastError webhook_rejected, webhook_unavailable, body_invalid, input_invalid, and errors of a start */
 export async function receiveInbound(
   webhook: InboundDefinition,
   request: InboundRequest,
   start: StartRun,
-  limit: TimeLimit = callLimit,
 ): Promise<InboundAnswer> {
   const at = Date.now();
   try {
-    return await receive({ ...webhook, limit }, request, start, at);
+    return await receive(webhook, request, start, at);
   } catch (error) {
     if (error instanceof HoldfastError) logDelivery(webhook, error, at);
     throw error;
   }
 }
 
-/** A webhook that is called. */
-type Called = InboundDefinition & { readonly limit: TimeLimit };
-
-async function receive(webhook: Called, request: InboundRequest, start: StartRun, at: number): Promise<InboundAnswer> {
-  const { name, limit } = webhook;
+async function receive(
+  webhook: InboundDefinition,
+  request: InboundRequest,
+  start: StartRun,
+  at: number,
+): Promise<InboundAnswer> {
   const verify = webhook.verify === "none" ? undefined : webhook.verify;
   const sent = await readDelivery(request, at);
-  await verifyDelivery(verify, sent, `webhook ${name}`, limit);
+  await verifyDelivery(verify, sent, `webhook ${webhook.name}`, callLimit);
   const delivery = judged(sent, verify);
   const input = await inputOf(webhook, delivery);
   const run = input === null ? null : await startDelivery(webhook, delivery, input, request, start);
   const kind = run === null ? "ignored" : run.duplicate ? "duplicate" : "accepted";
   const { respond } = webhook;
-  return respond === undefined ? { kind } : { kind, response: await answerOf(() => respond(delivery, run), limit) };
+  return respond === undefined ? { kind } : { kind, response: await answerOf(() => respond(delivery, run), callLimit) };
 }
 
 /** Null if the call is to be ignored. @throws HoldfastError input_invalid, body_invalid, value_too_large */
-async function inputOf(webhook: Called, delivery: Delivery): Promise<Stored | null> {
+async function inputOf(webhook: InboundDefinition, delivery: Delivery): Promise<Stored | null> {
   const made = await ask(webhook, "input", () => webhook.input(delivery));
   try {
     return made === null ? null : encode(made, `the input that webhook ${webhook.name} makes`);
@@ -69,7 +65,7 @@ async function inputOf(webhook: Called, delivery: Delivery): Promise<Stored | nu
 }
 
 async function startDelivery(
-  webhook: Called,
+  webhook: InboundDefinition,
   delivery: Delivery,
   input: Stored,
   { origin, trace }: InboundRequest,
@@ -99,7 +95,7 @@ async function runOf(key: string): Promise<string> {
 }
 
 /** The identity of the delivery within this webhook; null for none. */
-async function keyOf(webhook: Called, delivery: Delivery): Promise<string | null> {
+async function keyOf(webhook: InboundDefinition, delivery: Delivery): Promise<string | null> {
   const { verify, id } = webhook;
   const own = id === undefined ? null : await ask(webhook, "id", () => id(delivery));
   if (own !== null && typeof own !== "string") throw unusable(webhook, "id", `gave ${typeof own} instead of text`);
@@ -110,10 +106,10 @@ async function keyOf(webhook: Called, delivery: Delivery): Promise<string | null
 }
 
 /** Calls a function of the author. @throws HoldfastError input_invalid, webhook_unavailable */
-async function ask(webhook: Called, option: string, fn: () => unknown): Promise<unknown> {
+async function ask(webhook: InboundDefinition, option: string, fn: () => unknown): Promise<unknown> {
   const made = async (): Promise<{ readonly value: unknown }> => ({ value: await fn() });
   try {
-    const answered = await webhook.limit(made());
+    const answered = await callLimit(made());
     if (answered === null) throw undecided(`webhook ${webhook.name}`, option);
     return answered.value;
   } catch (cause) {
