@@ -19,6 +19,11 @@ const maxCauses = 100;
 /** Added to twice the even share of a shard, because runs are not distributed evenly. */
 const spare = 3;
 
+/** What each shard answers. */
+export async function askShards<Told>(ask: (shard: DirectoryRpc) => Promise<Told>): Promise<Told[]> {
+  return await Promise.all((await listingShards()).map(ask));
+}
+
 /** One page, newest first; `cursor` is null on the last. @throws HoldfastError cursor_invalid */
 export async function listRuns(
   query: RunQuery,
@@ -82,13 +87,13 @@ function once(runs: readonly RunSummary[]): RunSummary[] {
 
 /** The number of matching runs, without those of the workflow `except`. */
 export async function countMatching(filter: RunFilter, except: string): Promise<number> {
-  const counts = await Promise.all((await listingShards()).map((shard) => shard.count(filter, except)));
+  const counts = await askShards((shard) => shard.count(filter, except));
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** Workflow → status → number of runs, with all statuses, but without workflows that have no runs. */
 export async function countRuns(): Promise<ReadonlyMap<string, Readonly<Record<RunStatus, number>>>> {
-  const parts = await Promise.all((await listingShards()).map((shard) => shard.counts()));
+  const parts = await askShards((shard) => shard.counts());
   return byWorkflow(parts.flat());
 }
 
@@ -105,7 +110,7 @@ export function byWorkflow(counts: readonly RunCount[]): ReadonlyMap<string, Rea
 
 /** The matching runs grouped by the fields, the largest group first; without fields only their number. */
 export async function countGroups(filter: RunFilter, groupBy: readonly GroupField[]): Promise<Counts> {
-  const parts = await Promise.all((await listingShards()).map((shard) => shard.groups(filter, groupBy)));
+  const parts = await askShards((shard) => shard.groups(filter, groupBy));
   const counts = new Map<string, { readonly key: Counts["groups"][number]["key"]; count: number }>();
   for (const { key: values, count } of parts.flatMap(({ groups }) => groups)) {
     const name = JSON.stringify(values);
@@ -124,7 +129,7 @@ export async function countGroups(filter: RunFilter, groupBy: readonly GroupFiel
 
 /** The causes of matching failed runs, the most frequent first. */
 export async function listCauses(filter: RunFilter): Promise<readonly Cause[]> {
-  const parts = await Promise.all((await listingShards()).map((shard) => shard.causes(filter)));
+  const parts = await askShards((shard) => shard.causes(filter));
   const causes = new Causes(Infinity);
   for (const cause of parts.flat()) causes.merge(cause);
   return causes.top(maxCauses);

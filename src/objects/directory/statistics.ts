@@ -11,8 +11,7 @@ import type { Statistics } from "../../core/service/service.ts";
 import type { Census, Stats, StatsQuery } from "../../core/stats/stats.ts";
 import { sliceLength, sumUp } from "../../core/stats/summation.ts";
 import type { Catalog } from "../deployment/catalog.ts";
-import { listingShards } from "./lag.ts";
-import { byWorkflow, countRuns } from "./listing.ts";
+import { askShards, byWorkflow, countRuns } from "./listing.ts";
 
 /** Limited, because each lane is an object that has to be called. */
 const maxLanes = 500;
@@ -30,11 +29,7 @@ async function readStats(query: StatsQuery, catalog: Catalog, lanes: Lanes): Pro
   const { workflow } = query;
   if (workflow !== undefined && !catalog.names().includes(workflow)) await checkKnown(workflow);
   const sampling = { ...query, sliceMs: sliceLength(query) };
-  const shards = await listingShards();
-  const [samples, listed] = await Promise.all([
-    Promise.all(shards.map((shard) => shard.sample(sampling))),
-    listLanes(lanes),
-  ]);
+  const [samples, listed] = await Promise.all([askShards((shard) => shard.sample(sampling)), listLanes(lanes)]);
   const names = workflow === undefined ? catalog.names() : [workflow];
   return { ...sumUp(sampling, samples, names), ...listed };
 }
@@ -63,7 +58,7 @@ async function listLanes(lanes: Lanes): Promise<Pick<Stats, "lanes" | "moreLanes
 }
 
 async function takeCensus(catalog: Catalog): Promise<Census> {
-  const shards = await Promise.all((await listingShards()).map((shard) => shard.census()));
+  const shards = await askShards((shard) => shard.census());
   const counts = byWorkflow(shards.flatMap((shard) => shard.counts));
   const oldest = new Map<string, number>();
   for (const { workflow, createdAt } of shards.flatMap(({ oldestOpen }) => oldestOpen)) {
