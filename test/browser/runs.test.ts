@@ -148,6 +148,23 @@ describe("filters", () => {
     await stage.leave(page);
   });
 
+  test("of the last hours are two clicks away, and keep what else was chosen", async () => {
+    const page = await stage.visit("/?workflow=greet&createdBefore=2020-01-01T12:00:00Z");
+    const [from, before] = await Promise.all(
+      ["Created from", "Created before"].map((label) => page.getByLabel(label).boundingBox()),
+    );
+    expect((from?.x ?? 0) + (from?.width ?? 0)).toBeLessThanOrEqual(before?.x ?? 0);
+    await page.getByRole("navigation", { name: "Created in the last" }).getByRole("link", { name: "6 h" }).click();
+    await page.waitForURL("**/?workflow=greet&createdAfter=*");
+    const { searchParams } = new URL(page.url());
+    expect([...searchParams.keys()]).toEqual(["workflow", "createdAfter"]);
+    const agoMs = Date.now() - Date.parse(searchParams.get("createdAfter") ?? "");
+    expect(Math.round(agoMs / 3_600_000)).toBe(6);
+    expect(await page.locator("tbody tr").count()).toBeGreaterThan(0);
+    expect(await flaws(page, { name: "runs-recent", fullPage: false })).toEqual([]);
+    await stage.leave(page);
+  });
+
   test("work without any script", async () => {
     const context = await stage.browser.newContext({ javaScriptEnabled: false });
     const page = await context.newPage();

@@ -61,12 +61,55 @@ test("the failure of a child is one, and leads to the runs that failed of it", a
   await stage.leave(page);
 });
 
+test("a run that failed of a child says of what, and leads to where it happened", async () => {
+  await stage.client.start("batch", "batch-3", {});
+  await stage.client.run("batch-3", "20s");
+  const page = await stage.visit("/?workflow=batch&idPrefix=batch-3");
+  const what = await page.locator(".cell-what").innerText();
+  expect(what.split("\n")).toEqual(["child_failed", "the card was declined"]);
+  await page.locator(".run-id").click();
+  await page.waitForURL("**/runs/batch-3");
+  expect(await page.locator("#now-sentence").innerText()).toMatch(/^Failed in order: the card was declined/);
+  const more = page.locator(".now-more");
+  expect(await more.innerText()).toMatch(/^It happened in run batch-3\..*pay, 2 generations down\.$/);
+  expect(await accessibility(page)).toEqual([]);
+  await more.getByRole("link").click();
+  await page.getByRole("heading", { name: /^batch-3\..*pay$/ }).waitFor();
+  await stage.leave(page);
+});
+
+test("a run that waits for a child says what the last in the line waits for, and leads to it", async () => {
+  await stage.client.start("generation", "generation-5", 5);
+  await until(
+    () => statusOf("generation-0").catch(() => ({ status: "none" })),
+    ({ status }) => status === "waiting",
+  );
+  const page = await stage.visit("/runs/generation-5");
+  const card = page.locator('[data-key="wait-children"]');
+  const words = async () => (await card.innerText()).replaceAll(/\s+/g, " ");
+  expect(await words()).toMatch(/generation-4 down the line generation-0 waiting waiting for signal go since/);
+  expect(await accessibility(page)).toEqual([]);
+  await card.getByRole("link", { name: "generation-0" }).click();
+  await page.getByRole("button", { name: "Send go" }).waitFor();
+  await page.goto(`${stage.origin}/runs/generation-1`);
+  expect(await words()).toMatch(/^A child run generation-0 waiting waiting for signal go since/);
+  await stage.leave(page);
+});
+
 test("a run whose code is gone says what brings it on, and its workflow leads to it", async () => {
   await stage.client.start("moved", "behind", {});
   await stage.client.start("dropped", "orphan", {});
   await stage.runtime.kill();
   await stage.runtime.start({ variables: { NEXT: "1" }, deployment: "next" });
-  const page = await stage.visit("/runs/behind");
+  const page = await stage.visit("/?workflow=moved");
+  // Nobody has told the run, which rests: the list knows what is deployed.
+  const row = page.locator("tr", { hasText: "behind" });
+  expect(await row.locator(".cell-what").innerText()).toMatch(
+    /^version 1 is not deployed\s+waiting for signal approval/,
+  );
+  expect(await page.locator("tr", { hasText: "misspelt" }).innerText()).not.toContain("deployed");
+  expect(await accessibility(page)).toEqual([]);
+  await page.goto(`${stage.origin}/runs/behind`);
   const words = async () => (await page.locator(".now").innerText()).replaceAll(/\s+/g, " ");
   expect(await words()).toContain("once a deployment has version 1 again, beside version 2. What comes until then");
   await page.goto(`${stage.origin}/runs/orphan`);

@@ -1,6 +1,7 @@
 /** A Worker whose next deployment, the one with NEXT, lacks a version and a workflow that this one has. */
 import { env } from "cloudflare:workers";
 import { createWorker, defineWorkflow } from "../../src/index.ts";
+import type { Workflow } from "../../src/index.ts";
 
 const isNext = "NEXT" in env;
 
@@ -45,8 +46,16 @@ const batch = defineWorkflow("batch", {
   handler: async (_input: unknown, step) => await step.invoke(order, {}),
 });
 
+/** A line of generations, of which the last waits for somebody. */
+const generation: Workflow<number, unknown> = defineWorkflow("generation", {
+  handler: async (left: number, step) => {
+    if (left === 0) return await step.waitFor("go");
+    return await step.invoke(generation, left - 1, { id: `generation-${left - 1}` });
+  },
+});
+
 const worker = createWorker({
-  workflows: [moved, exhausted, hanging, pay, order, batch, ...(isNext ? [] : [dropped])],
+  workflows: [moved, exhausted, hanging, pay, order, batch, generation, ...(isNext ? [] : [dropped])],
 });
 
 export default worker;

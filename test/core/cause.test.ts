@@ -1,7 +1,7 @@
 /** What failed runs have in common. */
 import { describe, expect, test } from "vitest";
 import type { StoredError } from "../../src/core/error.ts";
-import { Causes, causeOf, familiesOf, isCauseId, outline } from "../../src/core/listing/cause.ts";
+import { Causes, causeOf, familiesOf, isCauseId, originOf, outline } from "../../src/core/listing/cause.ts";
 import type { Failure } from "../../src/core/listing/cause.ts";
 import type { Cause } from "../../src/core/service/directory.ts";
 import { cpuMs } from "./usage.ts";
@@ -204,6 +204,16 @@ describe("the failure of a child is one, however many runs failed of it", () => 
       ["pay 1"],
       ["order 1"],
     ]);
+  });
+
+  test("where a child did not end in time, or could not be started, it is its parent that failed", () => {
+    const message = "child run r1 did not end within the timeout of 5 s";
+    const late = passed({ name: "TimeoutError", message, code: "step_timeout" }, message);
+    expect(originOf(late)).toBeNull();
+    expect(originOf(passed(late))).toEqual({ error: late, run: "r1", depth: 1 });
+    const { child: _child, ...refused } = passed({ name: "Error", message: "no such workflow" });
+    expect(originOf(refused)).toBeNull();
+    expect(originOf(passed(passed(declined)))).toEqual({ error: declined, run: "r1", depth: 2 });
   });
 
   test("a shard of older code does not tell where a failure began: it is left to itself", () => {

@@ -8,7 +8,7 @@ import type { Cause } from "../service/directory.ts";
 export type Failure = {
   readonly run: string;
   readonly workflow: string;
-  readonly error: Pick<StoredError, "message" | "code" | "step" | "cause">;
+  readonly error: Pick<StoredError, "message" | "code" | "step" | "cause" | "child">;
   readonly at: number;
 };
 
@@ -38,12 +38,20 @@ function toId({ workflow, code, step, message }: Pick<Cause, "workflow" | "code"
   return hash(JSON.stringify([workflow, code, step, outline(message)]));
 }
 
-/** Where the failure of a child began that its ancestors failed of. */
-function rootOf(error: Failure["error"]): Begun {
-  let [first, depth] = [error, 0];
-  while (first.code === "child_failed" && first.cause !== undefined) [first, depth] = [first.cause, depth + 1];
-  // Their errors do not say of which workflow it was.
-  return { root: causeOf({ workflow: "", error: first }), depth };
+/** The failure of a child that its parents failed of: its error, its run, and by how many parents it was passed on. */
+export type Origin = { readonly error: Failure["error"]; readonly run: string; readonly depth: number };
+
+/** Null for an error that came from no child. @param passed by how many parents it was passed on already */
+export function originOf({ code, child, cause, message }: Failure["error"], passed = 0): Origin | null {
+  // Of a child that did not end in time, its parent says all there is to say.
+  if (code !== "child_failed" || child === undefined || cause === undefined || cause.message === message) return null;
+  return originOf(cause, passed + 1) ?? { error: cause, run: child, depth: passed + 1 };
+}
+
+function rootOf(failed: Failure["error"]): Begun {
+  const { error, depth } = originOf(failed) ?? { error: failed, depth: 0 };
+  // What a child failed of does not say of which workflow the child was.
+  return { root: causeOf({ workflow: "", error }), depth };
 }
 
 /** A hash of 64 bits, as two of 32 that are mixed at the end. Not for secrets. */

@@ -11,6 +11,7 @@ import { Icon } from "./icon.tsx";
 import { Instant } from "./instant.tsx";
 
 const maxParents = 5;
+const recentMs = 86_400_000;
 
 type CausesProps = {
   readonly causes: readonly Cause[];
@@ -32,13 +33,30 @@ export function Causes({ causes, parameters, isOpen }: CausesProps) {
         </h2>
         <Icon sign="down" />
       </summary>
-      <ol>
-        {families.map((family) => (
-          <CauseItem family={family} parameters={parameters} />
-        ))}
-      </ol>
+      {ages(families, Date.now() - recentMs).map(({ title, of }) => (
+        <>
+          {title === null ? null : <h3>{title}</h3>}
+          <ol>
+            {of.map((family) => (
+              <CauseItem family={family} parameters={parameters} />
+            ))}
+          </ol>
+        </>
+      ))}
     </details>
   );
+}
+
+type Age = { readonly title: string | null; readonly of: readonly Family[] };
+
+/** What began lately stands first, the newest before all: a deployment may have brought it. */
+function ages(families: readonly Family[], sinceAt: number): readonly Age[] {
+  const fresh = families.filter(({ cause }) => cause.firstAt >= sinceAt);
+  if (fresh.length === 0 || fresh.length === families.length) return [{ title: null, of: families }];
+  return [
+    { title: "New in the last 24 hours", of: fresh.toSorted((one, other) => other.cause.firstAt - one.cause.firstAt) },
+    { title: "Known for longer", of: families.filter((family) => !fresh.includes(family)) },
+  ];
 }
 
 type ItemProps = { readonly family: Family; readonly parameters: FilterParameters };

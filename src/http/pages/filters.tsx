@@ -8,6 +8,7 @@ import { FormField } from "./field.tsx";
 import { queryOf } from "./filter.ts";
 import type { FilterParameters } from "./filter.ts";
 import { Icon } from "./icon.tsx";
+import { windows } from "./window.tsx";
 
 type FormProps = { readonly parameters: FilterParameters; readonly workflows: readonly string[] };
 
@@ -66,6 +67,7 @@ function RareFilters({ parameters }: { readonly parameters: FilterParameters }) 
             </a>
           </span>
         ))}
+        <Recent parameters={parameters} />
         <FormField label="Label">
           <input name="label" placeholder="key=value" pattern="[^=]+=.*" autocomplete="off" spellcheck={false} />
         </FormField>
@@ -82,6 +84,24 @@ function RareFilters({ parameters }: { readonly parameters: FilterParameters }) 
         <InstantField name="createdBefore" label="Created before" value={parameters.get("createdBefore")} />
       </div>
     </details>
+  );
+}
+
+/** Whole minutes, so that the address does not change with every look. */
+const minuteMs = 60_000;
+
+function Recent({ parameters }: { readonly parameters: FilterParameters }) {
+  const now = Math.floor(Date.now() / minuteMs) * minuteMs;
+  return (
+    <div class="recent">
+      <span id="recent">Created in the last</span>
+      <nav class="segments" aria-labelledby="recent">
+        {windows.map(({ short, ms }) => {
+          const span = { createdAfter: new Date(now - ms).toISOString(), createdBefore: null };
+          return <a href={`/${queryOf(parameters, span)}`}>{short}</a>;
+        })}
+      </nav>
+    </div>
   );
 }
 

@@ -13,6 +13,8 @@ import type { Caller } from "../auth/auth.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { ActionDialogs, Actions } from "./actions.tsx";
+import { descentsOf } from "./descent.tsx";
+import type { Descent } from "./descent.tsx";
 import { Facts } from "./facts.tsx";
 import { Family, hasFamily } from "./family.tsx";
 import type { Ancestor } from "./family.tsx";
@@ -53,6 +55,7 @@ type View = {
   /** Of a run that waits for a signal, or for its code; null for others, and where the deployment has none of this name. */
   readonly workflow: WorkflowInfo | null;
   readonly inbox: Awaited<ReturnType<typeof readInbox>>;
+  readonly descents: readonly Descent[];
 };
 
 async function runPage(call: Call): Promise<Response> {
@@ -87,7 +90,7 @@ async function readView(service: Service, id: string, step: string | null): Prom
   const { runs } = service;
   const run = await runs.read(id);
   const waits = (kind: "webhook" | "signal") => run.waitingFor.some((wait) => wait.kind === kind);
-  const [timeline, hooks, children, ancestors, history, story, workflow, inbox] = await Promise.all([
+  const [timeline, hooks, children, ancestors, history, story, workflow, inbox, descents] = await Promise.all([
     runs.timeline(id, { from: 0, limit: barsPerBlock, grouping: folded }),
     waits("webhook") ? runs.timeline(id, { from: 0, limit: 1000, only: "webhook" }) : null,
     runs.timeline(id, { from: 0, limit: 0, only: "child" }),
@@ -96,6 +99,7 @@ async function readView(service: Service, id: string, step: string | null): Prom
     step === null ? null : orNull(runs.story(id, step), "step_not_found"),
     waits("signal") || lacksCode(run) ? orNull(service.workflows.find(run.workflow), "workflow_not_found") : null,
     readInbox(service, run),
+    descentsOf(service, run),
   ]);
   return {
     run,
@@ -107,6 +111,7 @@ async function readView(service: Service, id: string, step: string | null): Prom
     story,
     workflow,
     inbox,
+    descents,
   };
 }
 
@@ -131,13 +136,13 @@ type RunViewProps = {
 };
 
 function RunView({ view, caller, step, only }: RunViewProps) {
-  const { run, timeline, hooks, workflow, inbox, story, first, ancestors, children } = view;
+  const { run, timeline, hooks, workflow, inbox, descents, story, first, ancestors, children } = view;
   return (
     <div class="stack run-page">
       <Head run={run} caller={caller} />
       <Summary run={run} workflow={workflow} />
       <Parts hasFamily={hasFamily(run, ancestors.length + children)} />
-      <Waits run={run} caller={caller} hooks={hooks} signals={workflow?.signals ?? null}>
+      <Waits run={run} caller={caller} hooks={hooks} signals={workflow?.signals ?? null} descents={descents}>
         <Inbox received={inbox} />
       </Waits>
       <Values run={run} />

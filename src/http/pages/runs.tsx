@@ -1,11 +1,15 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the page of runs: the list, the counts by status, what each waits for or why it failed. */
-import { piecesAt } from "../../core/run/reason.ts";
+import { originOf } from "../../core/listing/cause.ts";
+import { isBuiltIn } from "../../core/name.ts";
+import { inLine } from "../../core/sentence/phrase.ts";
+import { maxReason, piecesAt } from "../../core/run/reason.ts";
 import type { Piece } from "../../core/run/reason.ts";
 import { isEnded, runStatuses } from "../../core/run/run.ts";
 import type { RunStatus, RunSummary } from "../../core/run/run.ts";
 import type { Counts } from "../../core/service/directory.ts";
+import type { WorkflowInfo } from "../../core/service/service.ts";
 import { readFilter } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { countText } from "./axis.ts";
@@ -55,7 +59,7 @@ async function show({ service, request, caller }: Call): Promise<Response> {
       ) : (
         <ChosenCause cause={chosen} parameters={parameters} />
       )}
-      <Table runs={runs} parameters={parameters} />
+      <Table runs={runs} parameters={parameters} workflows={workflows} />
       <Pager
         label="Pages of runs"
         first={cursor === undefined ? null : `/${queryOf(parameters)}`}
@@ -107,7 +111,14 @@ function current(is: boolean): { readonly "aria-current"?: "true" } {
   return is ? { "aria-current": "true" } : {};
 }
 
-function Table({ runs, parameters }: { readonly runs: readonly RunSummary[]; readonly parameters: FilterParameters }) {
+type TableProps = {
+  readonly runs: readonly RunSummary[];
+  readonly parameters: FilterParameters;
+  readonly workflows: readonly WorkflowInfo[];
+};
+
+function Table({ runs, parameters, workflows }: TableProps) {
+  const versions = new Map(workflows.map((info) => [info.name, info.versions]));
   if (runs.length === 0) return <NoRuns isFiltered={[...parameters.keys()].some((name) => name !== "cursor")} />;
   return (
     <div class="card runs-card">
@@ -132,7 +143,7 @@ function Table({ runs, parameters }: { readonly runs: readonly RunSummary[]; rea
         </thead>
         <tbody data-arrivals>
           {runs.map((run) => (
-            <Row run={run} />
+            <Row run={run} lacksCode={lacksCode(run, versions)} />
           ))}
         </tbody>
       </table>
@@ -140,7 +151,18 @@ function Table({ runs, parameters }: { readonly runs: readonly RunSummary[]; rea
   );
 }
 
-function Row({ run }: { readonly run: RunSummary }) {
+/** A run that rests is not told of a deployment, and does not report that its code is gone. */
+function lacksCode(
+  { status, workflow, version }: RunSummary,
+  versions: ReadonlyMap<string, readonly string[]>,
+): boolean {
+  if (isEnded(status) || isBuiltIn(workflow)) return false;
+  return versions.get(workflow)?.includes(version) !== true;
+}
+
+type RowProps = { readonly run: RunSummary; readonly lacksCode: boolean };
+
+function Row({ run, lacksCode }: RowProps) {
   const { id, workflow, version, status, createdAt, steps } = run;
   return (
     <tr data-row data-key={`run-${id}`}>
@@ -156,6 +178,7 @@ function Row({ run }: { readonly run: RunSummary }) {
         </span>
       </td>
       <td class="cell-what">
+        {lacksCode ? <span class="tag is-waiting toned">version {run.version} is not deployed</span> : null}
         <What run={run} />
       </td>
       <td class="cell-steps number">
@@ -176,12 +199,14 @@ function Row({ run }: { readonly run: RunSummary }) {
 /** Why it does not go on, what it failed of, or nothing; then its labels. */
 function What({ run }: { readonly run: RunSummary }) {
   const { status, error, labels } = run;
-  const pieces = piecesAt(run, Date.now());
+  const origin = status === "failed" && error !== null ? originOf(error) : null;
+  const whole = piecesAt(run, Date.now());
+  const pieces = origin === null ? whole : [inLine(origin.error.message, maxReason)];
   return (
     <>
       {error === null || error.code === undefined || status !== "failed" ? null : <code class="tag">{error.code}</code>}
       {pieces.length === 0 ? null : (
-        <span class="said" title={pieces.map(untimed).join("")}>
+        <span class="said" title={whole.map(untimed).join("")}>
           <Sentence pieces={pieces} />
         </span>
       )}

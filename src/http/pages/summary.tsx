@@ -1,6 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the summary at the top of a run's page: what it is doing now, and why. */
+import { originOf } from "../../core/listing/cause.ts";
+import type { Origin } from "../../core/listing/cause.ts";
 import { inLine } from "../../core/sentence/phrase.ts";
 import { maxReason, piecesAt } from "../../core/run/reason.ts";
 import type { Piece } from "../../core/run/reason.ts";
@@ -22,14 +24,23 @@ type SummaryProps = {
 };
 
 export function Summary({ run, workflow }: SummaryProps) {
+  const { status, error } = run;
+  // The run's own reason names all runs between, and may be cut before it comes to the point.
+  const origin = status === "failed" && error !== null ? originOf(error) : null;
   return (
     <section class={`card now is-${run.status}`} aria-label="What it is doing now">
       <div class="now-line">
         <Icon sign={run.status} />
         <p id="now-sentence" class="sentence" aria-live="polite">
-          <Doing run={run} />
+          <Doing run={run} origin={origin} />
         </p>
       </div>
+      {origin === null ? null : (
+        <p class="now-more">
+          It happened in run <a href={`/runs/${encodeURIComponent(origin.run)}`}>{origin.run}</a>
+          {origin.depth === 1 ? "." : `, ${origin.depth} generations down.`}
+        </p>
+      )}
       {lacksCode(run) ? <Missing run={run} workflow={workflow} /> : null}
       <Active run={run} />
       <Progress run={run} />
@@ -54,7 +65,7 @@ function Missing({ run, workflow }: SummaryProps) {
   );
 }
 
-function Doing({ run }: { readonly run: RunSnapshot }) {
+function Doing({ run, origin }: EndProps) {
   const { status, createdAt, finishedAt } = run;
   switch (status) {
     case "completed":
@@ -68,7 +79,7 @@ function Doing({ run }: { readonly run: RunSnapshot }) {
     case "cancelled":
       return (
         <>
-          <End run={run} />{" "}
+          <End run={run} origin={origin} />{" "}
           <span class="faint">
             <Instant at={finishedAt ?? createdAt} form="ago" />
           </span>
@@ -90,8 +101,10 @@ const ends: Readonly<Record<string, string>> = {
   start_expired: "Never began",
 };
 
+type EndProps = { readonly run: RunSnapshot; readonly origin: Origin | null };
+
 /** How the run ended and why, with the step that it failed of where its error tells. */
-function End({ run }: { readonly run: RunSnapshot }) {
+function End({ run, origin }: EndProps) {
   const { status, error } = run;
   const reason = run.reason ?? `the run has ${status}`;
   // If somebody cancelled or terminated the run, the reason says so.
@@ -100,7 +113,7 @@ function End({ run }: { readonly run: RunSnapshot }) {
   return (
     <>
       <Where run={run} />
-      {reason}
+      {origin === null ? reason : inLine(origin.error.message, maxReason)}
     </>
   );
 }

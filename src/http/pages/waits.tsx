@@ -9,6 +9,8 @@ import { attemptOf, because } from "../../core/sentence/phrase.ts";
 import type { Bar } from "../../core/timeline/timeline.ts";
 import type { Caller } from "../auth/auth.ts";
 import { barAddress } from "./bar.ts";
+import { AwaitedChildren } from "./descent.tsx";
+import type { Descent } from "./descent.tsx";
 import { ActionButton, ActionDialog } from "./dialog.tsx";
 import { ValueForm } from "./form.tsx";
 import { Icon } from "./icon.tsx";
@@ -24,12 +26,14 @@ type WaitsProps = PropsWithChildren<{
   readonly hooks: readonly Bar[];
   /** JSON Schemas of the workflow's signals; null where its code is not there. */
   readonly signals: Readonly<Record<string, object | null>> | null;
+  /** Of the first children that it waits for. */
+  readonly descents: readonly Descent[];
 }>;
 
 /** How many of each kind are shown; a run may wait for thousands of children. */
 const maxCards = 12;
 
-export function Waits({ run, caller, hooks, signals, children: more }: WaitsProps) {
+export function Waits({ run, caller, hooks, signals, descents, children: more }: WaitsProps) {
   const { waitingFor } = run;
   const shown = waitingFor.filter(({ kind }) => kind !== "run").slice(0, maxCards);
   const children = waitingFor.filter(({ kind }) => kind === "run");
@@ -49,14 +53,14 @@ export function Waits({ run, caller, hooks, signals, children: more }: WaitsProp
           hook={hooks[openHooks.indexOf(wait)] ?? null}
         />
       ))}
-      {children.length === 0 ? null : <Children run={run} waits={children} />}
+      {children.length === 0 ? null : <AwaitedChildren run={run} waits={children} descents={descents} />}
       {more}
       {others > 0 ? <p class="faint">… and {others} more waits; the timeline has them all.</p> : null}
     </section>
   );
 }
 
-type CardProps = Omit<WaitsProps, "hooks" | "children"> & {
+type CardProps = Omit<WaitsProps, "hooks" | "descents" | "children"> & {
   readonly id: string;
   readonly wait: Waiting;
   readonly hook: Bar | null;
@@ -272,28 +276,5 @@ function ClockCard({ id, wait, title, sign }: CardProps & { readonly title: stri
         </p>
       )}
     </Frame>
-  );
-}
-
-function Children({ run, waits }: { readonly run: RunSnapshot; readonly waits: readonly Waiting[] }) {
-  return (
-    <article class="card wait" data-key="wait-children" aria-labelledby="wait-children-title">
-      <h3 id="wait-children-title">
-        <Icon sign="tree" />
-        <span>{waits.length === 1 ? "A child run" : `${waits.length} child runs`}</span>
-      </h3>
-      <ul>
-        {waits.slice(0, 3).map(({ name }) => (
-          <li>
-            <a href={`/runs/${encodeURIComponent(name)}`}>{name}</a>
-          </li>
-        ))}
-      </ul>
-      {waits.length > 3 ? (
-        <p>
-          <a href={`/runs/${encodeURIComponent(run.id)}#family`}>All of them</a>
-        </p>
-      ) : null}
-    </article>
   );
 }

@@ -5,7 +5,7 @@ import { RequestError } from "../problem.ts";
 import type { Query } from "../query.ts";
 
 const hour = 3_600_000;
-const windows = [
+export const windows = [
   { name: "1h", title: "Last hour", short: "1 h", ms: hour },
   { name: "6h", title: "Last 6 hours", short: "6 h", ms: 6 * hour },
   { name: "24h", title: "Last 24 hours", short: "24 h", ms: 24 * hour },
