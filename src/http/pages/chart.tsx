@@ -7,7 +7,7 @@
 import type { PropsWithChildren } from "hono/jsx";
 import type { Durations, SliceCounts, StatsSlice } from "../../core/stats/stats.ts";
 import { Instant } from "./instant.tsx";
-import { countTicks, spanTicks, tickText } from "./axis.ts";
+import { countText, countTicks, spanTicks, tickText } from "./axis.ts";
 import { spanText } from "./span.ts";
 import { total } from "./spark.tsx";
 
@@ -32,7 +32,7 @@ export function OutcomeChart({ slices, sliceMs, href }: SlicesProps) {
   return (
     <figure class="chart">
       <Legend names={outcomes} />
-      <Plot ticks={ticks} text={String} slices={slices} sliceMs={sliceMs}>
+      <Plot ticks={ticks} text={countText} slices={slices} sliceMs={sliceMs}>
         {slices.map((slice, index) => {
           const label = outcomes.map((name) => `${slice[name]} ${name}`).join(", ");
           return (
