@@ -33,6 +33,18 @@ describe("on a small screen", () => {
     await stage.leave(page);
   });
 
+  test("firings of a schedule are told apart in the list", async () => {
+    const id = "nightly-report-of-the-shop:20261123T030000Z";
+    await start("seen-calm", id);
+    const page = await stage.visit(`/?idPrefix=${id}`, "phone");
+    const hidden = await page
+      .locator(".run-id")
+      .evaluate((link) => [link.scrollWidth - link.clientWidth, link.scrollHeight - link.clientHeight]);
+    expect(hidden).toEqual([0, 0]);
+    expect(await isTooWide(page)).toBe(false);
+    await stage.leave(page);
+  });
+
   test("long labels are told whole, and push nothing off the screen", async () => {
     const labels = {
       customer: "maximiliane.oberhuber-weissenbacher@accounts.example.com",

@@ -110,5 +110,8 @@ test("1,000 children: each is listed with what it is now", { timeout: 120_000 },
   expect(await page.locator("#children-39 .status").first().innerText()).toMatch(/completed|running|waiting/);
   expect(await elements(page)).toBeLessThan(light);
   await picture(page, "run-family-light", false);
+  await page.getByRole("link", { name: "In the list" }).click();
+  await page.waitForURL("**/?idPrefix=family.");
+  expect(await page.locator(".chip").first().innerText()).toMatch(/^all\s+1,000$/);
   await stage.leave(page);
 });

@@ -89,6 +89,8 @@ test("a run that waits for a child says what the last in the line waits for, and
   const words = async () => (await card.innerText()).replaceAll(/\s+/g, " ");
   expect(await words()).toMatch(/generation-4 down the line generation-0 waiting waiting for signal go since/);
   expect(await accessibility(page)).toEqual([]);
+  // Their ids were given, and tell nothing of their parent.
+  expect(await page.getByRole("link", { name: "In the list" }).count()).toBe(0);
   await card.getByRole("link", { name: "generation-0" }).click();
   await page.getByRole("button", { name: "Send go" }).waitFor();
   await page.goto(`${stage.origin}/runs/generation-1`);

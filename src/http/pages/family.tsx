@@ -7,6 +7,7 @@ import { barAddress, barStatus, barTone } from "./bar.ts";
 import { Instant } from "./instant.tsx";
 import { Block } from "./list.tsx";
 import { Status } from "./status.tsx";
+import { addressOf } from "./window.tsx";
 
 export const childrenPerBlock = 25;
 const rowHeight = 40;
@@ -14,11 +15,14 @@ const rowHeight = 40;
 /** An ancestor; null where it was removed, or cannot be read. */
 export type Ancestor = { readonly id: string; readonly workflow: string; readonly run: RunSnapshot | null };
 
+/** How many children it has, and the id of the first, where that was started. */
+export type Offspring = { readonly count: number; readonly first: string | null };
+
 type FamilyProps = {
   readonly run: RunSnapshot;
   /** The oldest ancestor first. */
   readonly ancestors: readonly Ancestor[];
-  readonly children: number;
+  readonly children: Offspring;
 };
 
 /** @param kin how many ancestors and children it has */
@@ -26,18 +30,25 @@ export function hasFamily({ fork, schedule }: RunSnapshot, kin: number): boolean
   return kin > 0 || fork !== null || schedule !== null;
 }
 
-export function Family({ run, ancestors, children }: FamilyProps) {
+export function Family({ run, ancestors, children: { count, first } }: FamilyProps) {
   const { fork, schedule } = run;
-  if (!hasFamily(run, ancestors.length + children)) return null;
+  // Ids that were not given begin with that of the parent.
+  const prefix = `${run.id}.`;
+  if (!hasFamily(run, ancestors.length + count)) return null;
   return (
     <section class="card family" aria-labelledby="family-title" id="family">
       <div class="card-head">
         <h2 id="family-title">Family</h2>
-        {children === 0 ? null : (
+        {count === 0 ? null : (
           <span class="faint">
-            {children} {children === 1 ? "child" : "children"}
+            {count} {count === 1 ? "child" : "children"}
           </span>
         )}
+        {first?.startsWith(prefix) === true ? (
+          <a class="push" href={addressOf("/", { idPrefix: prefix })} title="To filter them, and to act on many">
+            In the list
+          </a>
+        ) : null}
       </div>
       <div class="card-body">
         {schedule === null ? null : (
@@ -52,7 +63,7 @@ export function Family({ run, ancestors, children }: FamilyProps) {
           </p>
         )}
         <Lineage run={run} ancestors={ancestors} />
-        {children === 0 ? null : <Children run={run} count={children} />}
+        {count === 0 ? null : <Children run={run} count={count} />}
       </div>
     </section>
   );

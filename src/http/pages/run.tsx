@@ -17,7 +17,7 @@ import { descentsOf } from "./descent.tsx";
 import type { Descent } from "./descent.tsx";
 import { Facts } from "./facts.tsx";
 import { Family, hasFamily } from "./family.tsx";
-import type { Ancestor } from "./family.tsx";
+import type { Ancestor, Offspring } from "./family.tsx";
 import { Fault, textOf } from "./fault.tsx";
 import { childrenBlock, entryBlock, historyBlock, readGroup, timelineBlock } from "./fragment.tsx";
 import { History } from "./history.tsx";
@@ -48,7 +48,7 @@ type View = {
   readonly run: RunSnapshot;
   readonly timeline: Timeline;
   readonly hooks: Timeline["bars"];
-  readonly children: number;
+  readonly children: Offspring;
   readonly ancestors: readonly Ancestor[];
   readonly first: Entry | null;
   readonly story: Story | null;
@@ -93,7 +93,7 @@ async function readView(service: Service, id: string, step: string | null): Prom
   const [timeline, hooks, children, ancestors, history, story, workflow, inbox, descents] = await Promise.all([
     runs.timeline(id, { from: 0, limit: barsPerBlock, grouping: folded }),
     waits("webhook") ? runs.timeline(id, { from: 0, limit: 1000, only: "webhook" }) : null,
-    runs.timeline(id, { from: 0, limit: 0, only: "child" }),
+    runs.timeline(id, { from: 0, limit: 1, only: "child" }),
     ancestorsOf(service, run),
     runs.history(id, 0, 1),
     step === null ? null : orNull(runs.story(id, step), "step_not_found"),
@@ -105,7 +105,7 @@ async function readView(service: Service, id: string, step: string | null): Prom
     run,
     timeline,
     hooks: hooks?.bars.filter(({ status }) => status === "open") ?? [],
-    children: children.total,
+    children: { count: children.total, first: children.bars[0]?.child?.id ?? null },
     ancestors,
     first: history.entries[0] ?? null,
     story,
@@ -141,7 +141,7 @@ function RunView({ view, caller, step, only }: RunViewProps) {
     <div class="stack run-page">
       <Head run={run} caller={caller} />
       <Summary run={run} workflow={workflow} />
-      <Parts hasFamily={hasFamily(run, ancestors.length + children)} />
+      <Parts hasFamily={hasFamily(run, ancestors.length + children.count)} />
       <Waits run={run} caller={caller} hooks={hooks} signals={workflow?.signals ?? null} descents={descents}>
         <Inbox received={inbox} />
       </Waits>
