@@ -261,6 +261,27 @@ describe("a broadcast", () => {
     for (const id of ghosts) await directoryOf(id).remove(id, crowd.createdAt);
   });
 
+  it("is not held up by a run that never answers, and reaches that when it is sent again (guarantee 1)", async () => {
+    const [id, stuck] = await Promise.all(["moving", "stuck"].map((name) => startInbox(name)));
+    await listed("item", [id, stuck].map(String));
+    const own = env.RUNS.getByName.bind(env.RUNS);
+    const hanging = { signal: () => new Promise<never>(() => {}) };
+    const named = vi
+      .spyOn(env.RUNS, "getByName")
+      .mockImplementation((name) => (name === stuck ? (hanging as never) : own(name)));
+    const wait = globalThis.setTimeout;
+    const timers = vi.spyOn(globalThis, "setTimeout").mockImplementation((act: () => void, after?: number) => {
+      return wait(act, (after ?? 0) > 59_000 ? 0 : after);
+    });
+    const sent = () => broadcast(signalOf("item", { n: 8 }, "key-stuck"));
+    await expect(sent()).rejects.toMatchObject({ retryable: true });
+    timers.mockRestore();
+    named.mockRestore();
+    expect(await outputOf(String(id))).toEqual([8]);
+    expect(await sent()).toEqual({ delivered: 2, buffered: false });
+    expect(await outputOf(String(stuck))).toEqual([8]);
+  });
+
   it("is one with a key, however often it is sent, also all at once (guarantee 5)", async () => {
     const id = await startInbox("once", 2);
     await listed("item", [id]);

@@ -14,9 +14,12 @@ import type { BroadcastOutcome, SignalRequest } from "../../core/service/service
 import { directoryShard, directoryShards, runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import type { Answer } from "../answer.ts";
+import { within } from "../patience.ts";
 import { needsDeployment } from "../run/damage.ts";
 
 const keptMs = 86_400_000;
+/** Longer than a schema of the author's may take for the payload. */
+const callLimitMs = 60_000;
 /** How many runs are called at once, and up to how many runs the sender calls without the shards. */
 const atOnce = 100;
 /** How many runs one call of a shard delivers to; including repeated calls, that is below the platform's limit. */
@@ -93,7 +96,7 @@ export async function deliver(runId: string, id: string, signal: SignalRequest):
   const request = asBroadcast(id, signal);
   // Repeated once, because the object may just have been replaced or restarted; the key makes this safe.
   const send = () => runObject(runId).signal(request, true);
-  const answer = await send().catch(send);
+  const answer = await within(send().catch(send), callLimitMs);
   // A run that cannot be opened for now may be waiting for the signal.
   if (!answer.ok && needsDeployment.has(answer.refusal.code)) unwrap(answer);
   return answer.ok;
