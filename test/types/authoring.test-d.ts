@@ -136,7 +136,11 @@ void handles;
 
 /** Options that are known only at run time, and payloads as they are sent and as they arrive. */
 const told = defineWorkflow("told", {
-  signals: { at: z.coerce.date<string>(), note: z.string().optional() },
+  signals: {
+    at: z.coerce.date<string>(),
+    note: z.string().optional(),
+    leave: z.object({ why: z.string().optional() }),
+  },
   handler: async (input: { timeout?: "1 h"; settled: boolean }, step) => {
     expectTypeOf(await step.waitFor("at")).toEqualTypeOf<Date>();
     const { timeout } = input;
@@ -153,6 +157,9 @@ async function tells(): Promise<void> {
   const run = told.get("told-1");
   await run.signal("at", "2026-01-01");
   await run.signal("note");
+  // Without a payload it is `{}`.
+  await run.signal("leave");
+  await run.signal("leave", undefined, { idempotencyKey: "k" });
   await run.signal("undeclared", { any: 1 });
   await getRun("told-1").signal("at");
   // @ts-expect-error what is sent is what the schema takes

@@ -63,11 +63,16 @@ export type RunView<Output = unknown> = {
 /** Any name: a workflow also takes signals for which it declares no schema. Editors offer those that it declares. */
 export type SignalName<Signals extends SignalTypes> = (keyof Signals & string) | (string & {});
 
-/** The payload of a signal, as its schema takes it; anything, or nothing, where the workflow declares none. */
+/**
+ * The payload of a signal, as its schema takes it; anything where the workflow declares none. It may be left out where it
+ * may be undefined or `{}`, as which a signal without a payload arrives.
+ */
 export type Sending<Signals extends SignalTypes, Name, Rest extends unknown[] = []> = Name extends keyof Signals
-  ? undefined extends Signals[Name]
+  ? Record<never, never> extends Signals[Name]
     ? [payload?: Signals[Name], ...rest: Rest]
-    : [payload: Signals[Name], ...rest: Rest]
+    : undefined extends Signals[Name]
+      ? [payload?: Signals[Name], ...rest: Rest]
+      : [payload: Signals[Name], ...rest: Rest]
   : [payload?: unknown, ...rest: Rest];
 
 export interface RunHandle<Output = unknown, Signals extends SignalTypes = SignalTypes> {
