@@ -64,7 +64,10 @@ export class Calls {
   begin({ at, step }: Seen): void {
     for (const call of this.pausedAt === null ? this.open : []) {
       const isDue = call.latest < at || (call.latest === at && call.id === step);
-      if (call.state === "resting" && isDue) call.begin(call.latest);
+      if (call.state !== "resting" || !isDue) continue;
+      call.begin(call.latest);
+      // Where time is real, its alarm may be yet to come.
+      if (this.#clock.slackMs === Infinity) [call.latest, call.unsure] = [Infinity, true];
     }
   }
 

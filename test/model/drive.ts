@@ -29,7 +29,12 @@ type RunJson = {
   readonly input: unknown;
   readonly output: unknown;
   readonly error: unknown;
-  readonly waitingFor: readonly { readonly kind: string; readonly name: string; readonly until: string | null }[];
+  readonly waitingFor: readonly {
+    readonly kind: string;
+    readonly name: string;
+    readonly until: string | null;
+    readonly url?: string;
+  }[];
 };
 
 /** A run to which nothing has happened for so long waits for somebody. */
@@ -95,9 +100,13 @@ class Driver {
       case "cancel":
       case "terminate":
         return await this.#request(what, key, what);
-      case "call":
-        // What takes calls is performed by the engine in Node alone.
+      case "call": {
+        const { good, webhook } = happening;
+        const address = addressOf(await this.#history(this.#id), webhook);
+        for (let i = 0; i < (address !== null && happening.again ? 2 : 1); i++)
+          if (address !== null) await this.#request(good ? what : "bad call", key, address, { key, good });
         return;
+      }
       case "death":
       case "eviction":
         return await this.#stage.disturb(this.#id, what);
@@ -107,7 +116,7 @@ class Driver {
   }
 
   async #request(what: string, key: string, path: string, json?: unknown): Promise<void> {
-    const call = { method: "POST", path: `/v1/runs/${this.#id}/${path}`, key } as const;
+    const call = { method: "POST", path: this.#pathOf(this.#id, path), key } as const;
     const { status, body, again } = await this.#stage.ask(json === undefined ? call : { ...call, json });
     const taken = what === "update" ? `result ${JSON.stringify(body["result"])}` : "taken";
     // A try that nobody answered may have been taken; not the first, where it was taken before.
@@ -117,6 +126,11 @@ class Driver {
     const isTaken = status < 300 || body["code"] === "update_failed";
     const answer = isTaken ? (isKnown ? "duplicate" : taken) : String(body["code"]);
     this.#requests.push({ what, key, at: Date.now(), answer });
+  }
+
+  /** Of something that is done to a run; an address of a webhook is one by itself. */
+  #pathOf(id: string, path: string): string {
+    return path.startsWith("/") ? path : `/v1/runs/${id}/${path}`;
   }
 
   /** Sees a run to its end, and then those that it has started. */
@@ -149,17 +163,23 @@ class Driver {
     const waits = waitingFor.map(({ kind, name }) => `${kind} ${name}`).toSorted();
     if (id === this.#id) this.#looks.push({ seq: before, at: Date.now(), status, waitingFor: waits });
     const child = waitingFor.find(({ kind }) => kind === "run");
-    const wait = waitingFor.find(({ kind, until }) => kind === "signal" && until === null);
+    const heard = new Set(history.flatMap(({ kind, name }) => (kind === "listener.added" ? [name] : [])));
+    const signals = waitingFor.filter(({ kind, until }) => kind === "signal" && until === null);
+    const wait = signals.find(({ name }) => !heard.has(name));
+    const hook = waitingFor.find(({ kind, until }) => kind === "webhook" && until === null);
     const fed = (this.#fed.get(id) ?? 0) + 1;
     this.#fed.set(id, fed);
     const isExhausted = history.findLast(({ kind }) => kind === "run.paused")?.["by"] === "engine";
     if (status === "paused") await this.#move(id, isExhausted ? "retry" : "resume", fed);
     else if (wait !== undefined) await this.#move(id, `signals/${wait.name}`, fed, `fed ${fed}`);
+    else if (hook?.url !== undefined) await this.#move(id, pathOf(hook.url), fed, { key: `fed ${fed}`, good: true });
     else if (child !== undefined && (await this.#read(child.name)).status !== "completed") await this.#feed(child.name);
+    // What it waits for, a function hears.
+    else if (child === undefined && signals.length > 0) await this.#move(id, "cancel", fed);
   }
 
   async #move(id: string, path: string, fed: number, json?: unknown): Promise<void> {
-    const call = { method: "POST", path: `/v1/runs/${id}/${path}`, key: `fed ${fed}` } as const;
+    const call = { method: "POST", path: this.#pathOf(id, path), key: `fed ${fed}` } as const;
     await this.#stage.ask(json === undefined ? call : { ...call, json });
   }
 
@@ -190,6 +210,16 @@ function seenOf(entry: Record<string, unknown>): Seen {
     instants.includes(name) && typeof value === "string" ? Date.parse(value) : value,
   ]);
   return Object.fromEntries(fields) as Seen;
+}
+
+/** Where the webhook is called; null where it is not yet. */
+function addressOf(history: readonly Seen[], webhook: string): string | null {
+  const created = history.findLast(({ kind, call }) => kind === "webhook.created" && call === webhook);
+  return created === undefined ? null : pathOf(String(created["url"]));
+}
+
+function pathOf(url: string): string {
+  return new URL(url).pathname;
 }
 
 function childOf(entry: Seen): string {

@@ -9,6 +9,7 @@ import { compare } from "../model/comparison.ts";
 import { drive } from "../model/drive.ts";
 import type { Call, Reply, Stage } from "../model/drive.ts";
 import { makeProgram } from "../model/program.ts";
+import { makeReceivingProgram } from "../model/receiving.ts";
 import { explain } from "../model/report.ts";
 import { ask } from "./client.ts";
 import { contexts } from "./flows/engine.ts";
@@ -53,7 +54,9 @@ const stage: Stage = {
 };
 
 async function check(seed: number): Promise<number> {
-  const program = makeProgram(seed, unitMs);
+  // Every third takes calls of webhooks, and hears signals; what has gone on as new has no history of what was before.
+  const receiving = makeReceivingProgram(seed, unitMs);
+  const program = seed % 3 === 0 && receiving.input.next.length === 0 ? receiving : makeProgram(seed, unitMs);
   const observations = await drive(program, `model-${seed}-${Date.now().toString(36)}`, stage);
   for (const observed of observations) {
     await compare(observed, Infinity, turn).catch((error: unknown) => explain(error, program, observed));
