@@ -102,7 +102,9 @@ export async function checkPatches(program: Program, below: Below): Promise<void
   const other = patched(program, below);
   const lived = await live(program, below, () => other);
   const { entries } = lived.at(-1)?.archive ?? { entries: [] };
-  const processes = lived.map(({ life, earlier, host: { journal } }) => ({ life, earlier, journal }));
+  const processes = lived.map(({ life, earlier, questions, host: { journal } }) => {
+    return { life, earlier, questions, journal };
+  });
   checkProcesses(entries, processes);
   const marks = entries.filter((entry) => {
     const isRetried = entry.kind === "step.removed" && entry.retried === true;

@@ -3,6 +3,7 @@ import type { ChildPolicy } from "../../src/core/run/origin.ts";
 import type { Step } from "../../src/core/definition/step.ts";
 import type { Carried } from "./player.ts";
 import type { Node } from "./program.ts";
+import { payloadOf } from "./values.ts";
 
 /** The program of a child, for each of its lives. */
 export type ChildProgram = { readonly body: Node; readonly next: readonly Node[] };
@@ -55,5 +56,7 @@ export type TellNode = {
 export async function tell(step: Step, { to, name }: TellNode, path: string): Promise<unknown> {
   const { id, parent } = step.info;
   const ids = { root: "root", parent: parent?.id ?? "nobody", shared: "shared", self: id };
-  return await step.signal(ids[to], name, `told at ${path}`).catch((error: { readonly code: string }) => error.code);
+  return await step
+    .signal(ids[to], name, payloadOf(`told at ${path}`))
+    .catch((error: { readonly code: string }) => error.code);
 }

@@ -14,12 +14,15 @@ import { define } from "./memory.ts";
 import { interpret, newLife } from "./player.ts";
 import type { Carried } from "./player.ts";
 import { replyTo } from "./crash.ts";
+import { inquire } from "./question.ts";
+import type { Question } from "./question.ts";
 import { surroundingsOf } from "./processes.ts";
 import type { Lived } from "./processes.ts";
 import { LaneSimulation } from "./simulation.ts";
 import type { SimulatedRun } from "./simulation.ts";
 import { SimulatedCouriers } from "./simulatedcouriers.ts";
 import type { ReplyTo } from "./simulatedcouriers.ts";
+import { payloadOf } from "./values.ts";
 import { Visitor, unlessRefused } from "./visitor.ts";
 import { Workload } from "./workload.ts";
 
@@ -109,7 +112,8 @@ export class Contest {
     const { journal, definition } = simulated;
     if (definition === undefined) throw new Error(`${id} has no code`);
     const life = newLife();
-    lived.push({ life, earlier: archive.entries.length, journal });
+    const questions: Question[] = [];
+    lived.push({ life, earlier: archive.entries.length, journal, questions });
     const { clock } = this.simulation;
     const around = surroundingsOf(
       () => ({ clock, journal }),
@@ -119,9 +123,18 @@ export class Contest {
     const handler = async (input: Carried, step: Step): Promise<unknown> =>
       await interpret(program, life, around)(input, this.workload.watch(simulated, step));
     simulated.definition = { ...definition, handler };
+    const ask = async (turns: number): Promise<void> => {
+      for (let turn = 0; turn <= turns; turn++) await clock.turn();
+      if (journal.closed) return;
+      const own = newLife();
+      const asked = { ...definition, handler: interpret(program, own, around) };
+      const question = await inquire(simulated, progress.outcome, asked, own);
+      if (question !== null) questions.push(question);
+    };
     journal.onAppend = (entries) => {
       archive.see(journal, entries);
       progress.see(...entries);
+      if ((archive.writes.length + program.seed) % 6 === 0) void ask(archive.writes.length % 3);
       const place = [...this.runs.keys()].indexOf(id);
       for (const stroke of this.#strokes.filter(({ run, write }) => run === place && write === archive.writes.length)) {
         this.#strokes.splice(this.#strokes.indexOf(stroke), 1);
@@ -137,7 +150,7 @@ export class Contest {
       simulation.at(simulation.now + offset, () => simulated.act(what));
     };
     for (const { at, name, payload, key } of program.signals)
-      plan(at, (run) => signal(run, name, payload, `${key} ${episode}`));
+      plan(at, (run) => signal(run, name, payloadOf(payload), `${key} ${episode}`));
     for (const { at, ms } of program.pauses) {
       plan(at, (run) => unlessRefused(() => act(run, "pause")));
       plan(at + ms, (run) => unlessRefused(() => act(run, "resume")));
@@ -186,7 +199,7 @@ export class Contest {
     const waits = waitingFor.filter(({ kind, until }) => kind === "signal" && until === null);
     const wait = waits.find(({ name }) => !listeners.has(name));
     const hook = [...open].find(({ kind, until }) => kind === "webhook" && until === null);
-    if (wait !== undefined) simulated.act((run) => signal(run, wait.name, `fed ${fed}`));
+    if (wait !== undefined) simulated.act((run) => signal(run, wait.name, payloadOf(`fed ${fed}`)));
     else if (hook !== undefined) void simulated.act(() => visitor.call(simulated, hook.id, fed));
     else if (waits.length > 0) void simulated.act((run) => unlessRefused(() => act(run, "cancel")));
     return wait !== undefined || hook !== undefined || waits.length > 0;
@@ -203,7 +216,7 @@ export class Contest {
     if (what === "death" || what === "eviction") return this.#end(id, contestant, what);
     await unlessRefused(async () => {
       if (what === "signal" || what === "heard")
-        simulated.act((run) => signal(run, what === "heard" ? what : "go", `struck ${write}`));
+        simulated.act((run) => signal(run, what === "heard" ? what : "go", payloadOf(`struck ${write}`)));
       else if (what === "update") await simulated.act(() => visitor.update(simulated, write));
       else if (what === "call") await simulated.act(() => visitor.call(simulated, "paid", write));
       else await simulated.act((run) => act(run, what));

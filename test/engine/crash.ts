@@ -2,7 +2,6 @@
 import { expect } from "vitest";
 import type { Entry, EntryOf } from "../../src/core/history/entry.ts";
 import type { Order } from "../../src/core/courier/order.ts";
-import { decode } from "../../src/core/value/value.ts";
 import { createRandom } from "../../src/core/random.ts";
 import type { Schema } from "../../src/core/definition/schema.ts";
 import type { Run } from "../../src/engine/run.ts";
@@ -14,10 +13,11 @@ import { checkEffects, checkKeys, checkSignals, Progress } from "./effects.ts";
 import { checkLives } from "./lives.ts";
 import { define } from "./memory.ts";
 import type { ManualClock } from "./memory.ts";
+import { checkSecrets, payloadOf } from "./values.ts";
 import { Visitor, unlessRefused } from "./visitor.ts";
 import { FakeCouriers, answered } from "./couriers.ts";
 import type { Known, Reply } from "./couriers.ts";
-import { surroundingsOf } from "./processes.ts";
+import { checkPublished, surroundingsOf } from "./processes.ts";
 import { checkQuestions, inquire } from "./question.ts";
 import type { Question } from "./question.ts";
 import { interpret, newLife } from "./player.ts";
@@ -123,9 +123,9 @@ function happen(hosted: Hosted): void {
   for (const { at, name, payload, key } of program.signals) {
     const own = episode === 0 ? key : `${key} again ${episode}`;
     plan(at, (run) => {
-      signal(run, name, payload, own);
+      signal(run, name, payloadOf(payload), own);
       // The same request again, as a client sends it that got no answer.
-      signal(run, name, payload, own);
+      signal(run, name, payloadOf(payload), own);
     });
   }
   for (const { at, ms } of program.pauses) {
@@ -147,7 +147,7 @@ async function later({ host }: Hosted, turns: number, act: () => Promise<void>):
 async function strike({ host, visitor }: Hosted, { what, write }: Omit<Jolt, "turns">): Promise<void> {
   await unlessRefused(async () => {
     const name = what === "signal" ? "go" : "heard";
-    if (what === "signal" || what === "heard") signal(host.run, name, `struck ${write}`, `struck ${write}`);
+    if (what === "signal" || what === "heard") signal(host.run, name, payloadOf(`struck ${write}`), `struck ${write}`);
     else if (what === "update") await visitor.update(host, write);
     else if (what === "call") await visitor.call(host, write % 3 === 0 ? "signed" : "paid", write);
     else await act(host.run, what);
@@ -212,7 +212,7 @@ export async function finish(hosted: Hosted, isChanged = false): Promise<void> {
       continue;
     }
     if (waited === undefined || fed > 200) throw new Error(`stranded: ${JSON.stringify(host.snapshot)}`);
-    host.signalAt(host.clock.at + 3_600_000, waited.name, `fed ${host.journal.commits.length}`);
+    host.signalAt(host.clock.at + 3_600_000, waited.name, payloadOf(`fed ${host.journal.commits.length}`));
   }
 }
 
@@ -246,6 +246,7 @@ export async function checkProgram(program: Program, every = 1): Promise<number>
   }
   checkRetries(reference);
   checkAnswers(reference);
+  checkSecrets(reference.archive.entries);
   await checkEnded(program, reference);
   return crashes;
 }
@@ -264,24 +265,6 @@ async function checkCrash(program: Program, reference: Hosted, keep: number): Pr
   if (!wasRenewed) expect(hosted.host.journal.commits.slice(0, commits.length)).toEqual(commits);
 }
 
-/** What a handler published is on record, each once and in its order, whichever of its processes it was in. */
-function checkPublished({ host, life, archive }: Hosted): void {
-  const own = life.handlers.length - 1;
-  const entries = archive.lives.at(-1) ?? [];
-  // What is done once more says it once more.
-  const isRetried = entries.some(({ kind }) => kind === "run.retried");
-  if (host.dead || own < 0 || host.status !== "completed" || isRetried) return;
-  // A handler returns how much there was by then; a branch that it left behind says nothing more.
-  const notes = life.trace.slice(0, Number(host.output)).flatMap(({ handler, text }) => {
-    return handler === own && / (log|progress)$/.test(text) ? [text] : [];
-  });
-  const published = entries.flatMap((entry) => {
-    if (entry.kind === "log.written") return [`${entry.message} log`];
-    return entry.kind === "progress.published" ? [`${String(decode(entry.value))} progress`] : [];
-  });
-  expect(published).toEqual(notes);
-}
-
 /** A query changes nothing. */
 async function askAlone({ program, host: { journal }, ask }: Hosted): Promise<void> {
   const { commits } = journal;
@@ -293,7 +276,7 @@ async function askAlone({ program, host: { journal }, ask }: Hosted): Promise<vo
 
 function checkAnswers(hosted: Hosted): void {
   const { visitor, questions, life, archive, host } = hosted;
-  checkPublished(hosted);
+  if (!host.dead) checkPublished(archive.lives, life, host.run);
   visitor.check(archive.entries);
   const isCut = host.dead || host.snapshot.error?.code === "terminated";
   checkQuestions(questions, life, archive.entries, isCut);
@@ -400,6 +383,7 @@ export async function checkDeaths(program: Program, next: (limit: number) => num
     hosted = hostProgram(program, commits, host.clock.at + next(3) * 1000, true, writes, hosted.couriers.known);
   }
   checkLives(hosted.archive.lives);
+  checkSecrets(hosted.archive.entries);
   expect(hosted.host.status).toMatch(/^(completed|failed|cancelled)$/);
 }
 

@@ -9,6 +9,7 @@ import { planFork } from "../../src/core/lifecycle/fork.ts";
 import type { RunSnapshot } from "../../src/core/run/run.ts";
 import { forkedFacts } from "../../src/core/history/transcript.ts";
 import { decode } from "../../src/core/value/value.ts";
+import type { Stored } from "../../src/core/value/value.ts";
 import type { Find } from "../../src/engine/drive.ts";
 import { Run } from "../../src/engine/run.ts";
 import type { ChildEnd, Children, Couriers } from "../../src/engine/world.ts";
@@ -167,13 +168,16 @@ export class Family {
     this.archives.delete(id);
   }
 
-  /** Begins another run with the history of this one up to the call `from`. @throws HoldfastError fork_invalid */
-  fork(id: string, as: string, from: string | null): void {
+  /**
+   * Begins another run with the history of this one up to the call `from`, and with these results.
+   * @throws HoldfastError fork_invalid
+   */
+  fork(id: string, as: string, from: string | null, results: ReadonlyMap<string, Stored> = new Map()): void {
     const { entries } = this.journal(id);
     const [original] = entries;
     if (original?.kind !== "run.created") throw new Error("a history begins with run.created");
     const { clock } = this;
-    const facts = forkedFacts(entries, planFork(entries, { from, given: [] }), new Map(), clock.at);
+    const facts = forkedFacts(entries, planFork(entries, { from, given: [...results.keys()] }), results, clock.at);
     const { workflow, version, input, seed = `${id}:${original.at}`, continuation } = original;
     const count = continuation?.count ?? 0;
     const creation: Creation = {
@@ -211,6 +215,22 @@ export class Family {
 
   run(id: string): Run {
     return this.at(id).run;
+  }
+
+  /** The run with its code, which can be exchanged. */
+  codeOf(id: string): { readonly run: Run; definition: Definition | undefined } {
+    const { definitions } = this;
+    const run = this.run(id);
+    const name = run.state.created?.workflow ?? "";
+    return {
+      run,
+      get definition() {
+        return definitions.get(name);
+      },
+      set definition(definition) {
+        if (definition !== undefined) definitions.set(name, definition);
+      },
+    };
   }
 
   has(id: string): boolean {

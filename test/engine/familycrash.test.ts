@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { checkFamilyProgram } from "./familycrash.ts";
 import { makeFamilyProgram } from "./familyprogram.ts";
 
-const programs = Number(process.env["CRASH_PROGRAMS"] ?? 200);
+const programs = Number(process.env["CRASH_PROGRAMS"] ?? 170);
 const firstSeed = Number(process.env["CRASH_SEED"] ?? 1);
 
 test(

@@ -6,7 +6,7 @@ import { FaultyFamily } from "./faultyfamily.ts";
 import type { Family } from "./family.ts";
 import type { FamilyProgram } from "./familyprogram.ts";
 import { checkLives, isRestart } from "./lives.ts";
-import { checkProcesses } from "./processes.ts";
+import { checkProcesses, checkPublished } from "./processes.ts";
 
 /** The program, with what comes upon it, and all that must hold then. */
 export async function checkFamilyProgram(program: FamilyProgram): Promise<number> {
@@ -20,6 +20,8 @@ export async function checkFamilyProgram(program: FamilyProgram): Promise<number
     checkNews(family, archive.entries, program.lost > 0);
     checkTold(family, archive.entries);
     checkProcesses(archive.entries, processes);
+    const last = processes.at(-1);
+    if (last !== undefined) checkPublished(archive.lives, last.life, last.run);
   }
   for (const [id, visitor] of faulty.visitors) visitor.check(family.archives.get(id)?.entries ?? []);
   for (const [id, times] of family.made) expect({ id, times }).toEqual({ id, times: 1 });
@@ -28,8 +30,11 @@ export async function checkFamilyProgram(program: FamilyProgram): Promise<number
 
 /** Of a child's end its parent hears what the child has on record, and soon. */
 function checkNews(family: Family, entries: readonly Entry[], isLossy: boolean): void {
+  const copied = copiedOf(entries);
   for (const entry of entries) {
     if ((entry.kind !== "child.completed" && entry.kind !== "child.failed") || entry.child === undefined) continue;
+    // A fork may have been given another end of it.
+    if (entry.seq <= copied && entry.kind === "child.completed") continue;
     if (entry.kind === "child.failed" && entry.left === true) continue;
     const { id } = entry.child;
     const history = family.histories(id).flatMap(({ entries: all }) => all);
@@ -47,10 +52,17 @@ function checkNews(family: Family, entries: readonly Entry[], isLossy: boolean):
   }
 }
 
+/** Up to which of its entries a fork has them from elsewhere. */
+function copiedOf([created]: readonly Entry[]): number {
+  return created?.kind === "run.created" ? (created.fork?.upTo ?? 0) : 0;
+}
+
 /** A signal that was sent has got there. */
 function checkTold(family: Family, entries: readonly Entry[]): void {
+  const copied = copiedOf(entries);
   for (const entry of entries) {
-    if (entry.kind !== "step.completed") continue;
+    // A fork may have been given that it was sent.
+    if (entry.kind !== "step.completed" || entry.seq <= copied) continue;
     const to = /^signal \w+ to ([^#]+)/.exec(entry.step)?.[1];
     if (to === undefined) continue;
     const keys = family.histories(to).flatMap(({ entries: all }) => {

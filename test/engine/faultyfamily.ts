@@ -1,6 +1,6 @@
 /** Executes a random program of a run and its children in virtual time, with its faults. */
 import { expect } from "vitest";
-import type { EntryOf } from "../../src/core/history/entry.ts";
+import type { Entry, EntryOf } from "../../src/core/history/entry.ts";
 import type { Order } from "../../src/core/courier/order.ts";
 import { planFork } from "../../src/core/lifecycle/fork.ts";
 import { firstCreatedAt } from "../../src/core/run/origin.ts";
@@ -20,6 +20,9 @@ import { interpret, newLife } from "./player.ts";
 import type { Life, Surroundings } from "./player.ts";
 import { SimulatedCouriers } from "./simulatedcouriers.ts";
 import type { ReplyTo } from "./simulatedcouriers.ts";
+import { inquire } from "./question.ts";
+import type { Question } from "./question.ts";
+import { payloadOf, replaced, valueOf } from "./values.ts";
 import { Visitor, unlessRefused } from "./visitor.ts";
 import { replyTo } from "./crash.ts";
 
@@ -27,7 +30,7 @@ const hourMs = 3_600_000;
 /** How long calls between runs take. */
 const ways: readonly number[] = [0, 0, 0, 1, 40, 300, 3000];
 
-type ObservedLife = Lived & { readonly run: Run };
+type ObservedLife = Lived & { readonly run: Run; readonly questions: Question[] };
 
 export class FaultyFamily {
   readonly family: Family;
@@ -131,8 +134,20 @@ export class FaultyFamily {
     const life = newLife();
     // As of now: it is called on in its first handler.
     const earlier = this.family.archives.get(id)?.entries.length ?? 0;
-    lived.push({ run, life, earlier, journal: this.family.journal(id) });
+    lived.push({ run, life, earlier, journal: this.family.journal(id), questions: [] });
     return life;
+  }
+
+  /** Asked so many turns behind its write, if its process has not died meanwhile. */
+  async #ask(id: string, turns: number): Promise<void> {
+    const { family, program } = this;
+    for (let turn = 0; turn <= turns; turn++) await family.clock.turn();
+    const lived = this.lived.get(id)?.at(-1);
+    if (!family.has(id) || lived?.run !== family.run(id) || lived.journal.closed) return;
+    const own = newLife();
+    const asked = define(interpret(program, own, this.#around(id)));
+    const question = await inquire(family.codeOf(id), this.#progressOf(id).outcome, asked, own);
+    if (question !== null) lived.questions.push(question);
   }
 
   #request(id: string, order: Order): ReturnType<ReplyTo> {
@@ -162,6 +177,7 @@ export class FaultyFamily {
   #wrote(id: string, writes: number): void {
     this.#progressOf(id).see(...(this.family.archives.get(id)?.writes.at(-1)?.entries ?? []));
     const place = [...this.family.archives.keys()].indexOf(id);
+    if ((writes + this.program.seed) % 6 === 0) void this.#ask(id, writes % 3);
     for (const blow of this.#blows.filter(({ run, write }) => run === place && write === writes)) {
       this.#blows.splice(this.#blows.indexOf(blow), 1);
       if (blow.what === "death" && blow.turns === 0) this.family.at(id).die();
@@ -216,13 +232,16 @@ export class FaultyFamily {
     });
   }
 
-  /** From its start, or from one of its calls on. */
+  /** From its start, or from one of its calls on; some of these are given another result. */
   #fork(id: string, write: number): void {
     const { family } = this;
-    const { rerun } = planFork(family.journal(id).entries, { from: null, given: [] });
+    const { entries } = family.journal(id);
+    const { rerun } = planFork(entries, { from: null, given: [] });
     const from = write % 3 === 0 ? null : (rerun[write % Math.max(1, rerun.length)] ?? null);
     const as = `fork-${++this.#forks}`;
-    family.fork(id, as, from);
+    const given = rerun.filter((step, i) => (write + i) % 4 === 0 && isGivable(entries, step));
+    const results = given.map((step) => [step, encode([replaced, valueOf(step)], "a result")] as const);
+    family.fork(id, as, from, new Map(results));
   }
 
   /** From its start, or from a child on. */
@@ -239,7 +258,7 @@ export class FaultyFamily {
   }
 
   #signal(id: string, name: string, payload: string, key: string): void {
-    const request = { name, payload: encode(payload, "a payload"), by: "test", key };
+    const request = { name, payload: encode(payloadOf(payload), "a payload"), by: "test", key };
     this.family.wake(id);
     void unlessRefused(() => this.family.run(id).signal(request));
   }
@@ -285,6 +304,16 @@ export class FaultyFamily {
         });
       if (started !== undefined) expect({ id, policy: started.policy }).toEqual({ id, policy: "abandon" });
     }
+  }
+}
+
+/** A step, or a child that was waited for. */
+function isGivable(entries: readonly Entry[], step: string): boolean {
+  try {
+    planFork(entries, { from: null, given: [step] });
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -10,6 +10,8 @@ import type { ChildProgram } from "./childprogram.ts";
 import { hourMs } from "./program.ts";
 import type { MapNode, Node, Program, Wide } from "./program.ts";
 import { receive } from "./receiver.ts";
+import { chainOf, replaced, secret, shown, valueOf } from "./values.ts";
+import type { Payload } from "./values.ts";
 
 type Verdict = { readonly value: unknown } | { readonly issues: readonly { readonly message: string }[] };
 
@@ -63,7 +65,7 @@ export function interpret(program: Program, life: Life, around: Surroundings): H
     const body = [born.body, ...born.next][round] ?? { t: "throw" };
     if (program.next.length === 0 && !program.asks) await player.play(body, "");
     else await player.live(body, `life ${round} ${step.info.continued} `);
-    return life.trace.length;
+    return { notes: life.trace.length, beside: valueOf(`${round}`) };
   };
 }
 
@@ -96,7 +98,7 @@ class Player {
     if (this.program.asks) {
       this.step.update("add", null, add as never);
       this.step.update("weigh", this.weighing(), add as never);
-      this.step.onSignal("heard", (payload) => this.note(path, `heard ${String(payload)}`));
+      this.step.onSignal("heard", (payload) => this.note(path, `heard ${shown(payload)}`));
     }
     this.life.patched.push({ round: this.input.round, answer: this.step.patched("change") });
     await this.play(body, path);
@@ -140,7 +142,7 @@ class Player {
       case "wait":
         return this.note(
           path,
-          await step.waitFor(node.name, node.timeoutMs === null ? {} : { timeout: node.timeoutMs }),
+          shown(await step.waitFor(node.name, node.timeoutMs === null ? {} : { timeout: node.timeoutMs })),
         );
       case "seq":
         for (const [i, inner] of node.nodes.entries()) await this.play(inner, `${path}.${i}`);
@@ -182,10 +184,10 @@ class Player {
 
   async watch(path: string, work: Promise<unknown>): Promise<void> {
     try {
-      this.note(path, JSON.stringify((await work) ?? null));
+      this.note(path, shown(await work));
     } catch (error) {
-      const { message, code, errors = [] } = error as Caught;
-      this.note(path, `${message} ${String(code)} ${errors.map(({ index }) => index).join(" ")}`);
+      const { code, errors = [] } = error as Caught;
+      this.note(path, `${chainOf(error)} ${String(code)} ${errors.map(({ index }) => index).join(" ")}`);
       throw error;
     }
   }
@@ -212,9 +214,9 @@ class Player {
       case "judged": {
         const validate = async (payload: unknown): Promise<Verdict> => {
           await this.around.after(this.around.lag());
-          if (node.refuses && /[13579]$/.test(String(payload)))
-            return { issues: [{ message: `not ${String(payload)}` }] };
-          return { value: `${String(payload)} judged` };
+          const { text, beside } = payload as Payload;
+          if (node.refuses && /[13579]$/.test(text)) return { issues: [{ message: `not ${text}` }] };
+          return { value: { text: `${text} judged`, beside } };
         };
         const schema = { "~standard": { version: 1, vendor: "test", validate } } as const;
         return await step.waitFor(node.name, {
@@ -227,7 +229,10 @@ class Player {
           const { attempt } = context;
           this.effect(path, context);
           if (attempt + this.around.episode() > node.fails) return `own ${attempt}`;
-          throw node.how === "after" ? new RetryAfterError(`${path} ${attempt}`, 5000) : new TypeError(path);
+          const options = { cause: valueOf(path) };
+          throw node.how === "after"
+            ? new RetryAfterError(`${path} ${attempt}`, 5000, options)
+            : new TypeError(path, options);
         };
         const told = (_error: unknown, attempt: number): string | null => (attempt > 2 ? null : `${attempt} s`);
         return await step.run(node.name, fn, { retry: node.how === "after" ? { limit: 2 } : told });
@@ -296,8 +301,11 @@ class Player {
     path: string,
   ): Promise<void> {
     const { around, step } = this;
-    const undo = async (_result: unknown, context: AttemptContext): Promise<void> => {
-      this.effect(`${path} undone`, context);
+    const sensitive = value > 5;
+    const given = sensitive ? [secret, valueOf(path)] : value === 0 ? undefined : valueOf(path);
+    const undo = async (result: unknown, context: AttemptContext): Promise<void> => {
+      const isOwn = shown(result) === shown(given) || (Array.isArray(result) && result[0] === replaced);
+      this.effect(`${path} undone${isOwn ? "" : ` of ${shown(result)}`}`, context);
       await around.after(ms);
       if (context.attempt <= fails) throw new Error(`not undone: ${path}`);
     };
@@ -306,9 +314,10 @@ class Player {
       this.effect(path, context);
       await around.after(ms);
       for (let i = 0; i < turns; i++) await around.turn();
-      if (attempt + around.episode() > fails) return values[value];
-      if (lasting) throw new NonRetryableError(`${path} for good`);
-      throw new TypeError(`${path} ${attempt}`);
+      if (attempt + around.episode() > fails) return given;
+      const options = value % 2 === 0 ? {} : { cause: valueOf(path) };
+      if (lasting) throw new NonRetryableError(`${path} for good`, options);
+      throw new TypeError(`${path} ${attempt}`, options);
     };
     try {
       const retry = { limit, delay: 700, jitter: 0.5 };
@@ -317,18 +326,13 @@ class Player {
         timeout: timeoutMs,
         atMostOnce: how.once,
         onExhausted: how.exhaust ? "pause" : "fail",
+        sensitive,
         ...(how.undo ? { undo } : {}),
       });
-      this.note(path, typeof result === "object" && result !== null ? Object.prototype.toString.call(result) : result);
+      this.note(path, shown(result));
     } catch (error) {
-      const {
-        name: kind,
-        message,
-        code,
-        step: id,
-        attempts,
-      } = error as Error & Record<"code" | "step" | "attempts", unknown>;
-      this.note(path, `${kind} ${message} ${String(code)} ${String(id)} ${String(attempts)}`);
+      const { code, step: id, attempts } = error as Caught;
+      this.note(path, `${chainOf(error)} ${String(code)} ${String(id)} ${String(attempts)}`);
       throw error;
     }
   }
@@ -337,7 +341,7 @@ class Player {
     try {
       await this.play(body, `${path}t`);
     } catch (error) {
-      this.note(path, `caught ${(error as Error).message}`);
+      this.note(path, `caught ${chainOf(error)}`);
       if (rescue === null) throw error;
       await this.play(rescue, `${path}c`);
     } finally {
@@ -357,7 +361,7 @@ class Player {
         this.note(path, "progress");
         return step.progress(path);
       case "throw":
-        throw new RangeError(`thrown at ${path}`);
+        throw new RangeError(`thrown at ${path}`, { cause: valueOf(path) });
       case "bail":
         return step.bail(`bailed at ${path}`);
       case "fail":
@@ -371,14 +375,3 @@ class Player {
 function outcomeOf(result: PromiseSettledResult<number>): unknown {
   return result.status === "fulfilled" ? result.value : (result.reason as Caught).message;
 }
-
-const values: readonly unknown[] = [
-  undefined,
-  null,
-  0,
-  "text",
-  new Date(0),
-  new Map([[1, new Set([2])]]),
-  12n,
-  Number.NaN,
-];

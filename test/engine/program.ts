@@ -15,6 +15,7 @@ export type Node =
       readonly ms: number;
       readonly turns: number;
       readonly timeoutMs: number;
+      /** Another is of another kind; one that is over 5 is not to be shown. */
       readonly value: number;
       readonly undo: boolean;
       /** Without an attempt left it waits for a person, who has it tried again. */

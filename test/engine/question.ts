@@ -4,7 +4,7 @@ import type { Definition } from "../../src/core/definition/definition.ts";
 import type { Entry } from "../../src/core/history/entry.ts";
 import { decode } from "../../src/core/value/value.ts";
 import { isOutcome } from "./effects.ts";
-import type { Host } from "./host.ts";
+import type { Run } from "../../src/engine/run.ts";
 import type { Life } from "./player.ts";
 
 /** What was answered, by which handler, from what was on record up to the outcome `known`. */
@@ -15,7 +15,12 @@ export type Question = {
 };
 
 /** @param asked the code of the run, whose handlers leave their traces in `own` */
-export async function inquire(host: Host, known: number, asked: Definition, own: Life): Promise<Question | null> {
+export async function inquire(
+  host: { definition: Definition | undefined; readonly run: Run },
+  known: number,
+  asked: Definition,
+  own: Life,
+): Promise<Question | null> {
   const { definition, run } = host;
   if (run.state.startedAt === null) return null;
   host.definition = asked;

@@ -3,6 +3,8 @@ import type { AttemptContext } from "../../src/core/definition/options.ts";
 import type { Step } from "../../src/core/definition/step.ts";
 import type { Delivery, WebhookCall, WebhookOptions } from "../../src/core/webhook/webhook.ts";
 import type { Surroundings } from "./player.ts";
+import { secret, shown } from "./values.ts";
+import type { Payload } from "./values.ts";
 
 export type Receiver =
   | {
@@ -37,14 +39,18 @@ export async function receive(step: Step, node: Receiver, path: string, tools: T
   return await Promise.all([hook.received(), hook.received()]);
 }
 
-/** Calls with an odd number are refused. */
+/** Calls with an odd number are refused, some by what is thrown. */
 function optionsOf({ judge, answer }: Extract<Receiver, { t: "address" }>, { around }: Tools): WebhookOptions {
   const verify = async ({ body }: Delivery): Promise<boolean> => {
     if (judge === "slow") await around.after(around.lag());
-    return (body as { offset: number }).offset % 2 === 0;
+    const { offset } = body as { offset: number };
+    if (offset % 4 === 1) throw new RangeError(secret);
+    return offset % 2 === 0;
   };
   const respond = async ({ body }: WebhookCall) => {
     await around.after(around.lag());
+    // It is accepted all the same.
+    if ((body as { offset: number }).offset % 3 === 0) throw new RangeError(secret);
     return { status: 201, body };
   };
   return { ...(judge === "none" ? {} : { verify }), ...(answer === "none" ? {} : { respond }) };
@@ -54,7 +60,7 @@ function listen(step: Step, { name, manner }: Extract<Receiver, { t: "listener" 
   let heard = 0;
   step.onSignal(name, async (payload) => {
     const own = `${path}!${++heard}`;
-    tools.note(`${own} heard ${String(payload)}`);
+    tools.note(`${own} heard ${shown(payload)}`);
     switch (manner) {
       case "note":
         return;
@@ -68,7 +74,7 @@ function listen(step: Step, { name, manner }: Extract<Receiver, { t: "listener" 
         await step.waitFor("stop", { timeout: 5000 });
         break;
       case "throw":
-        throw new RangeError(`not to be heard: ${String(payload)}`);
+        throw new RangeError(`not to be heard: ${(payload as Payload).text}`);
       default:
         manner satisfies never;
     }
