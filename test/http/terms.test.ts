@@ -3,15 +3,18 @@ import { expect, test } from "vitest";
 import { termsOf } from "../../src/core/definition/terms.ts";
 import { termsInWords } from "../../src/http/pages/terms.tsx";
 import type { Definition } from "../../src/core/definition/definition.ts";
+import { defineWorkflow } from "../../src/index.ts";
 import { define } from "../engine/memory.ts";
 
-function words(options: Partial<Definition>): Record<string, string> {
-  const terms = termsInWords(termsOf(define(() => null, options)), "order");
+function words(definition: Definition): Record<string, string> {
+  const terms = termsInWords(termsOf(definition), "order");
   return Object.fromEntries(terms.map(([name, text, lane]) => [name, lane === undefined ? text : `${text} → ${lane}`]));
 }
 
 test("what nobody has set is said too", () => {
-  expect(words({})).toEqual({
+  const { definition } = defineWorkflow("order", { handler: () => null });
+  expect(definition.version).toBe("1");
+  expect(words(definition)).toEqual({
     "Steps are retried": "5 times, first after 1.0 s, each delay twice the one before, ±20 %",
     "A run may take": "as long as it needs",
     "It may take": "100,000 steps",
@@ -56,5 +59,5 @@ test.each<[Partial<Definition>, Record<string, string>]>([
   [{ flow: { priority: 5 } }, { Priority: "5" }],
   [{ flow: { priority: () => 5 } }, { Priority: "depends on the input" }],
 ])("%j", (options, expected) => {
-  expect(words(options)).toMatchObject(expected);
+  expect(words(define(() => null, options))).toMatchObject(expected);
 });

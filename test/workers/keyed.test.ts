@@ -93,6 +93,8 @@ describe("the mark of a key", () => {
       await alias.unbind(gone, undefined);
       await alias.bind(next, undefined);
       expect(await isKept).toBe(true);
+      // The removal of the first, once more.
+      await alias.unbind(gone, undefined);
       await expect(alias.bind(gone, undefined)).rejects.toMatchObject({ code: "idempotency_conflict" });
     });
   });
