@@ -8,8 +8,8 @@ import { corrupt } from "../core/history/commit.ts";
 import type { Entry, Fact } from "../core/history/entry.ts";
 import type { Journal } from "../core/history/journal.ts";
 import { fold } from "../core/state/fold.ts";
-import { callKey, RunState, publicationOf } from "../core/state/state.ts";
-import type { Outcome } from "../core/state/state.ts";
+import { callKey, RunState } from "../core/state/state.ts";
+import type { Outcome, Publication } from "../core/state/state.ts";
 import type { Clock } from "./clock.ts";
 import { abandonedOrders } from "./attempt/abandonments.ts";
 
@@ -137,8 +137,8 @@ export class Ledger {
   }
 
   /** What was published behind the newest outcome that counts: after a retry, the handler publishes it once more. Not what an undoing published. */
-  #publishedBehind(newest: number): string[] {
-    const published: string[] = [];
+  #publishedBehind(newest: number): Publication[] {
+    const published: Publication[] = [];
     let undoing = false;
     for (let after = newest; ;) {
       const page = this.#journal.page(after, pageSize);
@@ -147,7 +147,7 @@ export class Ledger {
         after = entry.seq;
         if (entry.kind === "undo.started" || entry.kind === "run.failed") undoing = entry.kind === "undo.started";
         const isPublished = entry.kind === "log.written" || entry.kind === "progress.published";
-        if (isPublished && !undoing) published.push(publicationOf(entry));
+        if (isPublished && !undoing) published.push(entry);
       }
     }
   }

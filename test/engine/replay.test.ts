@@ -137,6 +137,29 @@ describe("log and progress", () => {
     }
   });
 
+  test("guarantee 8: an error that is logged is one line, also where a deployment has moved its code", async () => {
+    const park: Handler = async (_input, step) => await step.waitFor("go");
+    const failure = (message: string): Error => new Error(message, { cause: new RangeError("why") });
+    const before: Handler = async (input, step) => {
+      step.log.error(failure("odd"));
+      step.progress({ failure: failure("odd") });
+      return await park(input, step);
+    };
+    const after: Handler = async (input, step) => {
+      const [moved, other] = [failure("odd"), failure("even")];
+      step.log.error(moved);
+      step.progress({ failure: moved });
+      step.log.error(other);
+      return await park(input, step);
+    };
+    const said = (host: Host) => host.entries("log.written").map(({ message }) => message);
+    const host = await new Host(before).drive(startAt);
+    const same = await host.reopen({ cold: false }).drive();
+    expect([said(same), same.entries("progress.published").length]).toEqual([["Error: odd"], 1]);
+    const moved = await host.reopen({ definition: after, cold: false }).drive();
+    expect([said(moved), moved.entries("progress.published").length]).toEqual([["Error: odd", "Error: even"], 1]);
+  });
+
   test("a line that cannot be kept is the caller's error", async () => {
     const host = await play((_input, step) => step.log.info("x", () => 1));
     expect(host.snapshot.error?.code).toBe("value_uncloneable");

@@ -7,7 +7,6 @@ import type { Entry, EntryOf } from "../history/entry.ts";
 import { laneKey } from "../lane/ticket.ts";
 import type { Folds } from "./outcome.ts";
 import { runFolds } from "./run.ts";
-import { publicationOf } from "./state.ts";
 import type { Outcome, RunState } from "./state.ts";
 import { stepFolds } from "./step.ts";
 import { updateFolds } from "./update.ts";
@@ -44,13 +43,11 @@ const folds: Folds<Entry["kind"]> = {
   "lane.entered": (state, entry) => {
     state.queued.delete(laneKey(entry));
   },
-  "log.written": publish,
+  "log.written": (state, entry) => {
+    state.published.push(entry);
+  },
   "progress.published": (state, entry) => {
-    publish(state, entry);
+    state.published.push(entry);
     state.progress = entry.value;
   },
 };
-
-function publish({ published }: RunState, entry: EntryOf<"log.written" | "progress.published">): void {
-  published.push(publicationOf(entry));
-}

@@ -200,8 +200,8 @@ export class RunState {
   retriedSeq = 0;
   /** Calls that were open at `retriedSeq`: they may not be made again either. */
   openAtRetry: ReadonlySet<Call> = emptySet;
-  /** Log lines and progress values since the newest outcome, as {@link publicationOf} writes them. */
-  published: string[] = [];
+  /** Log lines and progress values since the newest outcome. */
+  published: Publication[] = [];
   progress: Stored | null = null;
   /** The counts of its steps, by name, over all its incarnations. */
   tallies: Tallies = new Map();
@@ -291,8 +291,5 @@ export function dispatchedCalls({ open }: Pick<RunState, "open">): DispatchedCal
   return [...open].filter((call): call is DispatchedCall => call.order !== null);
 }
 
-/** A log line or a progress value as text, to compare. */
-export function publicationOf(fact: Extract<Fact, { kind: "log.written" | "progress.published" }>): string {
-  if (fact.kind === "progress.published") return `progress ${fact.value}`;
-  return `${fact.level} ${JSON.stringify(fact.message)} ${fact.data ?? ""}`;
-}
+/** A log line or a progress value. */
+export type Publication = Extract<Fact, { kind: "log.written" | "progress.published" }>;

@@ -88,9 +88,18 @@ const errorMark = '["Error",';
 
 /** Whether two values are deeply equal, in any order of keys. Errors are compared by all that is stored of them. */
 export function isSame(a: Stored, b: Stored): boolean {
+  return isEqual(a, b, bare);
+}
+
+/** The same, but for the stacks of errors. */
+export function isAlike(a: Stored, b: Stored): boolean {
+  return isEqual(a, b, stackless);
+}
+
+function isEqual(a: Stored, b: Stored, form: (stored: Stored) => unknown): boolean {
   if (a === b) return true;
   try {
-    return dequal(bare(a), bare(b));
+    return dequal(form(a), form(b));
   } catch {
     // Comparing cycles whose keys are in different orders overflows the stack: they count as different.
     return false;
@@ -100,6 +109,10 @@ export function isSame(a: Stored, b: Stored): boolean {
 /** The value with errors as plain objects, because the comparison sees only enumerable properties. */
 function bare(stored: Stored): unknown {
   return parse(stored, { Error: (payload: ErrorPayload) => ({ ...payload, $error: true }) });
+}
+
+function stackless(stored: Stored): unknown {
+  return parse(stored, { Error: (payload: ErrorPayload) => ({ ...payload, stack: null, $error: true }) });
 }
 
 export const undefinedValue: Stored = encode(undefined, "nothing");

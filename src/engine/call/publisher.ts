@@ -6,7 +6,8 @@
  * publishes after the first of them is on record, or is new: that is found by comparing the lines. They cannot be counted,
  * because steps publish too, and do not run again in replay.
  */
-import { publicationOf } from "../../core/state/state.ts";
+import type { Publication } from "../../core/state/state.ts";
+import { isAlike, undefinedValue } from "../../core/value/value.ts";
 import type { Calls } from "./calls.ts";
 import type { Course } from "../turn/course.ts";
 
@@ -15,7 +16,7 @@ export class Publisher {
   isPast = false;
   readonly #course: Course;
   readonly #calls: Calls;
-  #known: string[] = [];
+  #known: Publication[] = [];
 
   constructor(course: Course, calls: Calls) {
     this.#course = course;
@@ -35,16 +36,23 @@ export class Publisher {
   }
 
   /** Puts it on record unless an earlier life did. A handler that has ended publishes nothing; the undoing of its steps may. */
-  publish(fact: Parameters<typeof publicationOf>[0]): void {
+  publish(fact: Publication): void {
     if (this.#course.over || (this.#calls.frozen && this.#calls.inside === null)) return;
-    if (this.#isNew(publicationOf(fact))) this.#course.record(fact);
+    if (this.#isNew(fact)) this.#course.record(fact);
   }
 
-  #isNew(line: string): boolean {
+  #isNew(fact: Publication): boolean {
     // Nothing goes on a sealed record: this handler is only asked a query.
     if (this.isPast || this.#course.ledger.sealed || this.#calls.repeating) return false;
-    const index = this.#known.indexOf(line);
+    const index = this.#known.findIndex((known) => isSame(known, fact));
     if (index >= 0) this.#known.splice(index, 1);
     return index < 0;
   }
+}
+
+/** But for the stacks of errors: they tell where the code stood, which each life and each deployment may change. */
+function isSame(known: Publication, fact: Publication): boolean {
+  if (known.kind === "progress.published") return known.kind === fact.kind && isAlike(known.value, fact.value);
+  if (known.kind !== fact.kind || known.level !== fact.level || known.message !== fact.message) return false;
+  return isAlike(known.data ?? undefinedValue, fact.data ?? undefinedValue);
 }
