@@ -1,0 +1,214 @@
+/**
+ * The state of an earlier release, as it was on disk when that was killed under runs at every stage: whoever upgrades has
+ * it. Each object reads what it wrote then, and every run goes on to the end that it would have had.
+ */
+import { mkdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
+import { Client } from "./client.ts";
+import { each } from "./concurrency.ts";
+import { Ledger } from "./ledger.ts";
+import { Runtime } from "./runtime.ts";
+
+type Golden = {
+  /** When it was killed, epoch ms. */
+  readonly at: number;
+  /** The run that was started by key, and the path of the webhook that nobody has called. */
+  readonly keyed: string;
+  readonly hook: string;
+  /** Which runs it listed, with their statuses. */
+  readonly list: Readonly<Record<string, string>>;
+  readonly objects: Readonly<Record<string, readonly string[]>>;
+};
+
+const file = join(import.meta.dirname, "..", "golden", "004-deployment.json");
+const golden = JSON.parse(readFileSync(file, "utf8")) as Golden;
+const hourMs = 3_600_000;
+const patience = { timeout: 30_000 };
+
+let ledger: Ledger;
+let runtime: Runtime;
+let client: Client;
+
+beforeAll(async () => {
+  ledger = await Ledger.open();
+  const variables = { LEDGER: ledger.url, RELEASE: "new", DIRECTORY_SHARDS: "2" };
+  runtime = await Runtime.build(join(import.meta.dirname, "workers", "release.ts"), variables);
+  client = new Client(runtime.origin);
+  for (const [name, statements] of Object.entries(golden.objects)) restore(name, statements);
+  await begin(0);
+}, 60_000);
+
+afterAll(async () => {
+  await runtime?.discard();
+  await ledger?.close();
+});
+
+function restore(name: string, statements: readonly string[]): void {
+  const path = join(runtime.folder, "state", `${name}.sqlite`);
+  mkdirSync(dirname(path), { recursive: true });
+  const database = new DatabaseSync(path);
+  database.exec(["BEGIN", ...statements, "COMMIT"].join(";\n"));
+  database.close();
+}
+
+/** The Worker's clock is this long past the instant at which the earlier release was killed. */
+async function begin(afterMs: number): Promise<void> {
+  await runtime.kill();
+  await runtime.start({ deployment: `new-${afterMs}`, aheadMs: golden.at + afterMs - Date.now() });
+  await client.call({ method: "GET", path: "/health" });
+}
+
+const get = <Body>(path: string): Promise<Body> => client.call<Body>({ method: "GET", path });
+const post = <Body>(path: string, body: unknown, key?: string): Promise<Body> =>
+  client.call<Body>({ method: "POST", path, body, ...(key === undefined ? {} : { key }) });
+const send = (id: string, name: string, body: unknown, key = `${id} ${JSON.stringify(body)}`) =>
+  client.signal(id, name, body, key);
+
+async function listed(query = ""): Promise<Record<string, string>> {
+  const { runs } = await get<{ runs: { id: string; status: string }[] }>(`/v1/runs?limit=200${query}`);
+  return Object.fromEntries(runs.map(({ id, status }) => [id, status]));
+}
+
+async function open(): Promise<string[]> {
+  const runs = Object.entries(await listed());
+  return runs.flatMap(([id, status]) => (/completed|failed|cancelled/.test(status) ? [] : [id]));
+}
+
+function showOutput(): void {
+  onTestFailed(() => console.error(`the end of the output of workerd:\n${runtime.tail()}`));
+}
+
+const made = ["20", "21", "22"].map((day) => `made:202611${day}T040000Z`);
+
+/** What they were at had not ended: that is done again, by this release. */
+const inFlight = { flight: "completed", map: "completed", fetch: "completed" };
+
+describe("the state of an earlier release (7)", () => {
+  test("its runs are listed and found as they were, by everything that was known of them", async () => {
+    showOutput();
+    await expect.poll(() => listed(), patience).toEqual({ ...golden.list, ...inFlight });
+    expect(await listed("&status=failed")).toEqual({ fail: "failed" });
+    expect(await listed("&errorCode=terminated")).toEqual({ terminated: "cancelled" });
+    expect(await listed("&label.at=none&label.team=sales")).toEqual({ delayed: "queued" });
+    const { result } = await get<{ result: number }>("/v1/runs/ask/queries/sum");
+    expect(result).toBe(5);
+  });
+
+  test("its lanes and schedules are as they were", async () => {
+    showOutput();
+    const { lanes } = await get<{ lanes: object[] }>("/v1/lanes");
+    expect(lanes).toMatchObject([
+      { name: "concurrency:lined", used: 0 },
+      { name: "concurrency:lined:all", limit: 1, used: 1, waiting: 2, holders: [{ run: "lined-0" }] },
+      { name: "dock", limit: 2, override: 2 },
+      { name: "throttle:throttled", limit: 1, used: 1, waiting: 2 },
+    ]);
+    const { schedules } = await get<{ schedules: object[] }>("/v1/schedules");
+    expect(schedules).toMatchObject([
+      { id: "nightly", paused: true, pausedReason: "audit" },
+      { id: "made", workflow: "turn", cron: "0 4 * * *", overlap: "buffer-all", input: "made", backfills: [{}] },
+    ]);
+  });
+
+  test("what is asked once more changes nothing (5)", async () => {
+    showOutput();
+    const { id } = await post<{ id: string }>("/v1/workflows/stage/runs", { input: { at: "signal" } }, "start-key");
+    expect(id).toBe(golden.keyed);
+    await expect(post("/v1/workflows/stage/runs", { input: { at: "none" } }, "start-key")).rejects.toThrow(/: 409/);
+    expect(await send("sleep", "buffered", { n: 1 }, "signal-key")).toMatchObject({ duplicate: true });
+    expect(await post("/v1/runs/ask/updates/add", { by: 2 }, "update-key")).toEqual({ result: 2 });
+    expect(await post("/v1/signals/kept", { kept: true }, "broadcast-key")).toEqual({ delivered: 0, buffered: true });
+    const schedule = { id: "made", workflow: "turn", cron: "0 4 * * *", overlap: "buffer-all", input: "made" };
+    expect(await post("/v1/schedules", schedule, "schedule-key")).toMatchObject({ id: "made" });
+    expect(await client.start("single", "single-1", { k: "a" })).toMatchObject({ id: "single-0" });
+    expect(await client.start("bounced", "bounced-2", { k: "a", n: 2 })).toMatchObject({ id: "bounced-0" });
+    expect(Object.keys(await listed()).sort()).toEqual(Object.keys(golden.list).sort());
+  });
+
+  test(
+    "every run goes on to the end that it would have had, and does nothing again (2, 4, 5)",
+    { timeout: 180_000 },
+    async () => {
+      showOutput();
+      await client.start("stage", "late", { at: "late" });
+      await post("/v1/signals/everybody", { all: true });
+      await post("/v1/runs/ask/updates/add", { by: 4 });
+      await client.call({ method: "POST", path: golden.hook, body: { paid: true } });
+      await each(["exhausted", "fail"], (id) => post(`/v1/runs/${id}/retry`, {}));
+      await post("/v1/runs/paused/resume", {});
+      const waiting = ["signal", "ask", "drawn", "renewed", "single-0", golden.keyed];
+      const several = [0, 1, 2].flatMap((n) => [`lined-${n}`, `docked-${n}`]);
+      await each([...waiting, ...several, "race"], (id) => send(id, "go", id));
+      await send("race", "go", "second");
+      for (const id of made) {
+        await expect.poll(() => get<object>(`/v1/runs/${id}`).catch(() => null), patience).toMatchObject({ id });
+        await send(id, "go", id);
+        await client.run(id, "30s");
+      }
+      for (const hours of [1, 2]) {
+        await begin(hours * hourMs + 60_000);
+        if (hours === 1)
+          await each(["bounced-0", "throttled-0", "throttled-1", "throttled-2"], (id) => send(id, "go", id));
+      }
+      await each(Object.keys(ends), async (id) => {
+        const { status, output, error } = await client.run(id, "30s");
+        expect({ id, status, output, ...(error === null ? {} : { error }) }).toMatchObject({ id, ...ends[id] });
+      });
+      await expect.poll(() => open(), patience).toEqual([]);
+    },
+  );
+
+  test("a schedule fires once, also where it never fired before, and one that was paused does not (6)", async () => {
+    showOutput();
+    const firingAt = Date.parse("2026-11-24T04:00:00Z");
+    await begin(firingAt + 1000 - golden.at);
+    await expect.poll(() => open(), patience).toEqual(["made:20261124T040000Z"]);
+    expect(await listed("&workflow=nightly")).toEqual({});
+  });
+
+  test("the directory is rebuilt from its runs", async () => {
+    showOutput();
+    const before = await listed();
+    const { id } = await post<{ id: string }>("/v1/directory/rebuild", {});
+    expect(await client.run(id, "30s")).toMatchObject({ status: "completed" });
+    await expect.poll(() => listed(), patience).toEqual({ ...before, [id]: "completed" });
+  });
+});
+
+/** The first step of each was done by the earlier release, the last one by this. */
+const completed = (got: unknown, first = "old") => ({ status: "completed", output: [first, got, "new"] });
+const gone = (id: string, input: unknown) => [id, { status: "completed", output: [input, id, "new"] }] as const;
+
+const ends: Readonly<Record<string, object>> = {
+  flight: completed("new"),
+  retry: completed("new"),
+  sleep: completed([{ n: 1 }, { n: 2 }]),
+  signal: completed("signal"),
+  [golden.keyed]: completed(golden.keyed),
+  timeout: completed(null),
+  webhook: completed({ paid: true }),
+  child: completed("new"),
+  map: completed(["old", "new", "old"]),
+  race: completed(["go", "second"]),
+  undo: { status: "failed", error: { name: "RangeError", undone: ["charge"] } },
+  ask: completed(9),
+  drawn: completed(true),
+  fetch: completed([200, "new"]),
+  exhausted: completed("new"),
+  broadcast: completed({ all: true }),
+  late: completed({ kept: true }, "new"),
+  fail: completed("new"),
+  paused: completed({ early: true }),
+  delayed: completed(null, "new"),
+  renewed: { status: "completed", output: [2, "old", "renewed"] },
+  ...Object.fromEntries(
+    [0, 1, 2].flatMap((n) => [gone(`lined-${n}`, n), gone(`docked-${n}`, n), gone(`throttled-${n}`, n)]),
+  ),
+  ...Object.fromEntries([
+    gone("single-0", { k: "a" }),
+    gone("bounced-0", { k: "a", n: 2 }),
+    ...made.map((id) => gone(id, "made")),
+  ]),
+};
