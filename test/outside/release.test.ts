@@ -38,7 +38,7 @@ beforeAll(async () => {
   client = new Client(runtime.origin);
   for (const [name, statements] of Object.entries(golden.objects)) restore(name, statements);
   await begin(0);
-}, 60_000);
+});
 
 afterAll(async () => {
   await runtime?.discard();
