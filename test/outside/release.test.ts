@@ -2,7 +2,7 @@
  * The state of an earlier release, as it was on disk when that was killed under runs at every stage: whoever upgrades has
  * it. Each object reads what it wrote then, and every run goes on to the end that it would have had.
  */
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
@@ -25,6 +25,8 @@ type Golden = {
 const file = join(import.meta.dirname, "..", "golden", "004-deployment.json");
 const golden = JSON.parse(readFileSync(file, "utf8")) as Golden;
 const hourMs = 3_600_000;
+/** The next firing of the schedule that was not paused. */
+const firingAt = Date.parse("2026-11-24T04:00:00Z");
 const patience = { timeout: 30_000 };
 
 let ledger: Ledger;
@@ -45,8 +47,12 @@ afterAll(async () => {
   await ledger?.close();
 });
 
+function pathOf(name: string): string {
+  return join(runtime.folder, "state", `${name}.sqlite`);
+}
+
 function restore(name: string, statements: readonly string[]): void {
-  const path = join(runtime.folder, "state", `${name}.sqlite`);
+  const path = pathOf(name);
   mkdirSync(dirname(path), { recursive: true });
   const database = new DatabaseSync(path);
   database.exec(["BEGIN", ...statements, "COMMIT"].join(";\n"));
@@ -116,7 +122,6 @@ describe("the state of an earlier release (7)", () => {
     showOutput();
     const { id } = await post<{ id: string }>("/v1/workflows/stage/runs", { input: { at: "signal" } }, "start-key");
     expect(id).toBe(golden.keyed);
-    await expect(post("/v1/workflows/stage/runs", { input: { at: "none" } }, "start-key")).rejects.toThrow(/: 409/);
     expect(await send("sleep", "buffered", { n: 1 }, "signal-key")).toMatchObject({ duplicate: true });
     expect(await post("/v1/runs/ask/updates/add", { by: 2 }, "update-key")).toEqual({ result: 2 });
     expect(await post("/v1/signals/kept", { kept: true }, "broadcast-key")).toEqual({ delivered: 0, buffered: true });
@@ -124,6 +129,14 @@ describe("the state of an earlier release (7)", () => {
     expect(await post("/v1/schedules", schedule, "schedule-key")).toMatchObject({ id: "made" });
     expect(await client.start("single", "single-1", { k: "a" })).toMatchObject({ id: "single-0" });
     expect(await client.start("bounced", "bounced-2", { k: "a", n: 2 })).toMatchObject({ id: "bounced-0" });
+    const conflicts: readonly (readonly [string, object, string])[] = [
+      ["/v1/workflows/stage/runs", { input: { at: "none" } }, "start-key"],
+      ["/v1/runs/sleep/signals/buffered", { n: 3 }, "signal-key"],
+      ["/v1/runs/ask/updates/add", { by: 3 }, "update-key"],
+      ["/v1/signals/kept", { kept: false }, "broadcast-key"],
+      ["/v1/schedules", { ...schedule, id: "other" }, "schedule-key"],
+    ];
+    for (const conflict of conflicts) await expect(post(...conflict)).rejects.toThrow(/: 409 .*idempotency_conflict/);
     expect(Object.keys(await listed()).sort()).toEqual(Object.keys(golden.list).sort());
   });
 
@@ -162,15 +175,19 @@ describe("the state of an earlier release (7)", () => {
 
   test("a schedule fires once, also where it never fired before, and one that was paused does not (6)", async () => {
     showOutput();
-    const firingAt = Date.parse("2026-11-24T04:00:00Z");
     await begin(firingAt + 1000 - golden.at);
     await expect.poll(() => open(), patience).toEqual(["made:20261124T040000Z"]);
     expect(await listed("&workflow=nightly")).toEqual({});
   });
 
-  test("the directory is rebuilt from its runs", async () => {
+  test("shards that are lost are rebuilt from what they had registered", async () => {
     showOutput();
     const before = await listed();
+    await runtime.kill();
+    for (const shard of Object.keys(golden.objects).filter((name) => /^DirectoryObject\/(?!metadata)/.test(name))) {
+      for (const part of ["", "-wal", "-shm"]) rmSync(`${pathOf(shard)}${part}`, { force: true });
+    }
+    await begin(firingAt + 1000 - golden.at);
     const { id } = await post<{ id: string }>("/v1/directory/rebuild", {});
     expect(await client.run(id, "30s")).toMatchObject({ status: "completed" });
     await expect.poll(() => listed(), patience).toEqual({ ...before, [id]: "completed" });
