@@ -239,6 +239,23 @@ describe("a signal that is repeated", () => {
   });
 });
 
+describe("a retry that is repeated", () => {
+  it("is one, also if it comes when the run has failed once more, in another process (guarantee 5)", async () => {
+    const id = newId("fragile");
+    await begin({ id }, undefined, "POST /v1/workflows/web-fragile/runs");
+    const retries = async (): Promise<number> =>
+      (await historyOf(id)).filter(({ kind }) => kind === "run.retried").length;
+    const sent = { json: {}, headers: { "idempotency-key": "again" } };
+    await runThatIs(id, { status: "failed" });
+    const answers = await Promise.all([1, 2, 3].map(() => ask(`POST /v1/runs/${id}/retry`, sent)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    await runThatIs(id, { status: "failed" });
+    await evictDurableObject(env.RUNS.getByName(id));
+    expect((await ask(`POST /v1/runs/${id}/retry`, sent)).body).toMatchObject({ status: "failed" });
+    expect(await retries()).toBe(1);
+  });
+});
+
 describe("a deletion that is repeated", () => {
   it("is known for a day, and not for as long as a later run of that id is there", async () => {
     const id = newId("deleted");
