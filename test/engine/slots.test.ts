@@ -708,6 +708,19 @@ describe("what wakes a parked run while others have its slot", () => {
     expect([a.status, a.entries("step.interrupted").length]).toEqual(["completed", 1]);
   });
 
+  test("a signal that comes once it was evicted, and replayed by a call without its slot (4, 5)", async () => {
+    const { simulation, a } = await parked(async (_input, step) => await step.waitFor("go"));
+    a.evict();
+    void a.act((run) => run.awake());
+    await simulation.drive(3000);
+    expect(a.status).toBe("waiting");
+    a.act((run) => signal(run, "go", "now"));
+    await simulation.drive(4000);
+    expect([a.status, a.kinds.at(-1)]).toEqual(["queued", "lane.queued"]);
+    await simulation.drive();
+    expect([a.status, a.kinds.filter((kind) => kind === "signal.consumed").length]).toEqual(["completed", 1]);
+  });
+
   test("a signal that a listener takes", async () => {
     const heard: unknown[] = [];
     const { simulation, a } = await parked(async (_input, step) => {
