@@ -103,8 +103,9 @@ const maxStepLength = 640;
 const maxIndex = 10_000_000;
 
 /**
- * Anything thrown, in stored form. Long texts are cut, causes and members end at a depth of 8 and at 256 errors in all, of which long ones count for several, and
- * cycles where they close. A value that is not an error becomes one with the value's text as message. Never throws.
+ * Anything thrown, in stored form. Long texts are cut, causes and members end at a depth of 8 and at 256 errors in all, of
+ * which long ones count for several, and cycles where they close. A value that is not an error becomes one with the value's
+ * text as message. Never throws.
  */
 export function storeError(thrown: unknown): StoredError {
   return store(thrown, { above: [], left: maxStoredErrors });
