@@ -17,8 +17,15 @@ export type Cost = {
   readonly usd: number;
 };
 
+/** What the API tells of an attempt in flight; `since` is epoch ms. */
+type Active = Pick<ActiveAttempt, "step" | "attempt" | "since">;
+
 /** A run as its client sees it: with plain values, and the run's own instants as dates. */
-export type RunView<Output = unknown> = Omit<OwnView<Output>, "usage" | "schedule"> & { readonly cost: Cost };
+export type RunView<Output = unknown> = Omit<OwnView<Output>, "usage" | "schedule" | "active"> & {
+  readonly cost: Cost;
+  /** Attempts in flight, the oldest first, at most 20. */
+  readonly active: readonly Active[];
+};
 
 /** A run as it is listed: without its values. */
 export type ListedRun = Omit<RunView, "input" | "output" | "progress" | "active">;
@@ -41,7 +48,7 @@ type Json<View> = { readonly [Field in keyof View]: unknown } & {
   Readonly<Record<"startedAt" | "finishedAt", string | null>>;
 
 export type RunJson = Json<RunView> & {
-  readonly active: readonly (Omit<ActiveAttempt, "since"> & { since: string })[];
+  readonly active: readonly (Omit<Active, "since"> & { since: string })[];
 };
 
 export function viewRun<Output>(run: RunJson): RunView<Output> {

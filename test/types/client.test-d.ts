@@ -27,6 +27,9 @@ async function inferred(token: string | undefined, signal: AbortSignal | undefin
   await shipments.start({ by: "sea", days: 12 });
   const run = await shipments.start();
   expectTypeOf(await run.result({ signal })).toEqualTypeOf<number | null>();
+  const { active } = await run.status();
+  // No more than the API tells.
+  expectTypeOf<keyof (typeof active)[number]>().toEqualTypeOf<"step" | "attempt" | "since">();
   await run.signal("left");
   await run.signal("weighed", 7, { idempotencyKey: "scales" });
   // @ts-expect-error a signal whose schema needs something

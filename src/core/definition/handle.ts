@@ -52,7 +52,7 @@ export type RunView<Output = unknown> = {
   readonly waitingFor: readonly Waiting[];
   readonly reason: string | null;
   readonly steps: { readonly completed: number; readonly failed: number; readonly running: number };
-  /** Attempts in flight, the oldest first, at most 20; `since` is epoch ms. */
+  /** Attempts in flight, the oldest first, at most 20; `since` and `until` are epoch ms. */
   readonly active: readonly ActiveAttempt[];
   /** W3C traceparent of the run's own span. */
   readonly trace: string;
