@@ -1,14 +1,18 @@
 /** Calls that are made once more, under their id or their Idempotency-Key: the same, and another. */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import type { DurableObject } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { undefinedValue } from "../../src/core/value/value.ts";
 import { defineWorkflow } from "../../src/index.ts";
 import { Catalog } from "../../src/objects/deployment/catalog.ts";
 import { nameOfKey } from "../../src/objects/deployment/digest.ts";
-import { createService } from "../../src/objects/service.ts";
+import { laneObject } from "../../src/objects/address.ts";
+import type { RunRpc } from "../../src/objects/rpc/run.ts";
+import { createService, startByName } from "../../src/objects/service.ts";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
-import { code } from "./flows/repeat.ts";
+import { code, single } from "./flows/repeat.ts";
+import { RunObject } from "./worker.ts";
 
 afterEach(() => {
   code.refuses = false;
@@ -119,6 +123,97 @@ describe("a start that another run answered", () => {
       await ask(`POST /v1/runs/${String(first)}/terminate`);
     },
   );
+
+  describe("at the same time", () => {
+    const call = "POST /v1/workflows/repeat-single/runs";
+    const end = (id: unknown) => ask(`POST /v1/runs/${String(id)}/terminate`);
+    const object: RunRpc = RunObject.prototype as DurableObject as RunRpc & DurableObject;
+
+    /** Something happens before the next call of this method of a run is answered. */
+    function before(method: "remember" | "start", happens: () => Promise<unknown>): void {
+      const own = object[method] as (...args: unknown[]) => Promise<never>;
+      vi.spyOn(object, method).mockImplementationOnce(async function (this: RunRpc, ...args: unknown[]) {
+        await happens();
+        return await own.apply(this, args);
+      });
+    }
+
+    it("is the run that was made under its key meanwhile, for the one that answered it has ended", async () => {
+      const [, first] = await begin({}, undefined, call);
+      const key = newId("twice");
+      let made: unknown[] = [];
+      before("remember", async () => {
+        await end(first);
+        made = await begin({}, key, call);
+      });
+      const late = await begin({}, key, call);
+      expect([made[0], late]).toEqual([201, [200, made[1]]]);
+      await end(made[1]);
+    });
+
+    it("is the run that answered it meanwhile, for the one that it found has ended", async () => {
+      const [, first] = await begin({}, undefined, call);
+      const key = newId("twice");
+      let [next, answer]: unknown[][] = [];
+      before("remember", async () => {
+        await end(first);
+        next = await begin({}, undefined, call);
+        answer = await begin({}, key, call);
+      });
+      const late = await begin({}, key, call);
+      expect([next?.[0], answer, late]).toEqual([201, [200, next?.[1]], [200, next?.[1]]]);
+      await end(next?.[1]);
+    });
+
+    it("is refused where it is another one", async () => {
+      const [, first] = await begin({}, undefined, call);
+      const key = newId("twice");
+      before("remember", async () => expect(await begin({ input: 1 }, key, call)).toEqual([200, first]));
+      expect(await begin({ input: 2 }, key, call)).toEqual(conflict);
+      await end(first);
+    });
+
+    it("is the run that answered it, also where it was about to make one; others may make theirs at once", async () => {
+      const [, first] = await begin({}, undefined, call);
+      const key = newId("twice");
+      expect(await crossed(() => begin({}, key, call), first)).toEqual([
+        [200, first],
+        [200, first],
+      ]);
+      const next = { runId: newId("next"), until: "ended", force: false } as const;
+      const lane = laneObject("singleton:repeat-single");
+      expect(await lane.claim(next)).toMatchObject({ claimed: true });
+      await lane.release(next.runId);
+    });
+
+    it("is the run that answered it, also of a schedule (guarantee 6)", async () => {
+      const [, first] = await begin({}, undefined, call);
+      const id = newId("firing");
+      const fire = startByName(new Catalog([single.definition]));
+      const start = { id, input: undefinedValue, by: "test", schedule: { id: "repeat-single", at: 0 } };
+      const firing = async () => (await fire("repeat-single", start)).run.id;
+      expect(await crossed(firing, first)).toEqual([first, first]);
+      expect(await refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found");
+    });
+
+    /** Starts twice: one finds the run that goes on, the other that it has ended; and yet the first is answered first. */
+    async function crossed<Answer>(start: () => Promise<Answer>, first: unknown): Promise<Answer[]> {
+      const [begun, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      let other: Promise<Answer> | undefined;
+      before("remember", async () => {
+        await end(first);
+        before("start", () => {
+          begun.resolve();
+          return over.promise;
+        });
+        other = start();
+        await begun.promise;
+      });
+      const answers = [await start()];
+      over.resolve();
+      return [...answers, ...(other === undefined ? [] : [await other])];
+    }
+  });
 
   it("finds that run although its workflow has no limit by now", async () => {
     const [, first] = await begin({}, undefined, "POST /v1/workflows/repeat-single/runs");
@@ -273,4 +368,33 @@ describe("a deletion that is repeated", () => {
     expect((await ask(`DELETE /v1/runs/${id}`, { headers })).status).toBe(204);
     expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404);
   });
+
+  it.each([false, true])(
+    "is known if its process died as soon as the run was deleted; damaged: %s",
+    async (damaged) => {
+      const id = newId("deleted");
+      const headers = { "idempotency-key": "delete it" };
+      await begin({ id, input: { n: 1 } });
+      await ask(`POST /v1/runs/${id}/terminate`);
+      const stub = env.RUNS.getByName(id);
+      if (damaged) {
+        await runInDurableObject(stub, (_object, { storage }) =>
+          storage.sql.exec("UPDATE journal SET data = 'no JSON'"),
+        );
+        await evictDurableObject(stub);
+      }
+      await runInDurableObject(stub, (_object, ctx) => {
+        const { storage } = ctx;
+        const own = storage.deleteAll.bind(storage);
+        vi.spyOn(storage, "deleteAll").mockImplementation(async () => {
+          await own();
+          await storage.sync();
+          ctx.abort("struck by the test");
+        });
+      });
+      expect((await ask(`DELETE /v1/runs/${id}`, { headers })).status).toBe(503);
+      expect((await ask(`DELETE /v1/runs/${id}`, { headers })).status).toBe(204);
+      expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404);
+    },
+  );
 });

@@ -2,6 +2,8 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
+import { runObject } from "../../src/objects/address.ts";
+import { nameOfKey } from "../../src/objects/deployment/digest.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import { settings } from "./settings.ts";
 import { contentOf, nothing } from "./storage.ts";
@@ -298,6 +300,22 @@ describe("an id", () => {
     await ask(`POST /v1/runs/${id}/pause`);
     const text = await takeOut(id);
     expect((await ask("POST /v1/runs/import", { raw: text, headers })).status).toBe(201);
+  });
+
+  it("has no id that stands for an Idempotency-Key, also if that is bound while the text arrives (guarantee 1)", async () => {
+    const key = newId("key");
+    const id = await nameOfKey(key);
+    const text = await exported(await completedRun());
+    const { readable, writable } = new IdentityTransformStream();
+    const writer = writable.getWriter();
+    const arrived = runObject(id).arrive(readable, { id, shards: 4, origin: null, by: "test", reason: null });
+    await writer.write(new TextEncoder().encode(text.slice(0, 10)));
+    const own = { json: { id: newId("own") }, headers: { "idempotency-key": key } };
+    expect((await ask("POST /v1/workflows/web-echo/runs", own)).status).toBe(201);
+    await writer.write(new TextEncoder().encode(text.slice(10)));
+    await writer.close();
+    expect(await arrived).toMatchObject({ ok: false, refusal: { code: "run_exists" } });
+    expect((await ask("POST /v1/workflows/web-echo/runs", own)).status).toBe(200);
   });
 
   it("is free again once the run was deleted", async () => {

@@ -27,7 +27,7 @@ import type { OrderNews } from "../../engine/courier/dispatch.ts";
 import type { ChildNews } from "../../engine/child/news.ts";
 import type { Resealing } from "../../store/reseal.ts";
 import type { Answer } from "../answer.ts";
-import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartClue } from "./start.ts";
+import type { CheckedStart, Recalled, Recording, RepeatedStart, Restart, StartClue } from "./start.ts";
 
 /** Identifies a webhook wait within one incarnation of a run. */
 export type HookAddress = {
@@ -61,8 +61,11 @@ export interface RunRpc {
   unbind(id: string): Promise<Answer<null>>;
   /** What is known of a start for this id; the argument is null if it will not be repeated. */
   recall(start: StartClue | null): Promise<Answer<Recalled>>;
-  /** In an object without a run: records that another run answers the start. */
-  remember(answering: Answering): Promise<Answer<null>>;
+  /**
+   * In an object without a run: records that another run answers the start, unless yet another was recorded since `former`.
+   * Returns what is known of the start then; older code answers null. Refused as `recall` is.
+   */
+  remember(answering: Recording): Promise<Answer<Recalled | null>>;
   /** Merges another start within the period of a debounce; null if it came too late. */
   debounce(start: DebouncedStart, waitMs: number): Promise<Answer<PackedRun | null>>;
   /** The run, if the start with this token was merged into it before; else null. */

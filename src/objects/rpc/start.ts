@@ -75,6 +75,9 @@ export type Answering = Omit<StartToken, "isKey"> & {
   readonly runId: string;
 };
 
+/** Older code does not know that the start is one by key, nor which run was recorded before, as far as the caller knows. */
+export type Recording = Answering & Pick<StartToken, "isKey"> & { readonly former?: string | null };
+
 /** What is known of a start: its run exists or it must be refused; another run answered it; or nothing. */
 export type Recalled =
   | { readonly kind: "decided" }

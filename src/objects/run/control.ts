@@ -121,19 +121,16 @@ export class Control {
     // A run that cannot be read can still be removed.
     const damage = this.#memory.damage();
     if (isOther(callee, this.#memory.id)) throw noRun(callee);
-    const remains =
-      damage === null
-        ? await this.#remove(this.#target(action), action)
-        : await this.#host.removal.discard(this.#memory.id ?? callee, damage);
-    await this.#alias.noteRemoval(removal);
-    return remains;
+    const note = (): Promise<void> => this.#alias.noteRemoval(removal);
+    if (damage !== null) return await this.#host.removal.discard(this.#memory.id ?? callee, damage, note);
+    return await this.#remove(this.#target(action), action, note);
   }
 
-  async #remove(run: Run, action: RunAction): Promise<PackedRun> {
+  async #remove(run: Run, action: RunAction, note: () => Promise<void>): Promise<PackedRun> {
     // Values that are too large for one answer are deleted with the run.
     const snapshot = { ...pack(run.snapshot()), apart: [] };
     if (run.state.end === null) throw new HoldfastError("run_not_ended", "only a run that has ended can be deleted");
-    await this.#host.removal.remove(action);
+    await this.#host.removal.remove(action, note);
     return snapshot;
   }
 }

@@ -32,11 +32,14 @@ export class Intake {
   }
 
   /**
-   * Also finds the run that answered this start before, because only a start with limits looks for it itself.
+   * Also finds the run that answered this start before: a start without limits does not look for it itself, and one with limits
+   * looked before it claimed its keys.
    * @throws HoldfastError run_exists, idempotency_conflict, and errors of a signal
    */
   async take(request: CheckedStart): Promise<Made<PackedRun>> {
-    const other = request.key !== undefined && this.#alias.isAnswered ? await findAnswering(request) : null;
+    const { key, claims } = request;
+    const isRepeatable = key !== undefined || claims !== undefined;
+    const other = isRepeatable && this.#alias.isAnswered ? await findAnswering(request) : null;
     if (other !== null) return { run: other, created: false };
     const created = this.#begin(request) || (await this.#startOver(request));
     return { run: await this.#started(request), created };

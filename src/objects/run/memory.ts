@@ -129,9 +129,9 @@ export class Memory {
     this.#opened = null;
   }
 
-  /** Deletes everything from storage and memory. */
-  async clear(): Promise<void> {
-    await this.#ctx.storage.deleteAll();
+  /** Deletes everything from storage and memory. @param note called in the same turn: no death is in between */
+  async clear(note: () => Promise<void>): Promise<void> {
+    await Promise.all([this.#ctx.storage.deleteAll(), note()]);
     this.followers.send("gone");
     this.meter = this.#newMeter();
     this.forget();

@@ -37,6 +37,9 @@ type Hosting = {
   proceed(): void;
 };
 
+/** Stores what remains of the request. */
+type Note = Parameters<Memory["clear"]>[0];
+
 export class Removal {
   underWay = false;
   readonly #memory: Memory;
@@ -54,7 +57,7 @@ export class Removal {
   }
 
   /** Removes the run completely; its id is free again. */
-  async remove(by: Pick<RunAction, "by" | "role" | "reason">): Promise<void> {
+  async remove(by: Pick<RunAction, "by" | "role" | "reason">, note: Note): Promise<void> {
     this.underWay = true;
     try {
       this.#host.outbox().stop();
@@ -63,7 +66,7 @@ export class Removal {
       await this.#host.outbox().settle();
       // If the process dies now, the run has to be listed again.
       this.#alarm.ensureWatchdog();
-      await this.#erase(by);
+      await this.#erase(by, note);
     } catch (error) {
       this.underWay = false;
       // This memory does not know whether the shard still lists the run.
@@ -74,9 +77,9 @@ export class Removal {
   }
 
   /** Removes a run that cannot be read, on request; its id is free again. */
-  async discard(id: string, damage: HoldfastError): Promise<PackedRun> {
+  async discard(id: string, damage: HoldfastError, note: Note): Promise<PackedRun> {
     if (this.underWay) throw new HoldfastError("run_not_found", "the run is being removed");
-    return remainsOf(id, await this.#clear(() => unlist(id)), damage.message);
+    return remainsOf(id, await this.#clear(() => unlist(id), note), damage.message);
   }
 
   /** Removes an expired run; false if that has to wait. Never rejects. */
@@ -89,7 +92,7 @@ export class Removal {
       const isSettled = await outbox.settled();
       if (this.#memory.run.state.end !== end) return false;
       if (isSettled) {
-        await this.#erase(null);
+        await this.#erase(null, () => Promise.resolve());
         return true;
       }
       this.#failures = 0;
@@ -103,21 +106,21 @@ export class Removal {
     return false;
   }
 
-  async #erase(by: Parameters<typeof logRemoval>[2]): Promise<void> {
+  async #erase(by: Parameters<typeof logRemoval>[2], note: Note): Promise<void> {
     const { created } = this.#memory.run.state;
     await this.#clear(async () => {
       if (created !== null) await removeElsewhere(created);
-    });
+    }, note);
     this.#memory.log.flush();
     if (created !== null) logRemoval(created, Date.now(), by);
   }
 
   /** Deletes the run from storage and memory, after its data in other objects. */
-  async #clear<Told>(takenOut: () => Promise<Told>): Promise<Told> {
+  async #clear<Told>(takenOut: () => Promise<Told>, note: Note): Promise<Told> {
     this.underWay = true;
     try {
       const told = await takenOut();
-      await this.#memory.clear();
+      await this.#memory.clear(note);
       this.#alarm.gone();
       return told;
     } finally {

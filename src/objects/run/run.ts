@@ -70,7 +70,7 @@ import type {
   RunRpc,
   ValueField,
 } from "../rpc/run.ts";
-import type { Answering, CheckedStart, Recalled, RepeatedStart, Restart, StartClue } from "../rpc/start.ts";
+import type { CheckedStart, Recalled, Recording, RepeatedStart, Restart, StartClue } from "../rpc/start.ts";
 import type { Resealing } from "../../store/reseal.ts";
 
 export type RunObjectClass = new (ctx: DurableObjectState, env: unknown) => DurableObject & RunRpc & HolderRpc;
@@ -139,10 +139,11 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     });
   }
 
-  remember(answering: Answering): Promise<Answer<null>> {
-    return acknowledge(async () => {
-      const token = await digestOf(answering.token, 16);
-      if (this.#memory.run.state.created === null) await this.#alias.remember({ ...answering, token });
+  remember(answering: Recording): Promise<Answer<Recalled>> {
+    return answer(async () => {
+      const digest = await digestOf(answering.token, 16);
+      if (this.#memory.run.state.created !== null) return { kind: "decided" };
+      return await this.#alias.remember(answering, digest);
     });
   }
 

@@ -9,7 +9,8 @@
  * 2. A start that claimed a key then creates its run or releases the key. If it does neither, its process has died, and it
  *    loses the key after `startingMs`.
  * 3. If another run answers a start, this is recorded before that run gets the start (guarantee 1). A repeated start asks the
- *    same run, which knows whether it got it.
+ *    same run, which knows whether it got it. So does a simultaneous one: it records another run only instead of one that it
+ *    has asked in vain.
  */
 import { authorOf } from "../../core/author.ts";
 import { startingMs } from "../../core/lane/claim.ts";
@@ -29,7 +30,7 @@ import { digestOf } from "../deployment/digest.ts";
 import { describe } from "../patience.ts";
 import type { Answer } from "../answer.ts";
 import type { PackedRun } from "../rpc/run.ts";
-import type { Answering, CheckedStart, StartToken } from "../rpc/start.ts";
+import type { Answering, CheckedStart, Recalled, StartToken } from "../rpc/start.ts";
 import { isOverloaded } from "../run/witness.ts";
 
 /**
@@ -75,6 +76,8 @@ class Admission {
   readonly #name: string;
   readonly #gates: Gates;
   readonly #token: StartToken | null;
+  /** The run that is recorded as the answer, as far as this start knows. */
+  #recorded: string | null = null;
 
   constructor(start: CheckedStart, gates: Gates, token: StartToken | null) {
     this.#start = start;
@@ -85,13 +88,18 @@ class Admission {
 
   /** The result of this start, if it is a repetition; else null. */
   async recall(): Promise<Made<PackedRun> | null> {
-    const known = unwrap(await runObject(this.#start.id).recall(this.#token));
+    return await this.#resolve(unwrap(await runObject(this.#start.id).recall(this.#token)));
+  }
+
+  /** The result of this start, by what is known of it; null if nothing is, or the recorded run does not answer it. */
+  async #resolve(known: Recalled): Promise<Made<PackedRun> | null> {
     switch (known.kind) {
       case "new":
         return null;
       case "decided":
         return await create(this.#start);
       case "answered": {
+        this.#recorded = known.runId;
         const { debounce } = this.#gates;
         if (known.by === "singleton") return await this.#read(known.runId);
         return debounce === null ? null : await this.#merge(known.runId, debounce);
@@ -108,9 +116,12 @@ class Admission {
       const joined = debounce === null ? null : await this.#join(debounce);
       if (joined !== null) return joined;
       const other = singleton === null ? null : await this.#single(singleton);
-      if (other === null) return await create(this.#claimed());
+      const answer = other ?? (await create(this.#claimed()));
+      if (objectName(answer.run.id) === this.#name) return answer;
       await this.#release(debounce);
-      return other;
+      // Also this one was claimed, and then it turned out that a simultaneous repetition was answered before.
+      if (other === null) await this.#release(singleton);
+      return answer;
     } catch (error) {
       // A refusal. After any other error the run may have been started, and then holds the key.
       if (error instanceof HoldfastError) await this.#giveBack();
@@ -134,8 +145,7 @@ class Admission {
     for (const patience = new Patience(); ; await patience.next()) {
       const { claimed, holder } = await laneObject(debounce.lane).claim(claim);
       if (claimed || holder === null) return null;
-      await this.#remember("debounce", holder);
-      const merged = await this.#merge(holder, debounce);
+      const merged = await this.#answer("debounce", holder);
       if (merged !== null) return merged;
     }
   }
@@ -180,8 +190,7 @@ class Admission {
       // The lane could not reach the run, and assumed that it goes on.
       if (seen === null || isEnded(seen.run.status)) continue;
       // By its run id, because the holder's object may have another run when this start is repeated.
-      await this.#remember("singleton", seen.run.id);
-      const other = await this.#read(seen.run.id);
+      const other = await this.#answer("singleton", seen.run.id);
       if (other !== null) return other;
     }
   }
@@ -220,11 +229,16 @@ class Admission {
     return run === null ? null : { run, created: false };
   }
 
-  /** Records which run answers this start, if the start can be repeated. */
-  async #remember(by: Answering["by"], runId: string): Promise<void> {
-    if (this.#token === null) return;
-    const { token, print } = this.#token;
-    unwrap(await runObject(this.#start.id).remember({ token, print, by, runId }));
+  /**
+   * The answer of that run, which is recorded before if the start can be repeated; or what a simultaneous repetition was
+   * answered meanwhile, because one key is one run. Null if the run does not answer.
+   */
+  async #answer(by: Answering["by"], runId: string): Promise<Made<PackedRun> | null> {
+    const answered = { kind: "answered", by, runId } as const;
+    if (this.#token === null) return await this.#resolve(answered);
+    const answering = { ...this.#token, by, runId, former: this.#recorded };
+    // Older code answers null.
+    return await this.#resolve(unwrap(await runObject(this.#start.id).remember(answering)) ?? answered);
   }
 
   /** Releases the claimed keys, unless the run exists after all and holds them. */

@@ -12,7 +12,7 @@ import { runObject } from "../address.ts";
 import { housekeepingAt } from "../alarm.ts";
 import { digestOf } from "../deployment/digest.ts";
 import { within } from "../patience.ts";
-import type { Answering, Recalled, StartClue } from "../rpc/start.ts";
+import type { Answering, Recalled, Recording, StartClue } from "../rpc/start.ts";
 
 const boundTo = "bound-to";
 const answeredBy = "answered-by";
@@ -88,9 +88,16 @@ export class Alias {
     return isKey ? refuseKey() : { kind: "new" };
   }
 
-  /** @param answering with the digest of its token, because nothing here is encrypted */
-  async remember(answering: Answering): Promise<void> {
-    await this.#keep(answeredBy, answering, keptMs);
+  /**
+   * Records which run answers a start; returns what is known of the start then: another run, if one was recorded since.
+   * @param digest of its token, which alone is stored, because nothing here is encrypted @throws as `recall`
+   */
+  async remember({ isKey, former, ...answering }: Recording, digest: string): Promise<Recalled> {
+    const known = this.recall({ ...answering, isKey }, digest);
+    const isChanged = known.kind === "answered" && former !== undefined && known.runId !== former;
+    if (known.kind === "decided" || isChanged) return known;
+    await this.#keep(answeredBy, { ...answering, token: digest }, keptMs);
+    return { kind: "answered", by: answering.by, runId: answering.runId };
   }
 
   /** Whether this request removed the former run; there may be another one by now. @throws HoldfastError idempotency_conflict */
@@ -103,7 +110,7 @@ export class Alias {
     throw new HoldfastError("idempotency_conflict", "the Idempotency-Key was used to delete a run for another reason");
   }
 
-  /** Must be called in the turn that removes the run: later the alarm may belong to a new run. */
+  /** Must be called in the turn that deletes the run: a death in between would lose it, and later the alarm may be a new run's. */
   async noteRemoval(removal: RemovalMark | null): Promise<void> {
     if (removal !== null) await this.#keep(removedBy, { ...removal, at: Date.now() }, removalKeptMs);
   }

@@ -19,7 +19,10 @@ type Target = { readonly memory: Memory; readonly alias: Alias; readonly find: F
  */
 export async function importText(target: Target, text: ReadableStream<Uint8Array>, request: Arrival): Promise<boolean> {
   const { memory, find } = target;
-  const arrived = await receive(text, request, find, () => refuseTaken(target, request.id));
+  const refuse = (): void => refuseTaken(target, request.id);
+  const arrived = await receive(text, request, find, refuse);
+  // A key may have been bound while the text was read.
+  refuse();
   const { state } = memory.run;
   const { created } = state;
   if (created === null) memory.install(arrived);

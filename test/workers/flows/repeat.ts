@@ -19,7 +19,7 @@ export const changing = defineWorkflow("repeat-changing", {
 });
 
 /** One at a time: who starts it meanwhile is answered with the one that goes on. */
-const single = defineWorkflow("repeat-single", {
+export const single = defineWorkflow("repeat-single", {
   singleton: { mode: "skip" },
   labels: () => (code.label === null ? {} : { made: code.label }),
   handler: async (_input: unknown, step) => await step.waitFor("go"),
