@@ -449,6 +449,14 @@ describe("POST /v1/runs/:id/{cancel,terminate,pause,resume,retry} and DELETE", (
     }
   });
 
+  it.each([false, true])("retry answers with what the run waits for then; evicted before: %s", async (isEvicted) => {
+    const { id } = await start("web-stumbling", {}, "?wait=10s");
+    repair(id);
+    if (isEvicted) await evictDurableObject(env.RUNS.getByName(id));
+    const { body } = await ask(`POST /v1/runs/${id}/retry`);
+    expect(body).toMatchObject({ status: "waiting", reason: expect.stringMatching(/^waiting for signal /) });
+  });
+
   it("retry takes a failed run on from what failed, keeping what succeeded", async () => {
     const { id } = await start("web-fragile", {}, "?wait=10s");
     repair(id);

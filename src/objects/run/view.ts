@@ -11,6 +11,7 @@ import type { Memory } from "./memory.ts";
 import type { LaneRequests } from "../lane/requests.ts";
 import type { RunMessage } from "../rpc/run.ts";
 import { against, upTo } from "../patience.ts";
+import { turn } from "./turn.ts";
 
 /** The host of the run. */
 type Hosting = {
@@ -62,6 +63,8 @@ export class View {
 
   /** Waits until its handler, if it has one, is at a call again: during a replay the run cannot say what it waits for. */
   async replayed(waitMs: number): Promise<void> {
+    // A host that is still at work, as after the end that a retry took back, begins the handler only now.
+    await turn();
     const { run } = this.#memory;
     if (run.execution === null) return;
     const atCall = run.awake().then(async (execution) => {

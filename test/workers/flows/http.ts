@@ -74,6 +74,15 @@ const fragile = defineWorkflow("web-fragile", {
   },
 });
 
+/** Fails in its own code, between what is kept and what it waits for. */
+const stumbling = defineWorkflow("web-stumbling", {
+  handler: async (_input: unknown, step) => {
+    for (const name of ["first", "second", "third"]) await step.run(name, () => 1);
+    if (!repaired.has(step.info.id)) throw new RangeError("broken");
+    return await step.waitFor("go");
+  },
+});
+
 const planned = defineWorkflow("web-planned", {
   schedule: { cron: "0 3 1 1 *", id: "web-yearly", timezone: "Europe/Berlin", input: { year: true } },
   handler: () => null,
@@ -93,4 +102,16 @@ const brittle = defineWorkflow("web-brittle", {
   handler: async (input, step) => [input, await step.waitFor("go")],
 });
 
-export const httpWorkflows = [order, echo, listen, sleeper, hook, openHook, fragile, planned, labelled, brittle];
+export const httpWorkflows = [
+  order,
+  echo,
+  listen,
+  sleeper,
+  hook,
+  openHook,
+  fragile,
+  stumbling,
+  planned,
+  labelled,
+  brittle,
+];

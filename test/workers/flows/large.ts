@@ -43,4 +43,26 @@ const failing = defineWorkflow("large-failing", {
   },
 });
 
-export const largeWorkflows = [kept, family, receiver, failing];
+/** Each of its two values is stored as nearly 16 MiB. */
+const logging = defineWorkflow("large-logging", {
+  handler: (_input: unknown, step) => {
+    step.log.info(`→${"t".repeat(11_000_000)}`, `→${"d".repeat(11_000_000)}`);
+    step.log.info("after");
+    return null;
+  },
+});
+
+/** As text within text, each of its quotes has four characters. */
+const quoting = defineWorkflow("large-quoting", {
+  handler: async (_input: unknown, step) => await step.run("quote", () => '"'.repeat(8_388_600)),
+});
+
+/** Results that are recorded together. */
+const together = defineWorkflow("large-together", {
+  handler: async (_input: unknown, step) => {
+    const all = Array.from({ length: 4 }, (_, n) => step.run(`n${n}`, () => "r".repeat(11_000_000)));
+    return (await Promise.all(all)).length;
+  },
+});
+
+export const largeWorkflows = [kept, family, receiver, failing, logging, quoting, together];
