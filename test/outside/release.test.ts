@@ -5,11 +5,9 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
-import { Client } from "./client.ts";
+import { beforeAll, describe, expect, test } from "vitest";
 import { each } from "./concurrency.ts";
-import { Ledger } from "./ledger.ts";
-import { Runtime } from "./runtime.ts";
+import { build, client, runtime } from "./stage.ts";
 
 type Golden = {
   /** When it was killed, epoch ms. */
@@ -29,22 +27,10 @@ const hourMs = 3_600_000;
 const firingAt = Date.parse("2026-11-24T04:00:00Z");
 const patience = { timeout: 30_000 };
 
-let ledger: Ledger;
-let runtime: Runtime;
-let client: Client;
-
+build("workers/release.ts");
 beforeAll(async () => {
-  ledger = await Ledger.open();
-  const variables = { LEDGER: ledger.url, RELEASE: "new", DIRECTORY_SHARDS: "2" };
-  runtime = await Runtime.build(join(import.meta.dirname, "workers", "release.ts"), variables);
-  client = new Client(runtime.origin);
   for (const [name, statements] of Object.entries(golden.objects)) restore(name, statements);
   await begin(0);
-});
-
-afterAll(async () => {
-  await runtime?.discard();
-  await ledger?.close();
 });
 
 function pathOf(name: string): string {
@@ -62,7 +48,8 @@ function restore(name: string, statements: readonly string[]): void {
 /** The Worker's clock is this long past the instant at which the earlier release was killed. */
 async function begin(afterMs: number): Promise<void> {
   await runtime.kill();
-  await runtime.start({ deployment: `new-${afterMs}`, aheadMs: golden.at + afterMs - Date.now() });
+  const variables = { RELEASE: "new", DIRECTORY_SHARDS: "2" };
+  await runtime.start({ variables, deployment: `new-${afterMs}`, aheadMs: golden.at + afterMs - Date.now() });
   await client.call({ method: "GET", path: "/health" });
 }
 
@@ -82,10 +69,6 @@ async function open(): Promise<string[]> {
   return runs.flatMap(([id, status]) => (/completed|failed|cancelled/.test(status) ? [] : [id]));
 }
 
-function showOutput(): void {
-  onTestFailed(() => console.error(`the end of the output of workerd:\n${runtime.tail()}`));
-}
-
 const made = ["20", "21", "22"].map((day) => `made:202611${day}T040000Z`);
 
 /** What they were at had not ended: that is done again, by this release. */
@@ -93,7 +76,6 @@ const inFlight = { flight: "completed", map: "completed", fetch: "completed" };
 
 describe("the state of an earlier release (7)", () => {
   test("its runs are listed and found as they were, by everything that was known of them", async () => {
-    showOutput();
     await expect.poll(() => listed(), patience).toEqual({ ...golden.list, ...inFlight });
     expect(await listed("&status=failed")).toEqual({ fail: "failed" });
     expect(await listed("&errorCode=terminated")).toEqual({ terminated: "cancelled" });
@@ -103,7 +85,6 @@ describe("the state of an earlier release (7)", () => {
   });
 
   test("its lanes and schedules are as they were", async () => {
-    showOutput();
     const { lanes } = await get<{ lanes: object[] }>("/v1/lanes");
     expect(lanes).toMatchObject([
       { name: "concurrency:lined", used: 0 },
@@ -119,7 +100,6 @@ describe("the state of an earlier release (7)", () => {
   });
 
   test("what is asked once more changes nothing (5)", async () => {
-    showOutput();
     const schedule = { id: "made", workflow: "turn", cron: "0 4 * * *", overlap: "buffer-all", input: "made" };
     // First, because what is accepted here would be known from then on.
     const conflicts: readonly (readonly [string, object, string])[] = [
@@ -145,7 +125,6 @@ describe("the state of an earlier release (7)", () => {
     "every run goes on to the end that it would have had, and does nothing again (2, 4, 5)",
     { timeout: 180_000 },
     async () => {
-      showOutput();
       await client.start("stage", "late", { at: "late" });
       await post("/v1/signals/everybody", { all: true });
       await post("/v1/runs/ask/updates/add", { by: 4 });
@@ -175,14 +154,12 @@ describe("the state of an earlier release (7)", () => {
   );
 
   test("a schedule fires once, also where it never fired before, and one that was paused does not (6)", async () => {
-    showOutput();
     await begin(firingAt + 1000 - golden.at);
     await expect.poll(() => open(), patience).toEqual(["made:20261124T040000Z"]);
     expect(await listed("&workflow=nightly")).toEqual({});
   });
 
   test("shards that are lost are rebuilt from what they had registered", async () => {
-    showOutput();
     const before = await listed();
     await runtime.kill();
     for (const shard of Object.keys(golden.objects).filter((name) => /^DirectoryObject\/(?!metadata)/.test(name))) {
