@@ -143,7 +143,7 @@ function Table({ runs, parameters, workflows }: TableProps) {
         </thead>
         <tbody data-arrivals>
           {runs.map((run) => (
-            <Row run={run} lacksCode={lacksCode(run, versions)} />
+            <Row run={run} isUndeployed={isUndeployed(run, versions)} />
           ))}
         </tbody>
       </table>
@@ -152,7 +152,7 @@ function Table({ runs, parameters, workflows }: TableProps) {
 }
 
 /** A run that rests is not told of a deployment, and does not report that its code is gone. */
-function lacksCode(
+function isUndeployed(
   { status, workflow, version }: RunSummary,
   versions: ReadonlyMap<string, readonly string[]>,
 ): boolean {
@@ -160,9 +160,9 @@ function lacksCode(
   return versions.get(workflow)?.includes(version) !== true;
 }
 
-type RowProps = { readonly run: RunSummary; readonly lacksCode: boolean };
+type RowProps = { readonly run: RunSummary; readonly isUndeployed: boolean };
 
-function Row({ run, lacksCode }: RowProps) {
+function Row({ run, isUndeployed }: RowProps) {
   const { id, workflow, version, status, createdAt, steps } = run;
   return (
     <tr data-row data-key={`run-${id}`}>
@@ -178,7 +178,7 @@ function Row({ run, lacksCode }: RowProps) {
         </span>
       </td>
       <td class="cell-what">
-        {lacksCode ? <span class="tag is-waiting toned">version {run.version} is not deployed</span> : null}
+        {isUndeployed ? <span class="tag is-waiting toned">version {run.version} is not deployed</span> : null}
         <What run={run} />
       </td>
       <td class="cell-steps number">
@@ -201,7 +201,8 @@ function What({ run }: { readonly run: RunSummary }) {
   const { status, error, labels } = run;
   const origin = status === "failed" && error !== null ? originOf(error) : null;
   const whole = piecesAt(run, Date.now());
-  const pieces = origin === null ? whole : [inLine(origin.error.message, maxReason)];
+  const cause = inLine(origin?.error.message ?? "", maxReason);
+  const pieces = cause === "" ? whole : [cause];
   return (
     <>
       {error === null || error.code === undefined || status !== "failed" ? null : <code class="tag">{error.code}</code>}

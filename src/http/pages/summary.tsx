@@ -113,7 +113,7 @@ function End({ run, origin }: EndProps) {
   return (
     <>
       <Where run={run} />
-      {origin === null ? reason : inLine(origin.error.message, maxReason)}
+      {inLine(origin?.error.message ?? "", maxReason) || reason}
     </>
   );
 }
