@@ -1,5 +1,5 @@
 /** What a run's page says of the children that it waits for. */
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { RunSnapshot, Waiting } from "../../src/core/run/run.ts";
 import { descentsOf } from "../../src/http/pages/descent.tsx";
@@ -33,6 +33,26 @@ test("the line is followed to the run that waits for something else than a child
 
 test("it ends where a child cannot be read", async () => {
   expect((await descend(["a", "gone"], { a: [child("gone")] })).found).toEqual(["a a", "gone unknown"]);
+});
+
+test("a child that fails or hangs, or one down the line, keeps no page of its ancestors from being shown", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const service = failingService(new TypeError("nobody foresaw this"));
+  const parent = { id: "parent", status: "waiting", waitingFor: [child("hangs")] } as unknown as RunSnapshot;
+  const read = (id: string) => {
+    if (id === "parent") return Promise.resolve(parent);
+    return id === "hangs" ? new Promise<never>(() => {}) : service.runs.read(id);
+  };
+  const run = { waitingFor: ["fails", "hangs", "parent"].map(child) } as unknown as RunSnapshot;
+  const descents = descentsOf({ ...service, runs: { ...service.runs, read } }, run);
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(await descents).toEqual([
+    { id: "fails", last: null },
+    { id: "hangs", last: null },
+    { id: "parent", last: parent },
+  ]);
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test("however many children there are and however deep the line is, few of them are read", async () => {

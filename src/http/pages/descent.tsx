@@ -7,26 +7,36 @@ import type { Service } from "../../core/service/service.ts";
 import { Icon } from "./icon.tsx";
 import { Sentence } from "./instant.tsx";
 import { Status } from "./status.tsx";
-import { readRelative } from "./unreadable.tsx";
 
 const maxShown = 3;
 /** So many generations are looked at: each is a call, one after the other. */
 const maxDepth = 8;
+/** So long the page waits for them in all: a run that hangs may be what its ancestors wait for. */
+const patienceMs = 2000;
 
 /** A child, and the last in its line of runs that wait for nothing but a child of theirs; null where it cannot be read. */
 export type Descent = { readonly id: string; readonly last: RunSnapshot | null };
 
 /** Of the first children that the run waits for. */
-export async function descentsOf(service: Service, { waitingFor }: RunSnapshot): Promise<readonly Descent[]> {
+export async function descentsOf({ runs }: Service, { waitingFor }: RunSnapshot): Promise<readonly Descent[]> {
   const children = waitingFor.filter(({ kind }) => kind === "run").slice(0, maxShown);
-  return await Promise.all(children.map(async ({ name }) => ({ id: name, last: await lastOf(service, name) })));
+  if (children.length === 0) return [];
+  const { promise: late, resolve } = Promise.withResolvers<null>();
+  const timer = setTimeout(() => resolve(null), patienceMs);
+  // Whatever keeps one from being read is told by its own page, and is no reason to show nothing of this run.
+  const read: Read = (id) => Promise.race([runs.read(id).catch(() => null), late]);
+  const descents = await Promise.all(children.map(async ({ name }) => ({ id: name, last: await lastOf(read, name) })));
+  clearTimeout(timer);
+  return descents;
 }
 
-async function lastOf(service: Service, id: string): Promise<RunSnapshot | null> {
-  let last = await readRelative(service, id);
+type Read = (id: string) => Promise<RunSnapshot | null>;
+
+async function lastOf(read: Read, id: string): Promise<RunSnapshot | null> {
+  let last = await read(id);
   for (let depth = 1; last !== null && depth < maxDepth; depth++) {
     const next = onlyChild(last);
-    const child = next === null ? null : await readRelative(service, next);
+    const child = next === null ? null : await read(next);
     if (child === null) break;
     last = child;
   }
