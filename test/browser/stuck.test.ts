@@ -49,6 +49,7 @@ test("the failure of a child is one, and leads to the runs that failed of it", a
     await stage.client.start("batch", id, {});
     expect(await stage.client.run(id, "20s")).toMatchObject({ status: "failed" });
   }
+  await stage.listed("failed", 6);
   const page = await stage.visit("/?status=failed");
   const causes = page.locator("#causes");
   expect(await causes.locator("summary").innerText()).toBe("2 failures, 1 cause");
@@ -64,6 +65,7 @@ test("the failure of a child is one, and leads to the runs that failed of it", a
 test("a run that failed of a child says of what, and leads to where it happened", async () => {
   await stage.client.start("batch", "batch-3", {});
   await stage.client.run("batch-3", "20s");
+  await stage.listed("failed&workflow=batch&idPrefix=batch-3", 1);
   const page = await stage.visit("/?workflow=batch&idPrefix=batch-3");
   const what = await page.locator(".cell-what").innerText();
   expect(what.split("\n")).toEqual(["child_failed", "the card was declined"]);
@@ -101,6 +103,7 @@ test("a run that waits for a child says what the last in the line waits for, and
 test("a run whose code is gone says what brings it on, and its workflow leads to it", async () => {
   await stage.client.start("moved", "behind", {});
   await stage.client.start("dropped", "orphan", {});
+  await stage.listed("waiting&workflow=moved", 1);
   await stage.runtime.kill();
   await stage.runtime.start({ variables: { NEXT: "1" }, deployment: "next" });
   const page = await stage.visit("/?workflow=moved");
