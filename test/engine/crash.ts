@@ -281,6 +281,9 @@ function checkAnswers(hosted: Hosted): void {
   const isCut = host.dead || host.snapshot.error?.code === "terminated";
   checkQuestions(questions, life, archive.entries, isCut);
   checkSignals(archive.entries, life.effects, host.dead);
+  // What was done is what is undone; in a run that is retried another call may have its name.
+  const undone = life.effects.filter(({ path }) => hosted.program.retries === 0 && path.includes(" undone of "));
+  expect(undone).toEqual([]);
 }
 
 function checkSame(before: Hosted, entries: readonly Entry[], now: Hosted): void {

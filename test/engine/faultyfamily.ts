@@ -22,7 +22,7 @@ import { SimulatedCouriers } from "./simulatedcouriers.ts";
 import type { ReplyTo } from "./simulatedcouriers.ts";
 import { inquire } from "./question.ts";
 import type { Question } from "./question.ts";
-import { payloadOf, replaced, valueOf } from "./values.ts";
+import { payloadOf, valueOf } from "./values.ts";
 import { Visitor, unlessRefused } from "./visitor.ts";
 import { replyTo } from "./crash.ts";
 
@@ -240,7 +240,7 @@ export class FaultyFamily {
     const from = write % 3 === 0 ? null : (rerun[write % Math.max(1, rerun.length)] ?? null);
     const as = `fork-${++this.#forks}`;
     const given = rerun.filter((step, i) => (write + i) % 4 === 0 && isGivable(entries, step));
-    const results = given.map((step) => [step, encode([replaced, valueOf(step)], "a result")] as const);
+    const results = given.map((step) => [step, encode([step, valueOf(step)], "a result")] as const);
     family.fork(id, as, from, new Map(results));
   }
 

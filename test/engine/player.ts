@@ -10,7 +10,7 @@ import type { ChildProgram } from "./childprogram.ts";
 import { hourMs } from "./program.ts";
 import type { MapNode, Node, Program, Wide } from "./program.ts";
 import { receive } from "./receiver.ts";
-import { chainOf, replaced, secret, shown, valueOf } from "./values.ts";
+import { chainOf, secret, shown, valueOf } from "./values.ts";
 import type { Payload } from "./values.ts";
 
 type Verdict = { readonly value: unknown } | { readonly issues: readonly { readonly message: string }[] };
@@ -304,7 +304,7 @@ class Player {
     const sensitive = value > 5;
     const given = sensitive ? [secret, valueOf(path)] : value === 0 ? undefined : valueOf(path);
     const undo = async (result: unknown, context: AttemptContext): Promise<void> => {
-      const isOwn = shown(result) === shown(given) || (Array.isArray(result) && result[0] === replaced);
+      const isOwn = shown(result) === shown(given);
       this.effect(`${path} undone${isOwn ? "" : ` of ${shown(result)}`}`, context);
       await around.after(ms);
       if (context.attempt <= fails) throw new Error(`not undone: ${path}`);

@@ -8,9 +8,6 @@ import { createPick, randomValue } from "../core/sample.ts";
 /** Stands in what is never to be shown. */
 export const secret = "not to be shown";
 
-/** Begins a result that a fork was given in the place of a step's own. */
-export const replaced = "in its place";
-
 const values = made(64);
 
 /** Always the same for this text. */
