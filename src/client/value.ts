@@ -5,11 +5,14 @@
 import { toJson } from "../core/value/json.ts";
 import { fromJson } from "../core/value/revival.ts";
 import { checkSegment } from "../core/name.ts";
-import { decode, encode } from "../core/value/value.ts";
+import { decode } from "../core/value/value.ts";
+import type { Stored } from "../core/value/value.ts";
+import { Writer } from "../core/value/writer.ts";
 
 /** The JSON of a value to send. @param what names it in the error @throws HoldfastError value_uncloneable, value_too_large */
 export function sent(value: unknown, what: string): unknown {
-  return toJson(decode(encode(value, what)));
+  // Not `encode`, which fits texts into calls between objects: no client has those, nor should it be larger for them.
+  return toJson(decode(new Writer(what).write(value) as Stored));
 }
 
 /** The value of received JSON; the JSON itself where it cannot be one: a value that contains itself, or a shape. */

@@ -2,6 +2,7 @@
 import { dequal } from "dequal";
 import { parse } from "devalue";
 import { createError, hide } from "../error.ts";
+import { narrowed } from "./capacity.ts";
 import { Shape } from "./shape.ts";
 import type { Outline } from "./shape.ts";
 import { unreadable } from "./tag.ts";
@@ -10,6 +11,8 @@ import type { ErrorPayload } from "./writer.ts";
 
 /** A value as devalue text, made by {@link encode}. */
 export type Stored = string & { readonly __stored: unique symbol };
+
+export const undefinedValue = "-1" as Stored;
 
 /**
  * The value in stored form. The rules are those of structured clone: class instances become plain objects, symbol keys are
@@ -20,7 +23,7 @@ export type Stored = string & { readonly __stored: unique symbol };
  * path within the value.
  */
 export function encode(value: unknown, what: string): Stored {
-  return (short(value) ?? new Writer(what).write(value)) as Stored;
+  return (short(value) ?? narrowed(new Writer(what).write(value))) as Stored;
 }
 
 /** Stands for a value that must not be shown: {@link decode} returns a {@link Shape} for it. */
@@ -53,7 +56,7 @@ function read(stored: Stored): unknown {
 
 /** Reads the values that {@link short} writes, and other lists of one primitive; returns {@link unread} for anything else. */
 function readShort(stored: Stored): unknown {
-  if (stored === "-1") return undefined;
+  if (stored === undefinedValue) return undefined;
   const first = stored.charCodeAt(1);
   // Nested lists and objects, and text that is not a list, are left to the full parser.
   if (stored.charCodeAt(0) !== opening || first === opening || first === brace) return unread;
@@ -115,8 +118,6 @@ function bare(stored: Stored): unknown {
 function stackless(stored: Stored): unknown {
   return parse(stored, { Error: (payload: ErrorPayload) => ({ ...payload, stack: null, $error: true }) });
 }
-
-export const undefinedValue: Stored = encode(undefined, "nothing");
 
 /**
  * Called twice for an error in its own cause chain: first while its payload is incomplete, then at the end. Returns the same

@@ -8,7 +8,6 @@
 import { toBase64 } from "../bytes.ts";
 import { builtInOf, HoldfastError } from "../error.ts";
 import { group, maxValueBytes, utf8Length } from "../size.ts";
-import { narrowed } from "./capacity.ts";
 import { describePath, insideError, insideMap, insideMapKey, insideSet } from "./path.ts";
 import type { Segment } from "./path.ts";
 
@@ -65,7 +64,7 @@ export class Writer {
     // A character has at most three bytes, so most text need not be measured.
     const bytes = text.length * 3 <= limit ? 0 : utf8Length(text);
     if (bytes > limit) throw this.tooLarge(bytes - this.spared, "").error;
-    return narrowed(text);
+    return text;
   }
 
   /** The index of the value, which is written if it is new. */
