@@ -6,6 +6,7 @@ import { planFork } from "../../src/core/lifecycle/fork.ts";
 import type { ForkPlan } from "../../src/core/lifecycle/fork.ts";
 import type { Step } from "../../src/core/definition/step.ts";
 import { forkedFacts } from "../../src/core/history/transcript.ts";
+import { viewEntry } from "../../src/http/view.ts";
 import { encode } from "../../src/core/value/value.ts";
 import type { Stored } from "../../src/core/value/value.ts";
 import { Run } from "../../src/engine/run.ts";
@@ -84,6 +85,26 @@ describe("a fork", () => {
       expect(await ranSince(() => forked.drive())).toEqual(again);
       expect(forked.output).toEqual(host.output);
       expect(forked.snapshot).toMatchObject({ id: "fork-1", status: "completed", fork: { id: "run-1", step: from } });
+    }
+  });
+
+  test("never shows what it is given for a sensitive step, also where that had only failed", async () => {
+    const once = { sensitive: true, retry: { limit: 0 } } as const;
+    const twice = { sensitive: true, retry: { limit: 1, delay: "1 h" } } as const;
+    const throws = (): never => {
+      throw new Error("no");
+    };
+    const host = await play(async (_input: unknown, step: Step) => {
+      await step.run("caught", throws, once).catch(() => null);
+      await step.run("open", throws, twice).catch(() => null);
+      return await step.waitFor("go");
+    });
+    const secret = "not to be shown";
+    for (const from of [null, "open"]) {
+      const forked = fork(host, from, { caught: secret, open: secret });
+      const given = forked.entries("step.completed");
+      expect(given.map(({ step }) => step)).toEqual(["caught", "open"]);
+      expect(JSON.stringify(given.map((entry) => viewEntry(entry)))).not.toContain(secret);
     }
   });
 

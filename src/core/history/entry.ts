@@ -107,6 +107,7 @@ export type Fact =
       readonly error: StoredError;
       /** Null where no attempt is left and the run is paused for a person to decide. */
       readonly retryAt: number | null;
+      readonly sensitive?: true;
     } & Ended)
   /**
    * The attempt begins. Recorded only where a death during it has to be noticed: for a step that runs at most once, and
@@ -132,7 +133,8 @@ export type Fact =
       /** The result was left out of the export that this run was imported from: `result` is only a placeholder. */
       readonly omitted?: true;
     } & Ended)
-  | ({ readonly kind: "step.failed"; readonly error: StoredError } & Ended)
+  /** `sensitive` also here, for the result that a fork may be given instead. */
+  | ({ readonly kind: "step.failed"; readonly error: StoredError; readonly sensitive?: true } & Ended)
   /** The code makes a call that is not in the recorded history. */
   | { readonly kind: "step.added"; readonly step: string; readonly call: CallKind }
   /** The recorded history has a call that the code did not make. */

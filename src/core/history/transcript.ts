@@ -1,6 +1,7 @@
 /** Copies entries from the history of another run, or from the run's own previous incarnation. */
 import type { Entry, EntryOf, Fact } from "./entry.ts";
 import type { ForkPlan } from "../lifecycle/fork.ts";
+import { defined } from "../record.ts";
 import type { Stored } from "../value/value.ts";
 
 /**
@@ -57,7 +58,7 @@ function copyOf(
         const { omitted: _omitted, ...kept } = fact;
         return { ...kept, startedAt, result };
       }
-      return completed(fact.step, fact.attempt, startedAt, result);
+      return completed(fact.step, fact.attempt, startedAt, result, fact);
     }
     case "step.attempt_failed":
       return { ...fact, startedAt: at - (endedAt - fact.startedAt) };
@@ -86,7 +87,7 @@ function completed(
   attempt: number,
   startedAt: number,
   result: Stored,
-  marks: { readonly sensitive?: true } = {},
+  { sensitive }: { readonly sensitive?: true },
 ): Fact {
-  return { kind: "step.completed", step, attempt, startedAt, result, ...marks };
+  return { kind: "step.completed", step, attempt, startedAt, result, ...defined({ sensitive }) };
 }

@@ -136,7 +136,7 @@ class History {
   }
 
   #note(call: Known, entry: Entry): void {
-    if (entry.kind === "step.completed" && entry.sensitive === true) call.sensitive = true;
+    if ("sensitive" in entry) call.sensitive = true;
     if (entry.kind === "step.completed" && !this.#cut) call.omitted = entry.omitted === true;
     if (entry.kind === "child.started") {
       call.child = entry.child;

@@ -39,8 +39,13 @@ export function completion({ kind, undo, sensitive }: RunPlan, made: AttemptMade
     ...made,
     result,
     ...(undo === null ? {} : { undo: true }),
-    ...(sensitive ? { sensitive: true } : {}),
+    ...markOf({ sensitive }),
   };
+}
+
+/** That the step's result is never shown. */
+export function markOf({ sensitive }: Pick<RunPlan, "sensitive">): { readonly sensitive?: true } {
+  return sensitive ? { sensitive } : {};
 }
 
 type StoredEnd = { ok: true; value: Stored } | { ok: false; error: unknown };

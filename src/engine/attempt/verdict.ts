@@ -12,6 +12,7 @@ import type { RunState } from "../../core/state/state.ts";
 import type { RunPlan } from "../call/call.ts";
 import { isTransient, stepError } from "./failure.ts";
 import type { Ledger } from "../ledger.ts";
+import { markOf } from "./record.ts";
 import type { AttemptFailed, AttemptMade } from "./record.ts";
 
 export type Verdict =
@@ -31,17 +32,25 @@ export function judgeFailure(
   if (delayMs === null) return failForGood(ledger.state, plan, { ...made, error }, stopped);
   const retryAt = ledger.now() + delayMs;
   const kind = plan.kind === "undo" ? "undo.attempt_failed" : "step.attempt_failed";
-  return { kind: "again", fact: { kind, ...made, ...limitOf(ledger.state, plan, made.step), error, retryAt }, retryAt };
+  const about = { ...made, ...limitOf(ledger.state, plan, made.step), ...markOf(plan) };
+  return { kind: "again", fact: { kind, ...about, error, retryAt }, retryAt };
 }
 
 /** No attempt is left. */
 export function failForGood(state: RunState, plan: RunPlan, failed: AttemptFailed, stopped: boolean): Verdict {
   const { step, attempt, error } = failed;
   if (plan.onExhausted === "fail" || stopped) {
-    return { kind: "failed", fact: { kind: plan.kind === "undo" ? "undo.failed" : "step.failed", ...failed } };
+    const kind = plan.kind === "undo" ? "undo.failed" : "step.failed";
+    return { kind: "failed", fact: { kind, ...failed, ...markOf(plan) } };
   }
   const reason = `step ${step} has no attempt left after ${attempt}: ${error.message}`;
-  const last = { kind: "step.attempt_failed", ...failed, ...limitOf(state, plan, step), retryAt: null } as const;
+  const last = {
+    kind: "step.attempt_failed",
+    ...failed,
+    ...limitOf(state, plan, step),
+    retryAt: null,
+    ...markOf(plan),
+  } as const;
   return { kind: "paused", facts: [last, { kind: "run.paused", by: "engine", reason, error }] };
 }
 
