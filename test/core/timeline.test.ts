@@ -441,19 +441,15 @@ describe("a run's timeline", () => {
     checkAgainstFold(commits.flat());
   });
 
-  test(
-    "says of every call what the run itself knows, at every entry of random programs",
-    { timeout: 60_000 },
-    async () => {
-      // The last are those whose deadlines it once had wrong behind a retry, or whose calls it had open while they were undone.
-      for (const seed of [...Array(60).keys(), 176, 253, 485]) {
-        const hosted = hostProgram(makeProgram(seed), [], startAt);
-        await finish(hosted);
-        const { entries } = hosted.host.journal;
-        for (let keep = 1; keep <= entries.length; keep++) checkAgainstFold(entries.slice(0, keep));
-      }
-    },
-  );
+  test("says of every call what the run itself knows, at every entry of random programs", async () => {
+    // The last are those whose deadlines it once had wrong behind a retry, or whose calls it had open while they were undone.
+    for (const seed of [...Array(60).keys(), 176, 253, 485]) {
+      const hosted = hostProgram(makeProgram(seed), [], startAt);
+      await finish(hosted);
+      const { entries } = hosted.host.journal;
+      for (let keep = 1; keep <= entries.length; keep++) checkAgainstFold(entries.slice(0, keep));
+    }
+  });
 });
 
 /** Calls that are over, and how, are the same in the run's own state as in its timeline. */

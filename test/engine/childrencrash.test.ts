@@ -161,75 +161,63 @@ async function eachProgram(run: (seed: number) => Promise<unknown>): Promise<voi
   }
 }
 
-test(
-  "guarantees 2, 4, 8: a family of runs comes to the same, whichever of them dies after any commit",
-  { timeout: 240_000 },
-  async () => {
-    let crashes = 0;
-    await eachProgram(async (seed) => {
-      const plans = plansOf(seed);
-      const reference = await play(plans, []);
-      for (const id of reference.family.ids()) {
-        const { length } = reference.family.journal(id).commits;
-        for (let commit = 1 + (seed % 3); commit <= length; commit += 3) {
-          check(reference, await play(plans, [{ id, commit }]));
-          crashes++;
-        }
+test("guarantees 2, 4, 8: a family of runs comes to the same, whichever of them dies after any commit", async () => {
+  let crashes = 0;
+  await eachProgram(async (seed) => {
+    const plans = plansOf(seed);
+    const reference = await play(plans, []);
+    for (const id of reference.family.ids()) {
+      const { length } = reference.family.journal(id).commits;
+      for (let commit = 1 + (seed % 3); commit <= length; commit += 3) {
+        check(reference, await play(plans, [{ id, commit }]));
+        crashes++;
       }
-    });
-    expect(crashes).toBeGreaterThan(programs);
-  },
-);
+    }
+  });
+  expect(crashes).toBeGreaterThan(programs);
+});
 
-test(
-  "guarantees 2, 4, 8: a family comes to the same when many die again and again, and calls are lost between them",
-  { timeout: 240_000 },
-  async () => {
-    await eachProgram(async (seed) => {
-      const plans = plansOf(seed);
-      const reference = await play(plans, []);
-      const random = createRandom(`deaths ${seed}`);
-      const deaths = reference.family.ids().flatMap((id) =>
-        Array.from({ length: Math.floor(random.next() * 4) }, () => ({
-          id,
-          commit: 1 + Math.floor(random.next() * (reference.family.journal(id).commits.length + 2)),
-        })),
-      );
-      let left = 8;
-      check(reference, await play(plans, deaths, () => random.next() < 0.2 && left-- > 0));
-    });
-  },
-);
+test("guarantees 2, 4, 8: a family comes to the same when many die again and again, and calls are lost between them", async () => {
+  await eachProgram(async (seed) => {
+    const plans = plansOf(seed);
+    const reference = await play(plans, []);
+    const random = createRandom(`deaths ${seed}`);
+    const deaths = reference.family.ids().flatMap((id) =>
+      Array.from({ length: Math.floor(random.next() * 4) }, () => ({
+        id,
+        commit: 1 + Math.floor(random.next() * (reference.family.journal(id).commits.length + 2)),
+      })),
+    );
+    let left = 8;
+    check(reference, await play(plans, deaths, () => random.next() < 0.2 && left-- > 0));
+  });
+});
 
-test(
-  "guarantees 4, 8: of a family that is stopped, nobody is left who is waited for by nobody",
-  { timeout: 240_000 },
-  async () => {
-    let stopped = 0;
-    await eachProgram(async (seed) => {
-      const plans = plansOf(seed);
-      const random = createRandom(`stop ${seed}`);
-      const reference = await play(plans, []);
-      const { length } = reference.family.journal("root").commits;
-      for (let i = 0; i < 4; i++) {
-        const effects: Effects = new Map();
-        const family = new Family(...definitionsOf(plans, effects));
-        const kind = random.next() < 0.5 ? "cancel" : "terminate";
-        // Right behind a commit, when a child may be on its way and not on record.
-        const at = 1 + Math.floor(random.next() * length);
-        family.stops.push({ id: "root", commit: at, kind, turns: Math.floor(random.next() * 4) });
-        if (random.next() < 0.5) family.deaths.push({ id: "root", commit: at + 1 + Math.floor(random.next() * 2) });
-        await family.begin("root", "begin").drive(startAt + 5 * dayMs);
-        for (const id of family.ids()) {
-          const { created, end } = family.run(id).state;
-          if (created?.parent === null || created?.reply === undefined) continue;
-          if (family.run(created.parent.id).state.end !== null)
-            expect({ id, ended: end !== null }).toEqual({ id, ended: true });
-        }
-        if (family.snapshot("root").status === "cancelled") stopped++;
+test("guarantees 4, 8: of a family that is stopped, nobody is left who is waited for by nobody", async () => {
+  let stopped = 0;
+  await eachProgram(async (seed) => {
+    const plans = plansOf(seed);
+    const random = createRandom(`stop ${seed}`);
+    const reference = await play(plans, []);
+    const { length } = reference.family.journal("root").commits;
+    for (let i = 0; i < 4; i++) {
+      const effects: Effects = new Map();
+      const family = new Family(...definitionsOf(plans, effects));
+      const kind = random.next() < 0.5 ? "cancel" : "terminate";
+      // Right behind a commit, when a child may be on its way and not on record.
+      const at = 1 + Math.floor(random.next() * length);
+      family.stops.push({ id: "root", commit: at, kind, turns: Math.floor(random.next() * 4) });
+      if (random.next() < 0.5) family.deaths.push({ id: "root", commit: at + 1 + Math.floor(random.next() * 2) });
+      await family.begin("root", "begin").drive(startAt + 5 * dayMs);
+      for (const id of family.ids()) {
+        const { created, end } = family.run(id).state;
+        if (created?.parent === null || created?.reply === undefined) continue;
+        if (family.run(created.parent.id).state.end !== null)
+          expect({ id, ended: end !== null }).toEqual({ id, ended: true });
       }
-    });
-    // Of a few programs it may be that hardly any is stopped before it has ended.
-    expect(stopped).toBeGreaterThan(programs < 50 ? -1 : programs);
-  },
-);
+      if (family.snapshot("root").status === "cancelled") stopped++;
+    }
+  });
+  // Of a few programs it may be that hardly any is stopped before it has ended.
+  expect(stopped).toBeGreaterThan(programs < 50 ? -1 : programs);
+});

@@ -278,13 +278,13 @@ async function checkForks(program: Program): Promise<number> {
 }
 
 describe("guarantee 3: a fork at any call sees what its original saw, in that order, and comes to the same end", () => {
-  test.each([0, 1, 2, 3])("programs of part %i", { timeout: 60_000 }, async (part) => {
+  test.each([0, 1, 2, 3])("programs of part %i", async (part) => {
     let forks = 0;
     for (let seed = 2 * part; seed < 320; seed += 8) forks += await checkForks(makeProgram(seed));
     expect(forks).toBeGreaterThan(100);
   });
 
-  test("where time decides, it still runs nothing again that it had on record", { timeout: 60_000 }, async () => {
+  test("where time decides, it still runs nothing again that it had on record", async () => {
     for (let seed = 1; seed < 200; seed += 2) await checkForks(makeProgram(seed));
   });
 });

@@ -708,7 +708,7 @@ describe("guarantees 3 and 5: whenever the process dies", () => {
     checkWaits(entries);
   });
 
-  test("programs of races within races", { timeout: 60_000 }, async () => {
+  test("programs of races within races", async () => {
     const programs = Number(process.env["RACE_PROGRAMS"] ?? 60);
     const first = Number(process.env["RACE_SEED"] ?? 1);
     let withdrawals = 0;

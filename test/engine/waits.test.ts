@@ -48,6 +48,19 @@ describe("sleeps", () => {
     expect([later.status, later.clock.at]).toEqual(["completed", startAt + dayMs]);
   });
 
+  test("guarantees 3 and 4: of two that passed meanwhile the earlier fires first, and what it leads to is seen", async () => {
+    const flow: Handler = async (_input, step) => {
+      const answer = step.waitFor("word", { timeout: "2 h" });
+      const silence = step.sleep("1 h").then(() => "silence");
+      return [await Promise.race([answer, silence]), await answer];
+    };
+    const host = await new Host(flow).drive(startAt);
+    for (const cold of [false, true]) {
+      const later = await host.reopen({ at: startAt + dayMs, cold }).drive();
+      expect(later.output).toEqual(["silence", null]);
+    }
+  });
+
   test("guarantee 4: a clock set back makes no sleep shorter, and time on record never runs back", async () => {
     const host = await new Host(async (_input, step) => {
       await step.sleep("a", "1 h");

@@ -48,7 +48,7 @@ class Storm {
       const open = await directoryShard(0).open(0);
       expect(open.filter(({ name }) => this.#names.includes(name))).toEqual([]);
     };
-    await vi.waitFor(taken, { timeout: 30_000, interval: 50 });
+    await vi.waitFor(taken, { timeout: 120_000, interval: 50 });
     for (const id of this.#runs.slice(last)) await ask(`POST /v1/runs/${id}/cancel`);
     for (const id of this.#runs) {
       const { body } = await ask(`GET /v1/runs/${id}?wait=30s`);

@@ -77,7 +77,7 @@ export async function runThatIs(id: string, like: object): Promise<RunJson> {
     expect(body).toMatchObject(like);
     return body as unknown as RunJson;
   };
-  return await vi.waitFor(read, { timeout: 12_000, interval: 10 });
+  return await vi.waitFor(read, { timeout: 60_000, interval: 10 });
 }
 
 export type EntryJson = {

@@ -1,5 +1,5 @@
 /** Runs that go on as new, and races, in their objects: killed at every write, evicted, deleted. */
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
 import { objectName } from "../../src/core/run/key.ts";
@@ -9,6 +9,7 @@ import { is, outputOf, drive, sent } from "./driver.ts";
 import type { Program } from "./driver.ts";
 import type { CrashPoint } from "./crashpoint.ts";
 import { watched } from "./crashpoint.ts";
+import { evict } from "./storage.ts";
 
 /** Each entry that every run of a program has, by number: a blow at one that never comes would never fall. */
 const upTo = (length: number) => Array.from({ length }, (_unused, i) => i + 1);
@@ -77,7 +78,7 @@ describe("a run that went on as new", () => {
     };
     await vi.waitFor(async () => expect(await listed(`tenant=${second}`)).toEqual([id, settler.id].toSorted()), 5000);
     expect([await listed(`tenant=${first}`), await listed(`tier=${second}`)]).toEqual([[], [id]]);
-    await evictDurableObject(env.RUNS.getByName(objectName(id)));
+    await evict(objectName(id));
     await go(settler.id);
     await runThatIs(id, { status: "waiting" });
     expect(await ask("POST /v1/workflows/nomad/runs", begin)).toMatchObject({ status: 200, body: { id } });
@@ -136,7 +137,7 @@ describe("a run that went on as new", () => {
   test("comes back from an eviction in its newest life", async () => {
     const { id } = await start("phoenix", { input: { lives: 3 } });
     await runThatIs(id, { status: "waiting" });
-    await evictDurableObject(env.RUNS.getByName(id));
+    await evict(id);
     await ask(`POST /v1/runs/${id}/signals/word`, { json: "enough" });
     await runThatIs(id, { status: "completed", output: 3 });
     const [first] = await historyOf(id);

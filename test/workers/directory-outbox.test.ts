@@ -7,6 +7,7 @@ import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { release } from "./flows/directory.ts";
 import { watched } from "./crashpoint.ts";
 import { removalsOf, reportsTo, rowsOf, trouble } from "./shards.ts";
+import { evict } from "./storage.ts";
 
 afterEach(() => {
   for (const shard of [0, 1, 2, 3]) trouble(shard, null);
@@ -96,7 +97,7 @@ describe("a run is listed", () => {
       const before = await rowsFor(id);
       await start("listed-once", { id });
       await listedAs(id, "waiting");
-      await evictDurableObject(env.RUNS.getByName(id));
+      await evict(id);
       await ask(`POST /v1/runs/${id}/signals/go`, { json: 1 });
       await listedAs(id, "completed");
       await runThatIs(id, { status: "completed" });

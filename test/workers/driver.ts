@@ -64,6 +64,8 @@ export type Program = {
   readonly query?: string;
   /** What interruptions must not change, where that is not everything. */
   readonly trace?: (ending: Ending) => unknown;
+  /** The machine stood still for so long that time took the run another way: it is played once more. */
+  readonly isLate?: (ending: Ending) => boolean;
 };
 
 export function sent(after: When, name: string, payload: object, key: string): Call {

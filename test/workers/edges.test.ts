@@ -10,6 +10,7 @@ import { deeds } from "./flows/interruption.ts";
 import { outputOf, pause, drive, service } from "./driver.ts";
 import type { Ending } from "./driver.ts";
 import { watched } from "./crashpoint.ts";
+import { evict } from "./storage.ts";
 
 let made = 0;
 
@@ -71,13 +72,13 @@ describe("a parked run", () => {
     const deadlines = waitingFor.flatMap(({ until }) => (until === null ? [] : [until]));
     const due = deadlines.length === 0 ? null : aheadOf(Math.min(...deadlines));
     expect(await alarmOf(stub)).toBe(due);
-    await evictDurableObject(stub);
+    await evict(id);
     const { length } = watched(id).entries;
     // Whatever comes without need changes nothing.
     for (let times = 0; times < 10; times++) {
       await runDurableObjectAlarm(stub);
       expect(await alarmOf(stub)).toBe(due);
-      await evictDurableObject(stub);
+      await evict(id);
     }
     expect(watched(id).entries).toHaveLength(length);
     await getRun(id).signal("go");
@@ -90,7 +91,7 @@ describe("a parked run", () => {
     const until = waitingFor.find(({ kind }) => kind === "timer")?.until ?? 0;
     const { entries } = watched(id);
     const { length } = entries;
-    await evictDurableObject(stub);
+    await evict(id);
     // Its clock is set there, and stands still.
     vi.useFakeTimers({ now: until - 1, toFake: ["Date"] });
     try {

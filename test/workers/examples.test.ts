@@ -3,8 +3,7 @@
  * is stood in for at `fetch`; nothing of ours is.
  */
 import { createHmac } from "node:crypto";
-import { evictDurableObject } from "cloudflare:test";
-import { env, exports } from "cloudflare:workers";
+import { exports } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { documentIntake } from "../../examples/documents/intake.ts";
 import anomalous from "../../examples/documents/samples/anomalous-invoice.json" with { type: "json" };
@@ -16,6 +15,7 @@ import type { Message } from "../../examples/mail.ts";
 import { order } from "../../examples/orders.ts";
 import { dailyReport } from "../../examples/report.ts";
 import { settings } from "./settings.ts";
+import { evict } from "./storage.ts";
 
 type Posted = Message & { readonly key: string };
 type Answer = () => Response;
@@ -115,7 +115,7 @@ describe("the document process", () => {
   it("waits for a reviewer, also through an eviction (guarantees 2 and 4)", async () => {
     const run = await intake(anomalous);
     const url = await parked(run);
-    await evictDurableObject(env.RUNS.getByName(run.id));
+    await evict(run.id);
     expect((await click(`${url}?decision=approve`)).status).toBe(200);
     expect(await run.result()).toMatchObject({
       outcome: "approved",
@@ -327,7 +327,7 @@ describe("the development outbox", () => {
     const [sender, to] = ["outbox-sender@example.com", "outbox-reviewer@example.com"];
     const run = await intake({ ...anomalous, sender }, { reviewer: to });
     const url = await parked(run);
-    await evictDurableObject(env.RUNS.getByName(run.id));
+    await evict(run.id);
     expect((await click(url.replace("example.com", "localhost") + "?decision=approve")).status).toBe(200);
     await run.result();
     const { title } = anomalous;

@@ -1,5 +1,5 @@
 /** Forks over HTTP and by handles, from object to object. */
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { HoldfastError, getRun } from "../../src/index.ts";
@@ -7,6 +7,7 @@ import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./clie
 import type { Ask, EntryJson, RunJson } from "./client.ts";
 import { mend, ranIn } from "./flows/fork.ts";
 import { watched } from "./crashpoint.ts";
+import { evict } from "./storage.ts";
 
 /** A run of `fork-chain` that has ended. */
 async function chain(input: Record<string, unknown> = { n: "1" }): Promise<RunJson> {
@@ -112,7 +113,7 @@ describe("a fork", () => {
     await runThatIs(waiting.id, { status: "waiting" });
     const { id } = await fork(waiting.id, { from: "go" });
     await runThatIs(id, { status: "waiting" });
-    await evictDurableObject(env.RUNS.getByName(id));
+    await evict(id);
     await ask(`POST /v1/runs/${id}/signals/go`, { json: 1 });
     await runThatIs(id, { status: "completed" });
     expect(ranIn(id)).toEqual(["second", "third"]);

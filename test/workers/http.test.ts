@@ -1,10 +1,10 @@
 /** The HTTP API against the real thing: every route, and what the contract says of its edges. */
-import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { routes } from "../../src/http/app.ts";
 import { repair } from "./flows/http.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
+import { evict } from "./storage.ts";
 
 const rfc3339 = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 const order = { id: "7", total: 12.5 };
@@ -443,7 +443,7 @@ describe("POST /v1/runs/:id/{cancel,terminate,pause,resume,retry} and DELETE", (
     await runThatIs(id, { status: "waiting" });
     for (const isEvicted of [false, true]) {
       await ask(`POST /v1/runs/${id}/pause`);
-      if (isEvicted) await evictDurableObject(env.RUNS.getByName(id));
+      if (isEvicted) await evict(id);
       const { body } = await ask(`POST /v1/runs/${id}/resume`);
       expect(body).toMatchObject({ status: "waiting", reason: expect.stringMatching(/^waiting for signal /) });
     }
@@ -452,7 +452,7 @@ describe("POST /v1/runs/:id/{cancel,terminate,pause,resume,retry} and DELETE", (
   it.each([false, true])("retry answers with what the run waits for then; evicted before: %s", async (isEvicted) => {
     const { id } = await start("web-stumbling", {}, "?wait=10s");
     repair(id);
-    if (isEvicted) await evictDurableObject(env.RUNS.getByName(id));
+    if (isEvicted) await evict(id);
     const { body } = await ask(`POST /v1/runs/${id}/retry`);
     expect(body).toMatchObject({ status: "waiting", reason: expect.stringMatching(/^waiting for signal /) });
   });
@@ -501,7 +501,7 @@ describe("POST /v1/runs/:id/{cancel,terminate,pause,resume,retry} and DELETE", (
     expect(await refusal(call)).toBe("404 run_not_found");
     await start("web-echo", { id, input: 2 }, "?wait=10s");
     for (const evicted of [false, true]) {
-      if (evicted) await evictDurableObject(env.RUNS.getByName(id));
+      if (evicted) await evict(id);
       expect((await ask(call, asked)).status).toBe(204);
       expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject({ status: "completed", input: 2 });
     }

@@ -41,6 +41,11 @@ const programs: readonly Program[] = [
     input: (to) => ({ ...anomalous, sender: to, reviewer: `r-${to}`, remindAfter: "50ms", reviewTimeout: "12s" }),
     calls: [],
     length: 13,
+    // The deadline came before the reminder was due.
+    isLate: ({ entries }) => {
+      const deadline = entries.find((entry) => entry.kind === "webhook.created")?.until ?? Infinity;
+      return entries.some((entry) => entry.kind === "timer.set" && entry.wakeAt > deadline);
+    },
   },
   { title: "an order", workflow: "order", input: (email) => ({ ...card, email, failPayments: 1 }), calls: [] },
   {

@@ -1,5 +1,5 @@
 /** Runs that an Idempotency-Key made: what they are called, and that an id means one of them and no other. */
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createClient } from "../../src/client.ts";
@@ -14,6 +14,7 @@ import type { CheckedStart } from "../../src/objects/rpc/start.ts";
 import { ask, historyOf, newId, refusal, runThatIs, tokens } from "./client.ts";
 import type { Ask, RunJson } from "./client.ts";
 import { code } from "./flows/repeat.ts";
+import { evict } from "./storage.ts";
 
 const made = /^[0-7][0-9A-HJKMNP-TV-Z]{9}-[0-9a-f]{32}$/;
 const keyed = (key: string, json?: unknown): Ask => ({ json, headers: { "idempotency-key": key } });
@@ -131,7 +132,7 @@ describe("the id of a run that was started with a key", () => {
       code.refuses = true;
       expect(await begin("repeat-changing", { input: { n: 1 } }, key)).toEqual([200, id]);
       code.refuses = false;
-      await evictDurableObject(env.RUNS.getByName(objectName(id)));
+      await evict(objectName(id));
     }
     const { status, headers } = await ask("POST /v1/workflows/repeat-changing/runs", keyed(key, { input: { n: 1 } }));
     expect([status, headers.get("location")]).toEqual([200, `/v1/runs/${id}`]);
@@ -181,7 +182,7 @@ describe("a key whose run was deleted", () => {
     await runThatIs(next, { status: "waiting" });
     const before = await historyOf(next);
     await expectNone(id);
-    await evictDurableObject(env.RUNS.getByName(objectName(next)));
+    await evict(objectName(next));
     await expectNone(id);
     expect(await historyOf(next)).toEqual(before);
     expect(await begin("repeat-changing", { input: { n: 1 } }, key)).toEqual([200, next]);
@@ -239,7 +240,7 @@ describe("a key whose run was deleted", () => {
     const [, next] = await begin("awaits-calls", { input: {} }, key);
     const open = await urlOf(next);
     expect(await refusal(`POST ${url}`, { json: 1, token: null, headers })).toBe("404 webhook_not_found");
-    await evictDurableObject(env.RUNS.getByName(objectName(next)));
+    await evict(objectName(next));
     expect((await ask(`POST ${open}`, { json: 1, token: null, headers })).status).toBe(202);
     await runThatIs(next, { status: "completed", output: [1] });
   });
@@ -496,7 +497,7 @@ describe("limits know a start by its key, whatever its run is called", () => {
       holders: [{ run: first.id }],
       queue: [{ run: second.id }],
     });
-    await evictDurableObject(env.RUNS.getByName(objectName(second.id)));
+    await evict(objectName(second.id));
     await ask(`POST /v1/runs/${first.id}/signals/go`);
     await runThatIs(second.id, { status: "waiting" });
   });
@@ -560,7 +561,7 @@ describe("runs of keys among others", () => {
     const child = newId("child");
     const { id } = await born("caller", { calls: [{ workflow: "patient", input: {}, id: child }] });
     await runThatIs(child, { status: "waiting", parent: { id } });
-    await evictDurableObject(env.RUNS.getByName(objectName(id)));
+    await evict(objectName(id));
     await ask(`POST /v1/runs/${child}/signals/go`, { json: { say: "done" } });
     await runThatIs(id, { status: "completed", output: ["done"] });
   });
@@ -618,7 +619,7 @@ describe("runs of keys among others", () => {
     await runInDurableObject(object, (_run, { storage }) =>
       storage.sql.exec("UPDATE journal SET data = '[' WHERE row > 4096 AND row <= 3 * 4096"),
     );
-    await evictDurableObject(object);
+    await evict(objectName(id));
     expect(await refusal(`GET /v1/runs/${id}`)).toBe("503 journal_corrupt");
     await expectNone(astray(id));
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);

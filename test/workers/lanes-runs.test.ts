@@ -1,11 +1,12 @@
 /** Runs that share lanes, end to end: run objects and lane objects, and processes that end at any moment. */
-import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { ask, historyOf, newId, runThatIs, start } from "./client.ts";
 import type { RunJson } from "./client.ts";
 import { begun, bury, isAtWork, mostAtWork, orderOf } from "./flows/gated.ts";
 import { pause } from "./driver.ts";
+import { evict } from "./storage.ts";
 
 const ended = { timeout: 60_000, interval: 50 };
 
@@ -109,7 +110,7 @@ describe("a limit on runs", () => {
     const alarmAt = await runInDurableObject(env.RUNS.getByName(second), (_run, ctx) => ctx.storage.getAlarm());
     expect((alarmAt ?? 0) - Date.now()).toBeGreaterThan(50_000);
     expect((alarmAt ?? 0) - Date.now()).toBeLessThanOrEqual(60_000);
-    await evictDurableObject(env.RUNS.getByName(second));
+    await evict(second);
     await runThatIs(second, {
       status: "queued",
       waitingFor: [place],
@@ -198,7 +199,7 @@ describe("a slot", () => {
     const first = await blocker("gated-one", key, 20_000);
     const held = await start("gated-one", { input: { key } });
     await runThatIs(held.id, { status: "queued" });
-    await evictDurableObject(env.RUNS.getByName(held.id));
+    await evict(held.id);
     await ask(`POST /v1/runs/${held.id}/cancel`);
     await vi.waitFor(async () => expect(await laneOf(lane)).toMatchObject({ waiting: 0, used: 1 }), ended);
     await ask(`POST /v1/runs/${first.id}/terminate`);
@@ -223,7 +224,7 @@ describe("a slot", () => {
     await runThatIs(other.id, { status: "waiting" });
     await signal(other.id, "go");
     await vi.waitFor(() => expect(isAtWork(key, other.id)).toBe(true), ended);
-    if (evicted) await evictDurableObject(env.RUNS.getByName(parked.id));
+    if (evicted) await evict(parked.id);
     await signal(parked.id, "go");
     await runThatIs(parked.id, { status: "queued", waitingFor: [{ kind: "lane" }, { kind: "signal" }] });
     await allCompleted([other.id, parked.id]);
@@ -234,7 +235,7 @@ describe("a slot", () => {
     const key = newId("holding");
     const holder = await start("gated-holding", { input: { key } });
     await runThatIs(holder.id, { status: "waiting" });
-    await evictDurableObject(env.RUNS.getByName(holder.id));
+    await evict(holder.id);
     const next = await start("gated-holding", { input: { key } });
     await runThatIs(next.id, { status: "queued" });
     await signal(holder.id, "go");

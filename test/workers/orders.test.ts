@@ -1,5 +1,5 @@
 /** Requests that couriers make for runs, over a real network, while run and courier are evicted, ended and told twice. */
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, inject, it, vi } from "vitest";
 import type { Entry, EntryOf } from "../../src/core/history/entry.ts";
@@ -13,6 +13,7 @@ import { lives } from "./flows/engine.ts";
 import { pause } from "./driver.ts";
 import { scan } from "./scan.ts";
 import { settings } from "./settings.ts";
+import { evict } from "./storage.ts";
 
 const httpServer = inject("httpServer");
 
@@ -40,7 +41,7 @@ async function dispatches(id: string): Promise<EntryOf<"step.dispatched">[]> {
 
 /** Resolves once the request has come to whoever answers it. */
 async function arrived(box: string, count = 1): Promise<void> {
-  await vi.waitFor(async () => expect(await boxOf(box)).toHaveLength(count), { timeout: 8000, interval: 10 });
+  await vi.waitFor(async () => expect(await boxOf(box)).toHaveLength(count), { timeout: 60_000, interval: 10 });
 }
 
 /** A request that nobody waits for. */
@@ -157,7 +158,7 @@ describe("while a request is under way", () => {
     const { body } = await ask(`GET /v1/runs/${id}`);
     expect(body).toMatchObject({ status: "running", steps: { running: 1 }, active: [{ step: "ask", attempt: 1 }] });
     const before = lives.get(id) ?? 0;
-    await evictDurableObject(env.RUNS.getByName(id));
+    await evict(id);
     expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject({ status: "running", steps: { running: 1 } });
     const [sent] = await dispatches(id);
     const created = (await entriesOf(id))[0]?.at;
@@ -168,7 +169,7 @@ describe("while a request is under way", () => {
     expect(await boxOf(box)).toHaveLength(1);
     expect(await entriesOf(id)).not.toContainEqual(expect.objectContaining({ kind: "step.interrupted" }));
     await vi.waitFor(async () => expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(id), {
-      timeout: 10_000,
+      timeout: 60_000,
     });
   });
 
@@ -176,7 +177,7 @@ describe("while a request is under way", () => {
     const gate = newId("gate");
     const { id, box } = await began({ gate, body: "42" });
     await arrived(box);
-    await evictDurableObject(env.RUNS.getByName(id));
+    await evict(id);
     const [sent] = await dispatches(id);
     await die(`.courier-${sent?.courier}`);
     await arrived(box, 2);
@@ -217,7 +218,7 @@ describe("while a request is under way", () => {
     const request = { method: "GET", url: address({ box, body: "1" }), headers: [], body: null, accepted: [] };
     await courierObject(sent?.courier ?? 0).carryOrder({ id: order, step: "ask", request, key: "once" });
     await vi.waitFor(async () => expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(id), {
-      timeout: 10_000,
+      timeout: 60_000,
     });
     expect(await boxOf(box)).toHaveLength(1);
   });
@@ -293,7 +294,7 @@ describe("while a request is under way", () => {
   it("who has it ended, is heard: the courier hangs up and forgets", async () => {
     const { id, box } = await began({ gate: newId("gate") });
     await arrived(box);
-    await evictDurableObject(env.RUNS.getByName(id));
+    await evict(id);
     const [sent] = await dispatches(id);
     await ask(`POST /v1/runs/${id}/cancel`);
     await runThatIs(id, { status: "cancelled" });
@@ -317,7 +318,7 @@ describe("while a request is under way", () => {
       await arrived(box);
     }
     const [first = "", second = ""] = ids;
-    await evictDurableObject(env.RUNS.getByName(first));
+    await evict(first);
     await runThatIs(second, { status: "queued", waitingFor: [{ kind: "lane" }] });
     await pause(300);
     expect(await boxOf(box)).toHaveLength(1);
@@ -367,7 +368,7 @@ describe("what is stored", () => {
     const [sent] = await dispatches(id);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
     await vi.waitFor(async () => expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(word), {
-      timeout: 10_000,
+      timeout: 60_000,
     });
     expect(await courierObject(sent?.courier ?? 0).reserveBerth(0)).toBe(true);
   });

@@ -7,6 +7,7 @@ import { judging } from "./flows/overlap.ts";
 import { removalsOf, trouble } from "./shards.ts";
 import { shardOf } from "../../src/objects/address.ts";
 import type { SchedulerRpc } from "../../src/objects/rpc/scheduler.ts";
+import { evict } from "./storage.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -85,7 +86,7 @@ describe("a call of a webhook that is judged while its run goes", () => {
     await runThatIs(id, { status: "waiting" });
     judging.isOpen = true;
     expect([404, 410]).toContain((await called).status);
-    await evictDurableObject(env.RUNS.getByName(id));
+    await evict(id);
     expect((await runThatIs(id, { status: "waiting" })).waitingFor).toHaveLength(1);
   });
 });
@@ -165,7 +166,7 @@ describe("a run of a schedule that failed and is retried", () => {
       const run = String((await ask(`POST /v1/schedules/${id}/trigger`)).body["id"]);
       await runThatIs(run, { status: "failed" });
       if (where !== "at once") await vi.waitFor(async () => expect(await goingOn(id)).toEqual([]), { timeout: 10_000 });
-      if (where === "out of memory") await evictDurableObject(env.RUNS.getByName(run));
+      if (where === "out of memory") await evict(run);
       await retried(run);
       expect(await goingOn(id)).toEqual([run]);
       await endedOf(id, run);

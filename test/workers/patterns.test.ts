@@ -1,6 +1,4 @@
 /** The patterns among the examples, run in the real objects; each is evicted in mid-run. */
-import { evictDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { agent } from "../../examples/agent/agent.ts";
 import { approval } from "../../examples/approval.ts";
@@ -11,6 +9,7 @@ import { syncLater, syncNow } from "../../examples/sync.ts";
 import type { RunHandle } from "../../src/index.ts";
 import { service } from "./driver.ts";
 import { settings } from "./settings.ts";
+import { evict } from "./storage.ts";
 
 type Mail = { readonly to: string; readonly subject: string; readonly text: string };
 
@@ -53,7 +52,7 @@ async function parkedOn(run: Pick<RunHandle, "id" | "status">, kind: string, nam
     },
     { timeout: 10_000, interval: 20 },
   );
-  await evictDurableObject(env.RUNS.getByName(run.id));
+  await evict(run.id);
 }
 
 async function kindsOf(runId: string): Promise<string[]> {
@@ -72,7 +71,7 @@ describe("approval", () => {
         timeout: 10_000,
       },
     );
-    await evictDurableObject(env.RUNS.getByName(run.id));
+    await evict(run.id);
     await run.signal("decision", { approved: true, by: "max@example.com", note: "sail on" });
     expect(await run.result()).toEqual({ approved: true, by: "max@example.com", note: "sail on" });
     expect(subjectsTo(asked.approver)).toEqual(["Please decide: a bigger boat", "Reminder: a bigger boat"]);
@@ -83,7 +82,7 @@ describe("approval", () => {
     const run = await approval.start(asked, { id: id("approval") });
     await parkedOn(run, "signal", "decision");
     expect(await run.update("delegate", { to: "bob@example.com" })).toEqual({ approver: "bob@example.com" });
-    await evictDurableObject(env.RUNS.getByName(run.id));
+    await evict(run.id);
     expect(await run.query("stage")).toEqual({ stage: "asked", approver: "bob@example.com" });
     expect(subjectsTo("bob@example.com")).toEqual(["Please decide: a bigger boat"]);
     await run.cancel("no longer needed");
@@ -123,7 +122,7 @@ describe("fan-out", () => {
     const strict = await resizeImages.start({ ...input, tolerate: 0 }, { id: id("resize") });
     await expect(strict.result()).rejects.toMatchObject({ code: "map_failed" });
     const before = (await strict.status()).steps;
-    await evictDurableObject(env.RUNS.getByName(strict.id));
+    await evict(strict.id);
     await strict.retry();
     await expect(strict.result()).rejects.toMatchObject({ code: "map_failed" });
     expect((await strict.status()).steps.completed).toBeGreaterThanOrEqual(before.completed);
@@ -136,7 +135,7 @@ describe("drip campaign", () => {
     const input = { email: to, pause: "30ms", letters: ["One", "Two", "Three"] };
     const run = await drip.start(input, { id: id("drip") });
     await vi.waitFor(() => expect(subjectsTo(to).length).toBeGreaterThanOrEqual(5), { timeout: 10_000 });
-    await evictDurableObject(env.RUNS.getByName(run.id));
+    await evict(run.id);
     // A second campaign to the same address is the one that exists.
     expect((await drip.start(input, { id: id("drip") })).id).toBe(run.id);
     await run.signal("unsubscribe", {});

@@ -1,5 +1,5 @@
 /** Calls that are made once more, under their id or their Idempotency-Key: the same, and another. */
-import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { DurableObject } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -12,6 +12,7 @@ import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import { createService, startByName } from "../../src/objects/service.ts";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
 import { code, single } from "./flows/repeat.ts";
+import { evict } from "./storage.ts";
 import { RunObject } from "./worker.ts";
 
 afterEach(() => {
@@ -326,7 +327,7 @@ describe("a signal that is repeated", () => {
     await runThatIs(id, { status: "completed", output: { doubled: 4 } });
     expect((await ask(call, sent)).body).toEqual({ accepted: true, duplicate: true });
     code.refuses = true;
-    await evictDurableObject(env.RUNS.getByName(id));
+    await evict(id);
     expect((await ask(call, sent)).body).toEqual({ accepted: true, duplicate: true });
     expect(await refusal(call, { ...sent, json: { n: 3 } })).toBe("422 signal_invalid");
     code.refuses = false;
@@ -345,7 +346,7 @@ describe("a retry that is repeated", () => {
     const answers = await Promise.all([1, 2, 3].map(() => ask(`POST /v1/runs/${id}/retry`, sent)));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
     await runThatIs(id, { status: "failed" });
-    await evictDurableObject(env.RUNS.getByName(id));
+    await evict(id);
     expect((await ask(`POST /v1/runs/${id}/retry`, sent)).body).toMatchObject({ status: "failed" });
     expect(await retries()).toBe(1);
   });
@@ -381,7 +382,7 @@ describe("a deletion that is repeated", () => {
         await runInDurableObject(stub, (_object, { storage }) =>
           storage.sql.exec("UPDATE journal SET data = 'no JSON'"),
         );
-        await evictDurableObject(stub);
+        await evict(id);
       }
       await runInDurableObject(stub, (_object, ctx) => {
         const { storage } = ctx;

@@ -49,7 +49,9 @@ async function playTogether(
   poke?: Poke,
 ): Promise<Ending[]> {
   const twin = program.twin === true ? [drive(program, `${id}-twin`, [])] : [];
-  return await Promise.all([drive(program, id, blows, poke), ...twin]);
+  const endings = await Promise.all([drive(program, id, blows, poke), ...twin]);
+  const isLate = program.isLate !== undefined && endings.some(program.isLate);
+  return isLate ? await playTogether(program, `${id}-again`, blows, poke) : endings;
 }
 
 const wholes = new Map<Program, Promise<Ending[]>>();

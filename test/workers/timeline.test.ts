@@ -1,8 +1,7 @@
 /** The timeline of a run, and the story of one of its calls, over HTTP. */
-import { evictDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { ask, refusal, runThatIs, start, tokens } from "./client.ts";
+import { evict } from "./storage.ts";
 
 type BarJson = {
   readonly key: string;
@@ -62,7 +61,7 @@ describe("GET /v1/runs/:id/timeline", () => {
     ]);
     expect(timeline.bars[5]?.rejected).toHaveLength(1);
     expect(timeline.idle.length).toBeGreaterThan(0);
-    await evictDurableObject(env.RUNS.getByName(id));
+    await evict(id);
     const { endedAt: _endedAt, idle: _idle, ...again } = await timelineOf(id);
     const { endedAt: _before, idle: _none, ...before } = timeline;
     expect(again).toEqual(before);

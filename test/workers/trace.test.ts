@@ -9,6 +9,7 @@ import type { Plan, Posted } from "./collector.ts";
 import { given, mend, tracedListener } from "./flows/traced.ts";
 import { settings } from "./settings.ts";
 import { removalsOf, reportsTo, trouble } from "./shards.ts";
+import { evict } from "./storage.ts";
 
 const caller = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" };
 const parent = `00-${caller.traceId}-${caller.spanId}-01`;
@@ -260,7 +261,7 @@ describe("the collector", () => {
     const run = await begin("traced-stairs", { steps: 1 });
     await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 20_000 });
     for (let times = 0; times < 3; times++) {
-      await evictDurableObject(env.RUNS.getByName(run.id));
+      await evict(run.id);
       await ask(`GET /v1/runs/${run.id}`);
       const json = { id: run.id, input: { steps: 1 } };
       expect((await ask("POST /v1/workflows/traced-stairs/runs?wait=1s", { json })).status).toBe(200);

@@ -1,10 +1,11 @@
 /** A turn is a turn: what the handler makes of one outcome is done before it is given the next. */
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { longTurns, turn } from "../../src/objects/run/turn.ts";
 import { deepCleanUp, deepRace } from "./flows/deep.ts";
 import { service } from "./driver.ts";
+import { evict } from "./storage.ts";
 
 describe("a turn", () => {
   it("comes after every microtask that is ready, and those they lead to (guarantee 3)", async () => {
@@ -42,7 +43,7 @@ describe("outcomes that come through many functions of the handler's own", () =>
       };
       await vi.waitFor(parked, { timeout: 20_000, interval: 20 });
       expect(await run.query("winner")).toBe("first");
-      await evictDurableObject(env.RUNS.getByName(run.id));
+      await evict(run.id);
       await run.signal("go", {});
       expect(await run.result()).toBe("first");
     },

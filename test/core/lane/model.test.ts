@@ -29,7 +29,7 @@ class Book implements LaneBook {
   }
 }
 
-test("grants, order, messages, leases and rates are the reference's, whatever happens", { timeout: 60_000 }, () => {
+test("grants, order, messages, leases and rates are the reference's, whatever happens", () => {
   let granted = 0;
   for (let seed = firstSeed; seed < firstSeed + histories; seed++) {
     try {
