@@ -36,7 +36,7 @@ const times = (run: string, step: string): number =>
   deeds.filter((deed) => deed.run === run && deed.step === step).length;
 
 /** A sleep that a busy machine sees begin: what is done to it is done before it ends. */
-const sleepMs = 10_000;
+const sleepMs = 6000;
 
 /** How long it is until this instant has passed. */
 const untilAfter = (at: number): number => at - Date.now() + 300;
