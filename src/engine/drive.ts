@@ -177,8 +177,8 @@ export class Drive {
     if (this.state.startedAt === null) return this.#waiting(Infinity);
     const { timeoutAt } = this;
     const late = timeoutAt <= now && !this.#timedOut;
-    // The handler is not needed for a timeout unless steps are to be undone.
-    if (!late || this.state.undoable.size > 0) this.#goOn(definition, cold, late);
+    // The handler is needed for a timeout too: only it tells what is in flight, and what of that can be undone.
+    this.#goOn(definition, cold, late);
     if (late && this.state.end === null) this.#timeOut(definition);
     return this.#next(this.#timedOut ? Infinity : timeoutAt);
   }
@@ -269,9 +269,7 @@ export class Drive {
     this.#timedOut = true;
     const message = `the run took longer than its timeout of ${definition.timeoutMs} ms`;
     const error = storeError(new HoldfastError("run_timeout", message));
-    if (this.state.undoable.size > 0) return this.execution?.closing.endFromOutside({ kind: "run.failed", error });
-    this.ledger.append({ kind: "run.failed", error });
-    this.execution?.course.stop(() => new Error("the run has ended"));
+    this.execution?.closing.endFromOutside({ kind: "run.failed", error });
   }
 
   /** The pause before it looks again: a fifth of the time for which it has been looking. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Step } from "../../src/core/definition/step.ts";
 import { encode } from "../../src/core/value/value.ts";
 import { Host, act, play, startAt } from "./host.ts";
+import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";
 
 type Ledger = { readonly done: string[]; readonly keys: Map<string, Set<string>> };
@@ -177,6 +178,31 @@ describe("undo", () => {
     await host.drive();
     expect(seen).toEqual(["told to stop", "charged", "refunded"]);
     expect(host.snapshot).toMatchObject({ status: "failed", error: { step: "stock", undone: ["charge"] } });
+  });
+
+  test("guarantee 8: the same where the run times out, also if the process died and that is noticed late", async () => {
+    const seen: string[] = [];
+    const flow = define(
+      async (_input, step) => {
+        const charge = () => host.clock.after(1500).then(() => void seen.push("charged"));
+        await step.run("charge", charge, { undo: () => void seen.push("refunded") });
+      },
+      { timeoutMs: 1000 },
+    );
+    let host = new Host(flow);
+    const expectUndone = async () => {
+      await host.drive();
+      expect(host.snapshot).toMatchObject({ status: "failed", error: { code: "run_timeout", undone: ["charge"] } });
+      expect(seen.splice(0)).toEqual(["charged", "refunded"]);
+    };
+    await expectUndone();
+    // A death is known as such only if an alarm finds the run, and not a call.
+    for (const cold of [true, false]) {
+      host = new Host(flow);
+      await host.drive(startAt + 500);
+      host = host.reopen({ at: startAt + 5000, cold });
+      await expectUndone();
+    }
   });
 
   test("one whose attempt had failed by then is not tried again while others are waited for", async () => {
