@@ -30,6 +30,35 @@ describe("cancel", () => {
     expect(host.journal.kinds.slice(-2)).toEqual(["run.cancel_requested", "run.cancelled"]);
   });
 
+  test("a step in flight that can be undone is waited for, and what would have come after it does not begin", async () => {
+    const flow =
+      (seen: string[]): Handler =>
+      async (_input, step) => {
+        const hold = () => host.clock.after(2000).then(() => void seen.push("held"));
+        try {
+          await step.map("hold", [1, 2], hold, { concurrency: 1, undo: () => void seen.push("let go") });
+          await step.run("ship", () => void seen.push("shipped"));
+        } catch (error) {
+          await step.run("tell", () => void seen.push((error as { code: string }).code));
+        }
+      };
+    const seen: string[] = [];
+    let host = new Host(flow(seen));
+    host.plan(startAt + 1000, (run) => act(run, "cancel"));
+    await host.drive();
+    expect(seen).toEqual(["held", "cancelled", "let go"]);
+    expect(host.snapshot).toMatchObject({ status: "cancelled", error: { code: "cancelled", undone: ["hold"] } });
+    const { commits } = host.journal;
+    const from = commits.findIndex((text) => text.includes("run.cancel_requested"));
+    for (let keep = from + 1; keep < commits.length; keep++) {
+      const again: string[] = [];
+      host = new Host(flow(again), { commits: commits.slice(0, keep) });
+      await host.drive();
+      expect([keep, host.snapshot.error?.undone]).toEqual([keep, ["hold"]]);
+      expect(again).not.toContain("shipped");
+    }
+  });
+
   test("clean-up code still runs steps, with their retries", async () => {
     const seen: number[] = [];
     const host = await cancelled(async (_input, step) => {

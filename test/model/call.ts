@@ -70,6 +70,8 @@ export class Call {
   isWithdrawn = false;
   /** It was told to stop, and has a while to do so. */
   stopped = false;
+  /** What the handler is told instead of its result: the run was cancelled while it was in flight. */
+  refusal: unknown = null;
   /** Whether its attempt is under way: it fell due at the instant of something else, or a death may have cut it off. */
   unsure = false;
   /** When it was last marked as cut off, or as begun. */
@@ -273,7 +275,7 @@ export class Call {
 
   settle(value: unknown): void {
     if (this.state === "flying") this.#count.least++;
-    this.end({ value });
+    this.end(this.refusal === null ? { value } : { error: this.refusal });
   }
 
   reject(error: unknown): void {

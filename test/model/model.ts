@@ -488,7 +488,10 @@ export class Model {
     const isSure = ({ unsure }: Call): boolean => this.#clock.slackMs === 0 && !unsure;
     const flying = this.#calls.undecided.filter((call) => isSure(call) || awaited.includes(call.id));
     same(awaited.toSorted(), flying.map(({ id }) => id).toSorted(), "the steps that are waited for");
-    for (const call of flying) call.stop(this.#calls.at);
+    for (const call of flying) {
+      call.stop(this.#calls.at);
+      call.refusal = this.#cancelled;
+    }
     this.#isLate = this.#wanted !== null;
     // Whoever is told to end may clean up at once.
     this.#calls.pausedAt = null;
