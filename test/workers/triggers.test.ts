@@ -187,7 +187,19 @@ describe("ANY /webhooks/:name", () => {
         error: { code: "webhook_rejected", message: "webhook github refused the call: its signature is not right" },
       },
     ]);
+    await ask("POST /webhooks/github", hub('{"canary"'));
     expect(lines.join("")).not.toContain("canary");
+  });
+
+  it("what a function of the author's threw over a call is in the log, which the answer does not say", async () => {
+    settings["LOG"] = "json";
+    const lines: string[] = [];
+    vi.spyOn(console, "warn").mockImplementation((line: string) => void lines.push(line));
+    await ask("POST /webhooks/numbered?broken=1", { token: null });
+    const message = "input of webhook numbered failed on this call";
+    expect(lines.map((line) => (JSON.parse(line) as { error: object }).error)).toEqual([
+      { code: "input_invalid", message, cause: "a secret of the author's" },
+    ]);
   });
 });
 

@@ -6,7 +6,7 @@
 import { authorOf } from "../../core/author.ts";
 import type { Author } from "../../core/author.ts";
 import type { Entry, EntryOf } from "../../core/history/entry.ts";
-import { HoldfastError } from "../../core/error.ts";
+import { HoldfastError, messageOf } from "../../core/error.ts";
 import type { StoredError } from "../../core/error.ts";
 import { firstCreatedAt } from "../../core/run/origin.ts";
 import { formatTrace, runTrace } from "../../core/trace/trace.ts";
@@ -88,14 +88,18 @@ export function logRemoval(
   write({ level: "log", run, at, event });
 }
 
-/** Logs a refused call of a webhook that starts runs, because there is no run to record it. */
+/**
+ * Logs a refused call of a webhook that starts runs, because there is no run to record it. Only the log has what a function of
+ * the author's threw over it; what is behind an unreadable body may quote the body.
+ */
 export function logDelivery(
   { name, workflow }: { readonly name: string; readonly workflow: string },
-  { code, message }: HoldfastError,
+  { code, message, cause }: HoldfastError,
   at: number,
 ): void {
   if (isSilent()) return;
-  const error = { code, message: message.slice(0, longestMessage) };
+  const thrown = cause === undefined || code === "body_invalid" ? undefined : messageOf(cause).slice(0, longestMessage);
+  const error = { code, message: message.slice(0, longestMessage), cause: thrown };
   const event = "webhook.rejected";
   console.warn(JSON.stringify({ event, webhook: name, workflow, at: new Date(at).toISOString(), error }));
 }
