@@ -37,6 +37,9 @@ declare global {
     interface Env {
       readonly RUNS: DurableObjectNamespace;
     }
+    interface GlobalProps {
+      readonly mainModule: { readonly default: ExportedHandler };
+    }
   }
   namespace NodeJS {
     interface ProcessEnv {
