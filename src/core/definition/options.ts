@@ -26,7 +26,8 @@ export type RunOptions<Result = never> = {
   /**
    * Undoes the completed step when the run fails, times out, bails out or is cancelled. It runs as a durable step of its own,
    * with this step's retries. Steps are undone in reverse order of completion; one that cannot be undone does not stop the
-   * rest. Not called when the run is terminated, nor for a step that failed.
+   * rest. Not called when the run is terminated, nor for a step that failed: if the function passes its `signal` on, a
+   * cancellation fails it, though the other side may have done what was asked.
    */
   readonly undo?: (result: Result, context: AttemptContext) => unknown;
   /** Retries and timeout of `undo`, if not those of the step: merged over the workflow's policy; 10 minutes unless set. */
