@@ -133,11 +133,19 @@ export class Relatives {
       const found = await Promise.all([...ids].map((id) => this.#children.stop(id, policy)));
       const againAt = found.includes(true) ? null : lookAgainAt(orphan, Date.now());
       if (againAt !== null) return againAt;
-      this.#listener.stopped(child, policy);
+      this.#note(child, policy);
     }
     // It was recorded, or is not needed any more. If the child has to be stopped again, that is a new message.
     if (!isPending || !this.#run.state.orphans.has(child.id)) this.#deliveries.delete(key);
     return null;
+  }
+
+  /** That a child was stopped makes no message due: else all would be gone through again for each of thousands. */
+  #note(child: ChildRun, policy: ChildPolicy): void {
+    const { state } = this.#run;
+    const isCurrent = state.seq === this.#first.seq;
+    this.#listener.stopped(child, policy);
+    if (isCurrent) this.#first.seq = state.seq;
   }
 }
 
