@@ -87,13 +87,27 @@ it("a run whose error has many members with long messages is shown and listed", 
   await vi.waitFor(async () => expect(await listed()).toMatchObject([{ id, status: "failed" }]), 10_000);
 });
 
-it("a log line whose text and data fit into no call together is shown, its text cut", async () => {
+it("a log line whose text and data fit into no call together is shown and forked, its text cut", async () => {
   const { id } = await start("large-logging", {}, "?wait=20s");
   const { kinds } = await historyOf(id);
-  expect(kinds).toEqual(["run.created", "run.started", "log.written", "log.written", "run.completed"]);
-  const { body } = await ask(`GET /v1/runs/${id}/history?after=2&limit=1`);
-  const [line] = body["entries"] as { message: string; data: string }[];
-  expect([line?.message.length, line?.message.slice(-2), line?.data.length]).toEqual([1_000_001, "t…", 11_000_001]);
+  expect(kinds).toEqual([
+    "run.created",
+    "run.started",
+    "log.written",
+    "log.written",
+    "step.completed",
+    "run.completed",
+  ]);
+  const { body: fork } = await ask(`POST /v1/runs/${id}/fork`, { json: { from: "end" } });
+  await runThatIs(String(fork["id"]), { status: "completed" });
+  for (const [run, seq] of [
+    [id, 3],
+    [String(fork["id"]), 2],
+  ] as const) {
+    const { body } = await ask(`GET /v1/runs/${run}/history?after=${seq - 1}&limit=1`);
+    const [line] = body["entries"] as { message: string; data: string }[];
+    expect([line?.message.length, line?.message.slice(-2), line?.data.length]).toEqual([1_000_001, "t…", 11_000_001]);
+  }
 });
 
 it("a value whose text does not fit into the text of a run makes an export refused, and says which", async () => {

@@ -32,7 +32,7 @@ function salvage(memory: Memory, damage: HoldfastError, after: number, limit: nu
 }
 
 /** The entry, or a log line whose text is cut because it does not fit beside its data. */
-function fitted(entry: Entry): Entry {
+export function fitted(entry: Entry): Entry {
   if (entry.kind !== "log.written" || entry.message.length + (entry.data?.length ?? 0) <= maxLine) return entry;
   return { ...entry, message: shortened(entry.message, shownText) };
 }

@@ -46,7 +46,7 @@ import { answerQuery, takeUpdate } from "./ask.ts";
 import type { StartRun } from "../start/preparation.ts";
 import { Control } from "./control.ts";
 import { startFork } from "./fork.ts";
-import { readHistory } from "./history.ts";
+import { fitted, readHistory } from "./history.ts";
 import { Host } from "./host.ts";
 import { importText } from "../transfer/import.ts";
 import { Intake } from "./intake.ts";
@@ -241,7 +241,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
 
   copy(createdAt: number, after: number): Promise<Answer<readonly Entry[]>> {
     return answer(() => {
-      if (this.#memory.creation().at === createdAt) return this.#memory.journal.page(after, Infinity);
+      if (this.#memory.creation().at === createdAt) return this.#memory.journal.page(after, Infinity).map(fitted);
       throw new HoldfastError("run_not_found", "the run that is being forked has gone on as new, or is gone");
     });
   }

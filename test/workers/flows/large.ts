@@ -45,10 +45,10 @@ const failing = defineWorkflow("large-failing", {
 
 /** Each of its two values is stored as nearly 16 MiB. */
 const logging = defineWorkflow("large-logging", {
-  handler: (_input: unknown, step) => {
+  handler: async (_input: unknown, step) => {
     step.log.info(`→${"t".repeat(11_000_000)}`, `→${"d".repeat(11_000_000)}`);
     step.log.info("after");
-    return null;
+    return await step.run("end", () => null);
   },
 });
 
