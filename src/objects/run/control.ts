@@ -21,9 +21,7 @@ import { pack } from "../packing.ts";
 import { reclaim } from "../start/reclaim.ts";
 import type { PackedRun } from "../rpc/run.ts";
 import type { Restart } from "../rpc/start.ts";
-
-/** How long an answer waits: to a cancellation, for the end of the run; to what lets it go on, for the end of its replay. */
-const patienceMs = 500;
+import { patienceMs } from "./view.ts";
 
 export class Control {
   readonly #id: string;

@@ -14,6 +14,7 @@ import { creationOf, fittedSignal, forkOf } from "./creation.ts";
 import { fetchHistory } from "./fork.ts";
 import type { Host } from "./host.ts";
 import type { Memory } from "./memory.ts";
+import { patienceMs } from "./view.ts";
 import { pack } from "../packing.ts";
 import type { PackedRun } from "../rpc/run.ts";
 import type { Branch, CheckedStart, RepeatedStart } from "../rpc/start.ts";
@@ -60,9 +61,11 @@ export class Intake {
   }
 
   /** The run that a start created or found, at its end if that is waited for. */
-  async #started({ waitMs = 0 }: { readonly waitMs?: number }): Promise<PackedRun> {
+  async #started({ waitMs = 0, fork }: Partial<Pick<RepeatedStart, "waitMs" | "fork">>): Promise<PackedRun> {
     this.#host.proceed();
-    return pack(waitMs > 0 ? await this.#host.view.settled(waitMs) : this.#memory.run.snapshot());
+    if (waitMs > 0) return pack(await this.#host.view.settled(waitMs));
+    if (fork !== undefined) await this.#host.view.replayed(patienceMs);
+    return pack(this.#memory.run.snapshot());
   }
 
   /** Creates the run in the common case that the object is empty. */

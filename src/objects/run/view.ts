@@ -13,6 +13,9 @@ import type { RunMessage } from "../rpc/run.ts";
 import { against, upTo } from "../patience.ts";
 import { turn } from "./turn.ts";
 
+/** How long an answer waits: to a cancellation, for the end of the run; to what lets it go on, for the end of its replay. */
+export const patienceMs = 500;
+
 /** The host of the run. */
 type Hosting = {
   /** Advances the run now. */
