@@ -51,6 +51,14 @@ describe("guarantee 2: a completed step never runs again", () => {
     expect(seen.slice(from, from + 4)).toEqual(["step.completed slow", "durable", "heard", "begun"]);
   });
 
+  test("what waits for nothing behind that is not made durable again and again (budget)", async () => {
+    const { seen } = await watched(async (step) => {
+      await step.run("slow", async () => await pause());
+      for (let index = 0; index < 5; index++) await step.run("quick", () => index);
+    });
+    expect(seen.filter((what) => what === "durable")).toHaveLength(1);
+  });
+
   test("what waited for nothing shares a commit with what follows: nobody outside can know of it yet", async () => {
     const { seen } = await watched(async (step) => {
       for (let index = 0; index < 5; index++) await step.run("quick", async () => index);

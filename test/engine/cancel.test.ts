@@ -147,6 +147,14 @@ describe("cancel", () => {
     }
   });
 
+  test("a step that runs at most once does not begin any more whose start is not yet durable", async () => {
+    let begun = 0;
+    const host: Host = new Host((_input, step) => step.run("once", () => ++begun, { atMostOnce: true }));
+    host.journal.durable = () => host.clock.after(1000);
+    await host.plan(startAt + 500, (run) => act(run, "cancel")).drive();
+    expect([host.status, begun]).toEqual(["cancelled", 0]);
+  });
+
   test("a paused run is cancelled; a delayed one at once", async () => {
     const seen: string[] = [];
     const paused = new Host(async (_input, step) => {

@@ -804,6 +804,26 @@ describe("a run that begins again", () => {
     expect(ledger.begun).toEqual(["a", "a", "a", "a", "b", "b"]);
   });
 
+  test("as new gives back the slots of steps that it left at work", async () => {
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    const leaver = define(
+      async (input: { readonly isNew?: true }, step: Step) => {
+        if (input.isNew === true) return await step.sleep("1 h");
+        void step.run("work", () => ledger.work("a", 10 * minute));
+        await step.sleep("1 s");
+        return await step.continueAsNew({ isNew: true });
+      },
+      { flow: { concurrency: { limit: 1, scope: "step" } } },
+    );
+    const needs = [need("steps:flow", 1, { scope: "step" })];
+    const a = simulation.add("a", leaver, needs);
+    await simulation.drive(100);
+    const b = simulation.add("b", worker(ledger), needs);
+    await simulation.drive(minute);
+    expect([a.status, b.status]).toEqual(["waiting", "completed"]);
+  });
+
   const key = (input: { readonly key: string }): string => input.key;
 
   /** Works for half a second under each key, one life after the other. */

@@ -223,14 +223,17 @@ describe("undo", () => {
     expect(host.snapshot).toMatchObject({ status: "failed", error: { step: "stock", undone: ["slow"] } });
   });
 
-  test("one that does not stop in time is given up", async () => {
+  test.each([
+    ["in time", undefined, 31_000],
+    ["before its own timeout", { timeout: "5s", retry: { limit: 0 } } as const, 5000],
+  ])("one that does not stop %s is given up", async (_when, options, afterMs) => {
     const host = await play(async (_input, step) => {
-      void step.run("hangs", () => new Promise(() => {}), { undo: () => {} });
+      void step.run("hangs", () => new Promise(() => {}), { undo: () => {}, ...options });
       await step.sleep("1s");
       throw new Error("no");
     });
     expect(host.snapshot).toMatchObject({ status: "failed", error: { message: "no" } });
-    expect(host.clock.at - startAt).toBe(31_000);
+    expect(host.clock.at - startAt).toBe(afterMs);
     expect(host.entries("step.failed")).toMatchObject([{ step: "hangs", error: { code: "step_timeout" } }]);
   });
 
