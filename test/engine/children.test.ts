@@ -568,17 +568,16 @@ describe("news of a child's end", () => {
   });
 
   test("guarantee 4: is put on record by a parent that is paused, and goes on from there", async () => {
-    const family = await new Family(
+    const family = new Family(
       patient,
       flow("parent", async (_input, step) => {
-        const told = await step.invoke("patient");
+        // A pause puts its end off.
+        const told = await step.invoke("patient", null, { timeout: "1 minute" });
         return await step.run("after", () => told);
       }),
-    )
-      .begin("parent")
-      .drive();
+    ).begin("parent");
     await family.plan(startAt + 1000, () => family.act("parent", "pause")).drive();
-    await signalled(family, idOf("patient"), "news");
+    await signalled(family, idOf("patient"), "news", startAt + 2 * minuteMs);
     expect(family.snapshot("parent").status).toBe("paused");
     expect(family.entries("parent", "child.completed")).toHaveLength(1);
     expect(family.entries("parent", "step.completed")).toHaveLength(0);

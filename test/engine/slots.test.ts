@@ -403,6 +403,23 @@ describe("a run that is held", () => {
     ]);
   });
 
+  test("times out as a whole, and undoes without a slot, also in a new memory", async () => {
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    const done: string[] = [];
+    const charging = async (_input: unknown, step: Step) => {
+      await step.run("charge", () => ledger.work(step.info.id, 5), { undo: () => void done.push("refund") });
+      await step.sleep("nap", minute);
+      await step.run("work", () => ledger.work(step.info.id, 5));
+    };
+    const a = simulation.add("a", define(charging, { timeoutMs: 5 * minute }), [need("mail", 1)]);
+    await simulation.drive(100);
+    simulation.add("b", worker(ledger, 10 * minute), [need("mail", 1)]);
+    simulation.at(3 * minute, () => a.evict());
+    await simulation.drive(6 * minute);
+    expect([a.run.state.end?.kind, done]).toEqual(["run.failed", ["refund"]]);
+  });
+
   test("cleans up and undoes without a slot once it is cancelled", async () => {
     const simulation = new LaneSimulation();
     const ledger = new Ledger(simulation);
@@ -492,6 +509,22 @@ describe("steps that need slots", () => {
     expect(simulation.lane("steps").waiting).toBeLessThanOrEqual(32);
     await simulation.drive();
     expect([a.status, ledger.most]).toEqual(["completed", 1]);
+  });
+
+  test("a paused run leaves the line in which its steps stand", async () => {
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    simulation.add("a", worker(ledger, 10 * minute), steps(1));
+    await simulation.drive(100);
+    const b = simulation.add("b", worker(ledger), steps(1));
+    await simulation.drive(minute);
+    expect(simulation.lane("steps").waiting).toBe(1);
+    b.act((run) => act(run, "pause"));
+    await simulation.drive(2 * minute);
+    expect([b.status, simulation.lane("steps").waiting]).toEqual(["paused", 0]);
+    b.act((run) => act(run, "resume"));
+    await simulation.drive();
+    expect([b.status, ledger.most]).toEqual(["completed", 1]);
   });
 
   test("a run whose only step waits is queued, and parked", async () => {
