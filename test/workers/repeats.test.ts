@@ -12,7 +12,7 @@ import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import { createService, startByName } from "../../src/objects/service.ts";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
 import { code, single } from "./flows/repeat.ts";
-import { evict } from "./storage.ts";
+import { evict, inRun } from "./storage.ts";
 import { RunObject } from "./worker.ts";
 
 afterEach(() => {
@@ -131,7 +131,7 @@ describe("a start that another run answered", () => {
     const object: RunRpc = RunObject.prototype as DurableObject as RunRpc & DurableObject;
 
     /** Something happens before the next call of this method of a run is answered. */
-    function before(method: "remember" | "start", happens: () => Promise<unknown>): void {
+    function before(method: "remember" | "start" | "debounce" | "debounced", happens: () => Promise<unknown>): void {
       const own = object[method] as (...args: unknown[]) => Promise<never>;
       vi.spyOn(object, method).mockImplementationOnce(async function (this: RunRpc, ...args: unknown[]) {
         await happens();
@@ -197,6 +197,52 @@ describe("a start that another run answered", () => {
       expect(await refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found");
     });
 
+    describe("where the run that it was to be merged into did not get it, and began", () => {
+      const call = "POST /v1/workflows/repeat-both/runs";
+
+      /** That run, and the key of the start. */
+      async function half(): Promise<[first: unknown, key: string]> {
+        const [[, first], key] = [await begin({}, undefined, call), newId("half")];
+        before("debounce", () => Promise.reject(new Error("struck by the test")));
+        expect(await begin({}, key, call)).toEqual([500, "internal"]);
+        vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 2 * 3_600_000 });
+        await runDurableObjectAlarm(env.RUNS.getByName(String(first)));
+        expect((await ask(`GET /v1/runs/${String(first)}`)).body).toMatchObject({ status: "waiting" });
+        return [first, key];
+      }
+
+      it("is that run, which answers it because it goes on, also where it was about to make one", async () => {
+        const [first, key] = await half();
+        const [asked, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+        let other: Promise<unknown[]> | undefined;
+        before("remember", async () => {
+          await end(first);
+          before("debounced", () => {
+            asked.resolve();
+            return over.promise;
+          });
+          other = begin({}, key, call);
+          await asked.promise;
+        });
+        expect(await begin({}, key, call)).toEqual([200, first]);
+        over.resolve();
+        expect(await other).toEqual([200, first]);
+      });
+
+      it("is that run, which answered it because it went on, and not the next", async () => {
+        const [first, key] = await half();
+        let [next, answer]: unknown[][] = [];
+        before("debounce", async () => {
+          answer = await begin({}, key, call);
+          await end(first);
+          next = await begin({}, undefined, call);
+        });
+        const late = await begin({}, key, call);
+        expect([next?.[0], answer, late]).toEqual([201, [200, first], [200, first]]);
+        await end(next?.[1]);
+      });
+    });
+
     /** Starts twice: one finds the run that goes on, the other that it has ended; and yet the first is answered first. */
     async function crossed<Answer>(start: () => Promise<Answer>, first: unknown): Promise<Answer[]> {
       const [begun, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -225,6 +271,20 @@ describe("a start that another run answered", () => {
     const again = await runs.start({ workflow: "repeat-single", input: undefinedValue, key, by: "test" });
     expect(again).toMatchObject({ run: { id: first }, created: false });
     await ask(`POST /v1/runs/${String(first)}/terminate`);
+  });
+
+  it("is part of its run although its workflow has another limit by now, by which another run would answer it", async () => {
+    const key = newId("merged");
+    const [, id] = await begin({}, undefined, "POST /v1/workflows/repeat-both/runs");
+    expect(await begin({}, key, "POST /v1/workflows/repeat-both/runs")).toEqual([200, id]);
+    const { definition } = defineWorkflow("repeat-both", { singleton: { mode: "skip" }, handler: () => null });
+    const { runs } = createService(new Catalog([definition]));
+    await ask(`POST /v1/runs/${String(id)}/terminate`);
+    const start = { workflow: "repeat-both", input: undefinedValue, by: "test" };
+    const { run } = await runs.start({ ...start, startAt: Date.now() + 60_000 });
+    expect(run.id).not.toBe(id);
+    expect(await runs.start({ ...start, key })).toMatchObject({ run: { id }, created: false });
+    await ask(`POST /v1/runs/${run.id}/terminate`);
   });
 
   it("is part of its run although its input is refused by now, and the run has gone on as new (guarantee 5)", async () => {
@@ -366,6 +426,19 @@ describe("a deletion that is repeated", () => {
     expect((await ask(`DELETE /v1/runs/${id}`, { headers })).status).toBe(204);
     expect((await ask(`GET /v1/runs/${id}`)).status).toBe(200);
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 25 * 3_600_000 });
+    expect((await ask(`DELETE /v1/runs/${id}`, { headers })).status).toBe(204);
+    expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404);
+  });
+
+  it("is done if the storage failed before: the run is not taken for deleted", async () => {
+    const id = newId("deleted");
+    const headers = { "idempotency-key": "delete it" };
+    await begin({ id, input: { n: 1 } });
+    await ask(`POST /v1/runs/${id}/terminate`);
+    await inRun(id, ({ storage }) => {
+      vi.spyOn(storage, "deleteAll").mockRejectedValueOnce(new Error("disk I/O error: SQLITE_IOERR"));
+    });
+    expect((await ask(`DELETE /v1/runs/${id}`, { headers })).status).toBe(503);
     expect((await ask(`DELETE /v1/runs/${id}`, { headers })).status).toBe(204);
     expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404);
   });

@@ -69,19 +69,18 @@ export type StartToken = {
 /** Identifies a repeated start; with `print` null, it is not compared. */
 export type StartClue = Omit<StartToken, "print"> & { readonly print: string | null };
 
-/** The run that answered a start instead of a new one, and the limit that was the reason. */
-export type Answering = Omit<StartToken, "isKey"> & {
-  readonly by: "debounce" | "singleton";
-  readonly runId: string;
-};
+/** The run that answers a start instead of a new one, and the limit that is the reason. */
+export type Answerer = { readonly by: "debounce" | "singleton"; readonly runId: string };
+
+export type Answering = Answerer & Omit<StartToken, "isKey">;
 
 /** Older code does not know that the start is one by key, nor which run was recorded before, as far as the caller knows. */
-export type Recording = Answering & Pick<StartToken, "isKey"> & { readonly former?: string | null };
+export type Recording = Answering & Pick<StartToken, "isKey"> & { readonly former?: Answerer | null };
 
 /** What is known of a start: its run exists or it must be refused; another run answered it; or nothing. */
 export type Recalled =
   | { readonly kind: "decided" }
-  | ({ readonly kind: "answered" } & Pick<Answering, "by" | "runId">)
+  | ({ readonly kind: "answered" } & Answerer)
   | { readonly kind: "new" };
 
 /** A request to restart a run of that workflow with the code of that version. */

@@ -115,11 +115,12 @@ export class Control {
   }
 
   async #removeOnce(action: RunAction, removal: RemovalMark | null, callee = this.#id): Promise<PackedRun> {
-    if (this.#alias.hasRemoved(removal)) return remainsOf(callee, null, "the run was deleted");
+    const createdAt = this.#memory.firstCreatedAt;
+    if (this.#alias.hasRemoved(removal, createdAt)) return remainsOf(callee, null, "the run was deleted");
     // A run that cannot be read can still be removed.
     const damage = this.#memory.damage();
     if (isOther(callee, this.#memory.id)) throw noRun(callee);
-    const note = (): Promise<void> => this.#alias.noteRemoval(removal);
+    const note = (): Promise<void> => this.#alias.noteRemoval(removal, createdAt);
     if (damage !== null) return await this.#host.removal.discard(this.#memory.id ?? callee, damage, note);
     return await this.#remove(this.#target(action), action, note);
   }

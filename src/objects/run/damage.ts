@@ -4,7 +4,7 @@
  * Does not own: detecting the damage (store/journal, core/history/commit), the alarm and the removal (host).
  */
 import type { ErrorCode } from "../../core/code.ts";
-import type { Entry } from "../../core/history/entry.ts";
+import type { Entry, EntryOf } from "../../core/history/entry.ts";
 import { HoldfastError, hasCode } from "../../core/error.ts";
 import type { RunSummary } from "../../core/run/run.ts";
 import { noUsage } from "../../core/run/usage.ts";
@@ -75,13 +75,13 @@ export function lastSoundAt(read: () => Iterable<Entry>): number {
   return at;
 }
 
-/** The id of the run; undefined if its first entry cannot be read. */
-export function firstId(read: () => readonly Entry[]): string | undefined {
+/** The creation of the run; null if its first entry cannot be read. */
+export function firstCreation(read: () => readonly Entry[]): EntryOf<"run.created"> | null {
   try {
     const [first] = read();
-    return first?.kind === "run.created" ? first.id : undefined;
+    return first?.kind === "run.created" ? first : null;
   } catch {
-    return undefined;
+    return null;
   }
 }
 

@@ -9,6 +9,7 @@ import type { SignalRequest } from "../../core/service/service.ts";
 import { checkOwnId, checkSameRun, isSameStart, refuseKey } from "../../core/lifecycle/start.ts";
 import type { Run } from "../../engine/run.ts";
 import { findAnswering } from "../start/admission.ts";
+import { isSameAnswerer } from "../start/alias.ts";
 import type { Alias } from "../start/alias.ts";
 import { creationOf, fittedSignal, forkOf } from "./creation.ts";
 import { fetchHistory } from "./fork.ts";
@@ -17,7 +18,7 @@ import type { Memory } from "./memory.ts";
 import { patienceMs } from "./view.ts";
 import { pack } from "../packing.ts";
 import type { PackedRun } from "../rpc/run.ts";
-import type { Branch, CheckedStart, RepeatedStart } from "../rpc/start.ts";
+import type { Answerer, Branch, CheckedStart, RepeatedStart } from "../rpc/start.ts";
 
 export class Intake {
   readonly #storage: DurableObjectStorage;
@@ -40,8 +41,12 @@ export class Intake {
   async take(request: CheckedStart): Promise<Made<PackedRun>> {
     const { key, claims } = request;
     const isRepeatable = key !== undefined || claims !== undefined;
-    const other = isRepeatable && this.#alias.isAnswered ? await findAnswering(request) : null;
-    if (other !== null) return { run: other, created: false };
+    // A simultaneous repetition may record another one while this one is asked.
+    for (let asked: Answerer | null = null; isRepeatable && !isSameAnswerer(this.#alias.answerer, asked);) {
+      asked = this.#alias.answerer;
+      const other = await findAnswering(request);
+      if (other !== null) return { run: other, created: false };
+    }
     const created = this.#begin(request) || (await this.#startOver(request));
     return { run: await this.#started(request), created };
   }

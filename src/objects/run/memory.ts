@@ -16,7 +16,7 @@ import { commitsOf } from "../transfer/arrival.ts";
 import type { Arrived } from "../transfer/arrival.ts";
 import { noRun } from "../callee.ts";
 import type { StartRun } from "../start/preparation.ts";
-import { firstId, isDamage } from "./damage.ts";
+import { firstCreation, isDamage } from "./damage.ts";
 import { markExported } from "../outbox/exporter.ts";
 import { Followers } from "../follow/followers.ts";
 import { vaultOf } from "../deployment/keys.ts";
@@ -73,10 +73,19 @@ export class Memory {
 
   /** The id of the run, if possible also of one whose journal is damaged; undefined if there is none. */
   get id(): string | undefined {
+    return this.#created?.id;
+  }
+
+  /** The same: when its first incarnation was created. */
+  get firstCreatedAt(): number | undefined {
+    return firstCreatedAtOf(this.#created);
+  }
+
+  get #created(): EntryOf<"run.created"> | null {
     try {
-      return this.run.state.created?.id;
+      return this.run.state.created;
     } catch {
-      return firstId(() => this.openJournal().page(0, 1));
+      return firstCreation(() => this.openJournal().page(0, 1));
     }
   }
 
@@ -86,11 +95,6 @@ export class Memory {
 
   get children(): Children {
     return this.#open().children;
-  }
-
-  /** When the first incarnation of the run was created; undefined if there is no run. */
-  get firstCreatedAt(): number | undefined {
-    return firstCreatedAtOf(this.run);
   }
 
   /** Whether the run was not opened from its journal yet, or not advanced since. */
@@ -191,7 +195,9 @@ export class Memory {
   /** Refuses writes of a run that was given up. @throws HoldfastError run_not_found if it was removed, else another error */
   #refuseFormer(run: Run): void {
     if (this.isCurrent(run)) return;
-    throw this.firstCreatedAt === firstCreatedAtOf(run) ? new Error("this memory of the run was given up") : gone();
+    throw this.firstCreatedAt === firstCreatedAtOf(run.state.created)
+      ? new Error("this memory of the run was given up")
+      : gone();
   }
 
   /** Called after every commit of the run. */
@@ -205,7 +211,7 @@ export class Memory {
   }
 }
 
-function firstCreatedAtOf({ state: { created } }: Run): number | undefined {
+function firstCreatedAtOf(created: EntryOf<"run.created"> | null): number | undefined {
   return created === null ? undefined : firstCreatedAt(created);
 }
 

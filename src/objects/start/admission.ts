@@ -30,7 +30,7 @@ import { digestOf } from "../deployment/digest.ts";
 import { describe } from "../patience.ts";
 import type { Answer } from "../answer.ts";
 import type { PackedRun } from "../rpc/run.ts";
-import type { Answering, CheckedStart, Recalled, StartToken } from "../rpc/start.ts";
+import type { Answerer, CheckedStart, Recalled, StartToken } from "../rpc/start.ts";
 import { isOverloaded } from "../run/witness.ts";
 
 /**
@@ -77,7 +77,7 @@ class Admission {
   readonly #gates: Gates;
   readonly #token: StartToken | null;
   /** The run that is recorded as the answer, as far as this start knows. */
-  #recorded: string | null = null;
+  #recorded: Answerer | null = null;
 
   constructor(start: CheckedStart, gates: Gates, token: StartToken | null) {
     this.#start = start;
@@ -99,10 +99,13 @@ class Admission {
       case "decided":
         return await create(this.#start);
       case "answered": {
-        this.#recorded = known.runId;
+        this.#recorded = { by: known.by, runId: known.runId };
         const { debounce } = this.#gates;
         if (known.by === "singleton") return await this.#read(known.runId);
-        return debounce === null ? null : await this.#merge(known.runId, debounce);
+        if (debounce !== null) return await this.#merge(known.runId, debounce);
+        // The code has no debounce any more; the run may have got the start before.
+        const run = await findAnswering(this.#start);
+        return run === null ? null : { run, created: false };
       }
       default:
         return known satisfies never;
@@ -233,7 +236,7 @@ class Admission {
    * The answer of that run, which is recorded before if the start can be repeated; or what a simultaneous repetition was
    * answered meanwhile, because one key is one run. Null if the run does not answer.
    */
-  async #answer(by: Answering["by"], runId: string): Promise<Made<PackedRun> | null> {
+  async #answer(by: Answerer["by"], runId: string): Promise<Made<PackedRun> | null> {
     const answered = { kind: "answered", by, runId } as const;
     if (this.#token === null) return await this.#resolve(answered);
     const answering = { ...this.#token, by, runId, former: this.#recorded };

@@ -12,7 +12,7 @@ import { runObject } from "../address.ts";
 import { housekeepingAt } from "../alarm.ts";
 import { digestOf } from "../deployment/digest.ts";
 import { within } from "../patience.ts";
-import type { Answering, Recalled, Recording, StartClue } from "../rpc/start.ts";
+import type { Answerer, Answering, Recalled, Recording, StartClue } from "../rpc/start.ts";
 
 const boundTo = "bound-to";
 const answeredBy = "answered-by";
@@ -30,6 +30,8 @@ export type RemovalMark = {
   /** The requested run id, if it is not the object's name. */
   readonly id?: string;
   readonly at?: number;
+  /** When the first incarnation of that run was created, if that could be read. */
+  readonly createdAt?: number;
 };
 
 export class Alias {
@@ -44,15 +46,15 @@ export class Alias {
     return this.#storage.kv.get(boundTo) !== undefined;
   }
 
-  /** Whether another run answered a start for the run of this object. */
-  get isAnswered(): boolean {
-    return this.#storage.kv.get(answeredBy) !== undefined;
+  /** The run that answers the start for the run of this object; null for none. */
+  get answerer(): Answerer | null {
+    return this.#storage.kv.get<Answering>(answeredBy) ?? null;
   }
 
   /** Returns whether the binding is new. @param own the run in this object, if any @throws HoldfastError idempotency_conflict */
   async bind(id: string, own: string | undefined): Promise<boolean> {
     const bound = own ?? this.#storage.kv.get<string>(boundTo);
-    const isTaken = bound === undefined ? this.isAnswered : bound !== id;
+    const isTaken = bound === undefined ? this.answerer !== null : bound !== id;
     if (isTaken) refuseKey();
     if (bound === undefined) await this.#keep(boundTo, id, keptMs);
     return bound === undefined;
@@ -73,7 +75,7 @@ export class Alias {
   async unbind(id: string, own: string | undefined): Promise<void> {
     if (this.#storage.kv.get<string>(boundTo) !== id) return;
     this.#storage.kv.delete(boundTo);
-    const isEmpty = !this.isAnswered && this.#storage.kv.get(removedBy) === undefined;
+    const isEmpty = this.answerer === null && this.#storage.kv.get(removedBy) === undefined;
     if (own === undefined && isEmpty) await this.#storage.deleteAll();
   }
 
@@ -89,21 +91,26 @@ export class Alias {
   }
 
   /**
-   * Records which run answers a start; returns what is known of the start then: another run, if one was recorded since.
+   * Records which run answers a start; returns what is known of the start then: another one, if it was recorded since.
    * @param digest of its token, which alone is stored, because nothing here is encrypted @throws as `recall`
    */
   async remember({ isKey, former, ...answering }: Recording, digest: string): Promise<Recalled> {
     const known = this.recall({ ...answering, isKey }, digest);
-    const isChanged = known.kind === "answered" && former !== undefined && known.runId !== former;
+    const isChanged = known.kind === "answered" && former !== undefined && !isSameAnswerer(known, former);
     if (known.kind === "decided" || isChanged) return known;
     await this.#keep(answeredBy, { ...answering, token: digest }, keptMs);
     return { kind: "answered", by: answering.by, runId: answering.runId };
   }
 
-  /** Whether this request removed the former run; there may be another one by now. @throws HoldfastError idempotency_conflict */
-  hasRemoved(removal: RemovalMark | null): boolean {
+  /**
+   * Whether this request removed the former run; there may be another one by now.
+   * @param createdAt of the run in this object, if any @throws HoldfastError idempotency_conflict
+   */
+  hasRemoved(removal: RemovalMark | null, createdAt: number | undefined): boolean {
     const known = this.#storage.kv.get<RemovalMark>(removedBy);
     if (removal === null || known?.key !== removal.key || known.id !== removal.id) return false;
+    // The storage refused the deletion with which this was noted.
+    if (createdAt !== undefined && createdAt === known.createdAt) return false;
     // Checked, because the mark is not deleted on time if the object has a run again.
     if (Date.now() - (known.at ?? 0) > removalKeptMs) return false;
     if (known.reason === removal.reason) return true;
@@ -111,8 +118,9 @@ export class Alias {
   }
 
   /** Must be called in the turn that deletes the run: a death in between would lose it, and later the alarm may be a new run's. */
-  async noteRemoval(removal: RemovalMark | null): Promise<void> {
-    if (removal !== null) await this.#keep(removedBy, { ...removal, at: Date.now() }, removalKeptMs);
+  async noteRemoval(removal: RemovalMark | null, createdAt: number | undefined): Promise<void> {
+    if (removal === null) return;
+    await this.#keep(removedBy, { ...removal, at: Date.now(), ...defined({ createdAt }) }, removalKeptMs);
   }
 
   /** Stores a mark, and sets the alarm for its end, which a run in this object ignores. */
@@ -120,6 +128,11 @@ export class Alias {
     this.#storage.kv.put(name, value);
     await this.#storage.setAlarm(housekeepingAt(Date.now() + ms));
   }
+}
+
+/** A run that is known by its debounce, and did not get the start, may yet answer it by its singleton. */
+export function isSameAnswerer(one: Answerer | null, other: Answerer | null): boolean {
+  return one?.runId === other?.runId && one?.by === other?.by;
 }
 
 /** A run that cannot be reached counts as existing. */

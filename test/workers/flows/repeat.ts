@@ -43,6 +43,13 @@ const merged = defineWorkflow("repeat-merged", {
   },
 });
 
+/** One for all that come within the hour, and one at a time. */
+const both = defineWorkflow("repeat-both", {
+  debounce: { period: "1 hour" },
+  singleton: { mode: "skip" },
+  handler: async (_input: unknown, step) => await step.waitFor("go"),
+});
+
 /** Goes on as new for as long as it is told to. */
 const renewed = defineWorkflow("repeat-renewed", {
   handler: async (_input: unknown, step) => {
@@ -51,4 +58,4 @@ const renewed = defineWorkflow("repeat-renewed", {
   },
 });
 
-export const repeatWorkflows = [changing, single, held, merged, renewed];
+export const repeatWorkflows = [changing, single, held, merged, both, renewed];
