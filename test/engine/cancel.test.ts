@@ -90,20 +90,6 @@ describe("cancel", () => {
     expect(host.clock.at).toBe(startAt + 1000);
   });
 
-  test("a step that can be undone brings its outcome, and a wait of nothing holds up what would follow it", async () => {
-    const begun: string[] = [];
-    const host: Host = new Host(async (_input, step) => {
-      await step.run("charge", () => host.clock.after(2000), { undo: () => void begun.push("refund") });
-      begun.push("charged");
-      await step.sleep(0);
-      await step.run("ship", () => void begun.push("ship"));
-    });
-    host.plan(startAt + 1000, (run) => act(run, "cancel"));
-    await host.drive();
-    expect(begun).toEqual(["charged", "refund"]);
-    expect(host.snapshot).toMatchObject({ status: "cancelled", error: { undone: ["charge"] } });
-  });
-
   test("clean-up code may await what is its own between its steps", async () => {
     const own = async (depth: number): Promise<void> => (depth === 0 ? undefined : await own(depth - 1));
     const seen: string[] = [];
