@@ -168,6 +168,7 @@ const fields: Readonly<Record<Field, "plain" | "instant" | "value" | "firing" | 
   courier: "hidden",
   print: "hidden",
   apart: "hidden",
+  told: "hidden",
 };
 
 /** @param room of the page that it stands on */

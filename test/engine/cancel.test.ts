@@ -59,6 +59,23 @@ describe("cancel", () => {
     }
   });
 
+  test("guarantee 7: an older journal has the handler go on with what such a step brings, as it did then", async () => {
+    const seen: string[] = [];
+    const flow: Handler = async (_input, step) => {
+      const act = (name: string) => step.run(name, () => host.clock.after(2000), { undo: () => void seen.push(name) });
+      await act("charge");
+      await act("ship");
+    };
+    let host = new Host(flow);
+    host.plan(startAt + 1000, (run) => act(run, "cancel"));
+    await host.drive(startAt + 1500);
+    const commits = host.journal.commits.map((text) => text.replace(',"told":true', ""));
+    expect(commits).not.toEqual(host.journal.commits);
+    host = new Host(flow, { commits });
+    await host.drive();
+    expect([host.snapshot.status, seen]).toEqual(["cancelled", ["ship", "charge"]]);
+  });
+
   test("clean-up code still runs steps, with their retries", async () => {
     const seen: number[] = [];
     const host = await cancelled(async (_input, step) => {

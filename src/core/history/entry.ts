@@ -268,6 +268,8 @@ export type Fact =
       readonly error: StoredError;
       /** Steps in flight that have an `undo`: their ends are awaited, because a completed one has to be undone. */
       readonly awaited: readonly string[];
+      /** Where one of those completes, the handler is told of the cancellation; absent in older journals, where it got the result. */
+      readonly told?: true;
     } & RequestMetadata)
   /** An action that changed nothing: the run was in that state already, or is ending anyway. */
   | ({ readonly kind: "run.action_noted"; readonly action: "cancel" | "pause" | "resume" } & RequestMetadata)

@@ -61,7 +61,7 @@ export const grammar: Grammar = {
   "run.paused": { ...asked, error: maybe(error) },
   "run.resumed": { ...asked, shiftMs: instant },
   "run.retried": { ...asked, cleared: listOf(text) },
-  "run.cancel_requested": { ...asked, error, awaited: listOf(text) },
+  "run.cancel_requested": { ...asked, error, awaited: listOf(text), told: maybe(isTrue) },
   "run.action_noted": { ...asked, action: oneOf("cancel", "pause", "resume") },
   "run.completed": { output: stored },
   "run.failed": { error },

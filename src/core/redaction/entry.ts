@@ -85,6 +85,7 @@ const manners: { readonly [Name in Field]: Name extends ValueField ? "value" : M
   patch: "kept",
   lane: "kept",
   awaited: "kept",
+  told: "dropped",
   retried: "kept",
   givenUp: "kept",
   action: "kept",

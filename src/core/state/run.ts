@@ -130,7 +130,7 @@ function importRun(state: RunState, entry: EntryOf<"run.imported">): void {
 
 /** Ends every open call, except for those whose own end is awaited. */
 function cancel(state: RunState, entry: EntryOf<"run.cancel_requested">): Outcome {
-  const { error, awaited } = entry;
+  const { error, awaited, told = false } = entry;
   state.cancelling = entry;
   state.paused = null;
   // A run that is ending waits for no slot.
@@ -141,7 +141,7 @@ function cancel(state: RunState, entry: EntryOf<"run.cancel_requested">): Outcom
     finish(state, call);
   }
   remember(state, entry, "cancel");
-  return outcome(entry, cancelKey, { kind: "cancelled", error, awaited });
+  return outcome(entry, cancelKey, { kind: "cancelled", error, awaited, told });
 }
 
 function retry(state: RunState, entry: EntryOf<"run.retried">): void {

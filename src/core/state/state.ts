@@ -132,8 +132,13 @@ export type Outcome = {
     | { readonly kind: "timed_out" }
     /** A child was started by `start`. */
     | { readonly kind: "child"; readonly child: ChildRun }
-    /** Rejects every open call except for the `awaited` ones. */
-    | { readonly kind: "cancelled"; readonly error: StoredError; readonly awaited: readonly string[] }
+    /** Rejects every open call, an `awaited` one once it has completed; not if the handler was not `told` so. */
+    | {
+        readonly kind: "cancelled";
+        readonly error: StoredError;
+        readonly awaited: readonly string[];
+        readonly told: boolean;
+      }
     /** The handler is not run any further; these steps are undone. */
     | { readonly kind: "undo"; readonly steps: readonly string[] }
     /** For the function of an update, or a listener to signals: may be delivered any number of times. */

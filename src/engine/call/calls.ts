@@ -57,8 +57,8 @@ export class Calls {
   readonly #undoable = new Map<string, Undoable>();
   /** Set once the run is cancelled: from then on the handler may clean up, but its waits are rejected with this. */
   #cancelled: StoredError | null = null;
-  /** Steps in flight at the cancellation whose ends are waited for, because they can be undone. */
-  #awaited: readonly string[] = [];
+  /** Steps that were in flight at the cancellation: it is what the handler is told where one of them completes. */
+  #refused: readonly string[] = [];
   /** How many waits it made since. */
   #refusedWaits = 0;
   /** Calls that could not be made since the handler was last given an outcome. */
@@ -189,7 +189,7 @@ export class Calls {
         if (plan.kind === "run" && plan.undo !== null)
           this.#undoable.set(pending.id, { plan, result: settle.value, asyncContext: pending.asyncContext });
         // Given its result, the handler would go on as if nothing had happened.
-        if (this.#cancelled !== null && plan.kind === "run" && this.#awaited.includes(pending.id))
+        if (this.#cancelled !== null && plan.kind === "run" && this.#refused.includes(pending.id))
           return this.#reject(pending, reviveError(this.#cancelled));
         return pending.resolve(decode(settle.value));
       case "error":
@@ -241,9 +241,9 @@ export class Calls {
 
   #cancelAll(settle: Extract<Outcome["settle"], { kind: "cancelled" }>): void {
     this.#cancelled = settle.error;
-    this.#awaited = settle.awaited;
+    this.#refused = settle.told ? settle.awaited : [];
     for (const pending of [...this.pending.values()]) {
-      if (pending.plan.kind === "run" && this.#awaited.includes(pending.id)) continue;
+      if (pending.plan.kind === "run" && settle.awaited.includes(pending.id)) continue;
       // The address of a webhook may be on record behind it.
       if (!this.#course.live) this.left = added(this.left, pending.key);
       this.#drop(pending);

@@ -54,13 +54,14 @@ export class Closing {
    * Tells the handler of the cancellation through its open calls. Resolves to true once that is on record, and to false
    * where the run is on its way to its end already.
    */
-  async cancel(request: Omit<EntryOf<"run.cancel_requested">, "seq" | "at" | "awaited">): Promise<boolean> {
+  async cancel(request: Omit<EntryOf<"run.cancel_requested">, "seq" | "at" | "awaited" | "told">): Promise<boolean> {
     const { state, rested } = this.#course;
     const requested = await this.#course.turn(() => {
       // A run on its way to another end stays on it: a replay could not tell which of the two came first.
       if (state.cancelling !== null || state.ending !== null || this.#awaited !== null || state.end !== null)
         return false;
-      this.#course.record({ ...request, awaited: this.#attempts.stop(new Error(request.error.message)) });
+      const awaited = this.#attempts.stop(new Error(request.error.message));
+      this.#course.record({ ...request, awaited, told: true });
       // The handler may be over already, with its end in line behind this.
       if (!this.finished) rested.ring();
       return true;
