@@ -65,7 +65,8 @@ export type ChildStart = {
 
 /**
  * A child whose failure a retry of the parent set free: it goes on from what failed where it can. The
- * `key` makes that happen once; `kept` where it was never stopped and so may still be waited for.
+ * `key` makes that happen once; `kept` where it is not to be stopped: if it goes on already, because it was tried again by
+ * itself, it is waited for.
  */
 export type FormerChild = { readonly child: ChildRun; readonly key: string; readonly kept: boolean };
 

@@ -144,8 +144,8 @@ export class Relatives {
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;
     }
-    const { end } = this.#relations.find(child.id)?.run.state ?? {};
-    return end?.kind === "run.completed" || (kept && end === null);
+    const { end, cancelling = null, ending = null } = this.#relations.find(child.id)?.run.state ?? {};
+    return end?.kind === "run.completed" || (kept && end === null && cancelling === null && ending === null);
   }
 
   async #endOf(id: string): Promise<ChildEnd | null> {

@@ -1,5 +1,5 @@
 /** Calls of a run in rehearsal: webhooks, queries, updates and actions. */
-import { defineWorkflow, verify } from "holdfast";
+import { NonRetryableError, defineWorkflow, verify } from "holdfast";
 import type { Step } from "holdfast";
 import { rehearse } from "holdfast/testing";
 import { expect, test } from "vitest";
@@ -167,6 +167,27 @@ test("pause, resume, retry, cancel and terminate", async () => {
   await other.terminate();
   expect([other.status, other.error?.code]).toEqual(["cancelled", "terminated"]);
   await expect(other.cancel()).rejects.toMatchObject({ code: "run_ended" });
+});
+
+test("guarantee 2: a retried parent waits for its child that was retried before it, and goes on", async () => {
+  let isOpen = false;
+  let paid = 0;
+  const pay = defineWorkflow("pay", {
+    handler: async (_input: undefined, step) => {
+      await step.run("book", () => {
+        if (!isOpen) throw new NonRetryableError("closed");
+        paid++;
+      });
+      await step.sleep("1 hour");
+    },
+  });
+  const run = await rehearse(flow(async (_input, step) => await step.invoke(pay, undefined)));
+  expect(run.status).toBe("failed");
+  isOpen = true;
+  await run.child(pay).retry();
+  await run.retry();
+  await run.result();
+  expect(paid).toBe(1);
 });
 
 test("how it stands: labels, progress, history, schedule", async () => {

@@ -13,7 +13,7 @@ import { createService } from "../../src/objects/service.ts";
 import { ask, historyOf } from "./client.ts";
 import { evict } from "./storage.ts";
 import { lives } from "./flows/engine.ts";
-import { cheered, childWorkflows } from "./flows/children.ts";
+import { cheered, childWorkflows, pondered } from "./flows/children.ts";
 import { pause, drive } from "./driver.ts";
 import type { Ending, Program } from "./driver.ts";
 import { watched } from "./crashpoint.ts";
@@ -218,6 +218,43 @@ describe("a parent that is tried again", () => {
       ({ kind }) => kind === "step.completed",
     );
     expect(steps).toHaveLength(1);
+  });
+
+  it.each([false, true])("waits for a child that goes on already; evicted: %s (guarantee 2)", async (isEvicted) => {
+    const name = `pensive ${isEvicted}`;
+    const parent = await start("insistent", { name }, 10_000);
+    const child = childOf(parent, "moody");
+    const { promise: known, resolve: know } = Promise.withResolvers<void>();
+    pondered.set(name, known);
+    cheered.add(name);
+    // As a bulk action on all failed runs does.
+    expect((await ask(`POST /v1/runs/${child}/retry`)).status).toBe(200);
+    await until(child, { status: "running", active: [{ step: "second" }] });
+    expect((await ask(`POST /v1/runs/${parent.id}/retry`)).status).toBe(200);
+    await until(parent.id, { status: "waiting", waitingFor: [{ kind: "run" }] });
+    if (isEvicted) await evict(parent.id);
+    know();
+    expect(output(await until(parent.id, { status: "completed" }))).toContain("in a good mood");
+    const { entries } = await service.runs.history(parent.id, 0, 50);
+    const started = entries.filter((entry): entry is EntryOf<"child.started"> => entry.kind === "child.started");
+    const moods = started.filter((entry) => entry.step === "moody");
+    expect(moods.map((entry) => entry.child.id)).toEqual([child, child]);
+  });
+
+  it("starts a child anew that is being cancelled", async () => {
+    const parent = await start("insistent", { name: "fickle" }, 10_000);
+    const child = childOf(parent, "moody");
+    const { promise: known, resolve: know } = Promise.withResolvers<void>();
+    pondered.set("fickle", known);
+    cheered.add("fickle");
+    await ask(`POST /v1/runs/${child}/retry`);
+    await until(child, { active: [{ step: "second" }] });
+    await ask(`POST /v1/runs/${child}/cancel`);
+    await until(child, { status: "running", active: [{ step: "sulk" }] });
+    await ask(`POST /v1/runs/${parent.id}/retry`);
+    await until(parent.id, { waitingFor: [{ name: expect.stringMatching(/\.moody\.\d+$/) }] });
+    know();
+    expect(output(await until(parent.id, { status: "completed" }))).toContain("in a good mood");
   });
 
   it("starts a child anew that is gone", async () => {

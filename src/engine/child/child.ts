@@ -15,7 +15,7 @@ export type Start = Extract<Fact, { kind: "child.started" }> & Pick<Required<Ent
 
 /** The same call always asks for the same child. */
 export function requestOf(state: RunState, step: string, plan: ChildPlan): ChildStart {
-  const { formerChildren, restarted, episode } = state;
+  const { formerChildren, restarted, orphans, episode } = state;
   const origin = callOrigin(state, step);
   const derived = childId({ ...origin, episode });
   // One that may have been started is that of the call.
@@ -23,13 +23,14 @@ export function requestOf(state: RunState, step: string, plan: ChildPlan): Child
   const former = formerChildren.get(step);
   // Where one is started anew, a given id is that of the run before, which has ended.
   const isTaken = former !== undefined || restarted.has(step);
+  const isKept = former !== undefined && (plan.policy === "abandon" || !orphans.has(former.id));
   return {
     workflow: plan.workflow,
     input: plan.input,
     id: known?.id ?? (plan.id === null || isTaken ? derived : plan.id),
     labels: plan.labels,
     reply: plan.detached ? null : { createdAt: origin.createdAt, step },
-    former: former === undefined ? null : { child: former, key: `retry:${derived}`, kept: plan.policy === "abandon" },
+    former: former === undefined ? null : { child: former, key: `retry:${derived}`, kept: isKept },
     trace: traceparent(state, { kind: "child", id: step, attempt: 0 }),
   };
 }

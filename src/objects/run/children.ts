@@ -111,8 +111,10 @@ async function goesOn(self: Self, { child, key, kept }: FormerChild): Promise<Pi
   if (retried.refusal.code !== "not_retryable") unwrap(retried);
   const found = await runObject(child.id).read(0);
   if (!found.ok) return null;
-  const { status } = found.value;
-  return status === "completed" || (kept && !isEnded(status)) ? own(found.value) : null;
+  const { status, lead } = found.value;
+  // What is cancelled, or is undone, has no result to wait for.
+  const goesOnAlready = kept && !isEnded(status) && typeof lead !== "string";
+  return status === "completed" || goesOnAlready ? own(found.value) : null;
 }
 
 async function endOf(id: string): Promise<ChildEnd | null> {

@@ -32,15 +32,23 @@ const doomed = defineWorkflow("doomed", {
 
 /** Names of runs of `moody` that may succeed. */
 export const cheered = new Set<string>();
+/** What runs of `moody` wait for before they know, by their name. */
+export const pondered = new Map<string, Promise<void>>();
 
 const moody = defineWorkflow("moody", {
   retries: 0,
   handler: async (input: { name: string }, step) => {
     await step.run("first", () => 1);
-    return await step.run("second", () => {
-      if (!cheered.has(input.name)) throw new Error("in a bad mood");
-      return "in a good mood";
-    });
+    try {
+      return await step.run("second", async () => {
+        await pondered.get(input.name);
+        if (!cheered.has(input.name)) throw new Error("in a bad mood");
+        return "in a good mood";
+      });
+    } catch (error) {
+      if ((error as { code: string }).code === "cancelled") await step.run("sulk", () => pondered.get(input.name));
+      throw error;
+    }
   },
 });
 
