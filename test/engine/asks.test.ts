@@ -596,6 +596,19 @@ describe("a handler that awaits promises of its own", () => {
     expect(evicted.entries("run.interrupted")).toEqual([]);
   });
 
+  test("takes no update any more while it cleans up after a cancellation", async () => {
+    const host: Host = new Host(async (_input, step) => {
+      step.update("add", null, () => 1);
+      await step.sleep("1 h").catch(() => step.run("clean up", () => host.clock.after(1000)));
+    });
+    const answers: Promise<unknown>[] = [];
+    host.plan(startAt + 100, (run) => act(run, "cancel"));
+    host.plan(startAt + 200, () => answers.push(begin(host, "add", null)));
+    await host.drive();
+    expect([host.status, await Promise.all(answers)]).toEqual(["cancelled", ["run_ended"]]);
+    expect(host.entries("update.accepted")).toEqual([]);
+  });
+
   test("is cancelled at once", async () => {
     const host = await new Host(parked).drive();
     await act(host.run, "cancel");

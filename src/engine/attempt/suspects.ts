@@ -35,16 +35,15 @@ export class Suspects {
   }
 
   /**
-   * Of these calls, marks the steps that were at work when the last life ended, durably. It also marks retries that fell due
-   * before this life began, because they may have begun. What was called while the run was held had not begun, nor what an
-   * earlier life marked meanwhile.
+   * Of these calls, marks the steps that were at work when the last life ended, durably; suspects as they begin. It also marks
+   * retries that fell due before this life began, because they may have begun. What was called while the run was held had not
+   * begun, nor what an earlier life marked meanwhile.
    */
   async mark(open: readonly Pending[]): Promise<void> {
     const facts: Fact[] = [];
     const { calls, paused } = this.#course.state;
     // A retry that falls due in a pause does not begin in it.
     const now = paused?.at ?? this.#course.world.clock.now();
-    let suspects = 0;
     for (const { id, key, plan, seenSeq } of open) {
       const {
         retryAt = null,
@@ -61,13 +60,11 @@ export class Suspects {
       if (plan.kind === "run" && interruptions < suspicionLimit && this.#course.limiter.isQueued(id)) continue;
       if (retryAt !== null) facts.push(startMark(plan, id, attempts + 1));
       else if (interruptions < suspicionLimit) facts.push(interruption(this.#course, plan, id));
-      else {
-        this.#keys = added(this.#keys, key);
-        suspects++;
-      }
+      else this.#keys = added(this.#keys, key);
     }
-    if (facts.length > 0) this.#course.ledger.append(...facts);
-    if (facts.length + suspects > 0) await this.#course.durable();
+    if (facts.length === 0) return;
+    this.#course.ledger.append(...facts);
+    await this.#course.durable();
   }
 
   has(key: string): boolean {
