@@ -2,6 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect } from "vitest";
+import { objectName } from "../../../src/core/run/key.ts";
 import { isEnded } from "../../../src/core/run/run.ts";
 import { wrongs } from "../flows/faults.ts";
 import { history, listed, read, until } from "./client.ts";
@@ -30,7 +31,10 @@ async function checkRun(id: string): Promise<void> {
 
 /** When the run's object wakes by itself; null for never. */
 export function alarmOf(id: string): Promise<number | null> {
-  return runInDurableObject(env.RUNS.getByName(id), async (_object, { storage }) => await storage.getAlarm());
+  return runInDurableObject(
+    env.RUNS.getByName(objectName(id)),
+    async (_object, { storage }) => await storage.getAlarm(),
+  );
 }
 
 /** The journal has no gaps, never goes back in time, and tells each thing once (guarantees 2, 3, 5 and 8). */

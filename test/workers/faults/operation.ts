@@ -154,6 +154,45 @@ async function playDebounced(key: string): Promise<string[]> {
   return runs;
 }
 
+/** The ids of the runs that two starts at once under one key are answered with. */
+function startTwice(workflow: string, input: object, key: string): Promise<string[]> {
+  const request = { workflow, input: encode(input, "the input"), key, by: "test" };
+  const call = () => persist(`the start of ${key}`, () => service.runs.start(request));
+  return Promise.all([call(), call()].map(async (started) => (await started).run.id));
+}
+
+/** One key is one run, which nobody gave an id, also where the run that one of its starts finds ends meanwhile. */
+async function playKeyed(key: string): Promise<string[]> {
+  const first = await start("fault-unique", `${key}.first`, { key });
+  const answers = (
+    await Promise.all([
+      startTwice("fault-unique", { key }, `${key}-one`),
+      signal(first.id, "go", {}).then(() => startTwice("fault-unique", { key }, `${key}-one`)),
+    ])
+  ).flat();
+  const [one = ""] = answers;
+  expect(new Set([...answers, ...(await startTwice("fault-unique", { key }, `${key}-one`))])).toEqual(new Set([one]));
+  if (one !== first.id) await signal(one, "go", {});
+  for (const id of [first.id, one]) await ended(id);
+  return [...new Set([first.id, one])];
+}
+
+/** Each start is part of one run, and the latest of a run is its input. */
+async function playKeyedDebounced(key: string): Promise<string[]> {
+  const told: string[] = [];
+  for (const n of [0, 1, 2]) {
+    const [one = "", other] = await startTwice("fault-debounced", { key, n }, `${key}-${n}`);
+    expect(other).toBe(one);
+    told.push(one);
+  }
+  const runs = [...new Set(told)];
+  for (const id of runs) {
+    await ended(id);
+    expect(await output(id)).toEqual([told.lastIndexOf(id), done(id, "debounced").last]);
+  }
+  return runs;
+}
+
 async function playUndoing(key: string): Promise<string[]> {
   await start("fault-undoing", key, { key });
   await waiting(key, "never");
@@ -365,6 +404,8 @@ export const operations: readonly Operation[] = [
   { title: "a rate limit", play: playRated },
   { title: "a singleton", play: playUnique },
   { title: "a debounce", play: playDebounced },
+  { title: "a singleton by key", play: playKeyed },
+  { title: "a debounce by key", play: playKeyedDebounced },
   { title: "cancel and undo", play: playUndoing },
   { title: "retry", play: playRepair },
   { title: "pause and resume", play: playPause },
