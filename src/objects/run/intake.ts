@@ -4,6 +4,7 @@
  * Does not own: the limits before (admission), what the workflow derives from it (preparation), driving the run (host).
  */
 import type { Entry, EntryOf } from "../../core/history/entry.ts";
+import type { DebouncedStart } from "../../core/lane/debounce.ts";
 import type { Made } from "../../core/run/run.ts";
 import type { SignalRequest } from "../../core/service/service.ts";
 import { checkOwnId, checkSameRun, isSameStart, refuseKey } from "../../core/lifecycle/start.ts";
@@ -58,6 +59,11 @@ export class Intake {
     if (created === null || id !== created.id || !isSameStart(created, request)) return null;
     await this.#deliverSignal(created, request.signal);
     return await this.#started(request);
+  }
+
+  /** The run, if the start was merged into it; else null. */
+  async debounce(start: DebouncedStart, waitMs: number): Promise<PackedRun | null> {
+    return this.#memory.existing().debounce(start) ? await this.#started({ waitMs }) : null;
   }
 
   /** The run, if the start with this token was merged into it before; else null. */

@@ -148,12 +148,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   }
 
   debounce(start: DebouncedStart, waitMs: number): Promise<Answer<PackedRun | null>> {
-    return answer(async () => {
-      const run = this.#memory.existing();
-      if (!run.debounce(start)) return null;
-      this.#host.proceed();
-      return pack(waitMs > 0 ? await this.#host.view.settled(waitMs) : run.snapshot());
-    });
+    return answer(() => this.#intake.debounce(start, waitMs));
   }
 
   debounced(token: string, waitMs: number): Promise<Answer<PackedRun | null>> {
