@@ -45,7 +45,7 @@ export async function against<Value>(limitMs: number, make: (over: Promise<null>
 }
 
 /** The limit for the author's functions `verify` and `respond` of a webhook, for which the caller waits. */
-export const callLimit: TimeLimit = (made) => upTo(authorLimitMs, made);
+export const authorLimit: TimeLimit = (made) => upTo(authorLimitMs, made);
 
 /** What a schema makes of a value, for which somebody waits. @throws HoldfastError with `code` if it takes too long */
 export async function judgedInTime<Value extends string | object>(
@@ -53,7 +53,7 @@ export async function judgedInTime<Value extends string | object>(
   code: ErrorCode,
   what: string,
 ): Promise<Value> {
-  const fitted = await callLimit(made);
+  const fitted = await authorLimit(made);
   if (fitted === null) throw schemaTimeout(code, what);
   return fitted;
 }

@@ -55,7 +55,7 @@ import { newestKey } from "../deployment/keys.ts";
 import { Memory } from "./memory.ts";
 import { meterCalls } from "../meter.ts";
 import { pack } from "../packing.ts";
-import { callLimit } from "../patience.ts";
+import { authorLimit } from "../patience.ts";
 import { drawTimeline, tellStory } from "./timeline.ts";
 import { hookUrl } from "../webhook/token.ts";
 import type { Answer } from "../answer.ts";
@@ -278,7 +278,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   hook({ call, createdAt, generation }: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>> {
     return answer(async () => {
       const run = this.#incarnationOf(createdAt);
-      return await this.#host.during(receiveHook(run, call, request, generation, callLimit));
+      return await this.#host.during(receiveHook(run, call, request, generation, authorLimit));
     });
   }
 

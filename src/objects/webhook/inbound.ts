@@ -19,7 +19,7 @@ import { runObject } from "../address.ts";
 import { unwrap } from "../answer.ts";
 import { digestOf, nameOfKey } from "../deployment/digest.ts";
 import { logDelivery } from "../deployment/logline.ts";
-import { callLimit } from "../patience.ts";
+import { authorLimit } from "../patience.ts";
 import type { Delivered, InboundDefinition } from "./webhook.ts";
 
 /** @throws HoldfastError webhook_rejected, webhook_unavailable, body_invalid, input_invalid, and errors of a start */
@@ -45,13 +45,15 @@ async function receive(
 ): Promise<InboundAnswer> {
   const verify = webhook.verify === "none" ? undefined : webhook.verify;
   const sent = await readDelivery(request, at);
-  await verifyDelivery(verify, sent, `webhook ${webhook.name}`, callLimit);
+  await verifyDelivery(verify, sent, `webhook ${webhook.name}`, authorLimit);
   const delivery = judged(sent, verify);
   const input = await inputOf(webhook, delivery);
   const run = input === null ? null : await startDelivery(webhook, delivery, input, request, start);
   const kind = run === null ? "ignored" : run.duplicate ? "duplicate" : "accepted";
   const { respond } = webhook;
-  return respond === undefined ? { kind } : { kind, response: await answerOf(() => respond(delivery, run), callLimit) };
+  return respond === undefined
+    ? { kind }
+    : { kind, response: await answerOf(() => respond(delivery, run), authorLimit) };
 }
 
 /** Null if the call is to be ignored. @throws HoldfastError input_invalid, body_invalid, value_too_large */
@@ -109,7 +111,7 @@ async function keyOf(webhook: InboundDefinition, delivery: Delivery): Promise<st
 async function ask(webhook: InboundDefinition, option: string, fn: () => unknown): Promise<unknown> {
   const made = async (): Promise<{ readonly value: unknown }> => ({ value: await fn() });
   try {
-    const answered = await callLimit(made());
+    const answered = await authorLimit(made());
     if (answered === null) throw undecided(`webhook ${webhook.name}`, option);
     return answered.value;
   } catch (cause) {
