@@ -248,7 +248,7 @@ export class Run {
   act(action: Action): void | Promise<void> {
     const decision = decide(this.state, action, this.now());
     if (decision === null) return;
-    if (decision.fact.kind === "run.cancel_requested") return this.#cancel(decision.fact, action);
+    if (decision.effect === "unwind") return this.#cancel(decision.fact, action);
     this.#drive.append(decision.fact);
     switch (decision.effect) {
       case "none":
@@ -257,11 +257,10 @@ export class Run {
         return this.execution?.course.stop(() => new Error("the run has ended"));
       case "begin":
         return this.execution?.course.over === true ? this.#drive.reopen() : this.execution?.beginHeld();
-      case "restart":
-      case "unwind":
+      case "reopen":
         return this.#drive.reopen();
       default:
-        return decision.effect satisfies never;
+        return decision satisfies never;
     }
   }
 

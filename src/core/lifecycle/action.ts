@@ -14,14 +14,11 @@ import type { Call, RunState } from "../state/state.ts";
 /** Everything but delete, which ends more than the run. */
 export type Action = Omit<RunAction, "kind"> & { readonly kind: Exclude<RunAction["kind"], "delete"> };
 
-export type Decision = {
-  readonly fact: Fact;
-  /**
-   * To the handler: nothing; it stops; it begins what was held back; it starts anew from the journal; it
-   * hears of the cancellation, and cleans up.
-   */
-  readonly effect: "none" | "stop" | "begin" | "restart" | "unwind";
-};
+export type Decision =
+  /** To the handler: nothing; it stops; it begins what was held back; it starts anew from the journal. */
+  | { readonly fact: Fact; readonly effect: "none" | "stop" | "begin" | "reopen" }
+  /** It hears of the cancellation, and cleans up. */
+  | { readonly fact: Extract<Fact, { kind: "run.cancel_requested" }>; readonly effect: "unwind" };
 
 /**
  * Null when the same action with the same key was taken, when a parent asks that did not start it, or when the run is
@@ -125,7 +122,7 @@ function retry(state: RunState, action: Action): Decision {
   }
   // What was undone is as if it had not been done.
   const cleared = end === null ? [] : [...new Set([...failedSteps(state, end.error), ...state.undone])];
-  const effect = end !== null ? "restart" : exhausted ? "begin" : "none";
+  const effect = end !== null ? "reopen" : exhausted ? "begin" : "none";
   return { fact: { kind: "run.retried", cleared, ...signature(action) }, effect };
 }
 

@@ -75,7 +75,7 @@ export class Control {
 
   async #retry(action: Action & Pick<RunAction, "createdBefore">): Promise<void> {
     const run = this.#target(action);
-    if (decide(run.state, action, run.now())?.effect !== "restart") return run.act(action);
+    if (decide(run.state, action, run.now())?.effect !== "reopen") return run.act(action);
     await this.#revive((ended) => ended.act(action));
   }
 
