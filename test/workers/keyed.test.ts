@@ -7,7 +7,7 @@ import { keyedRunId, objectName } from "../../src/core/run/key.ts";
 import { getRun } from "../../src/index.ts";
 import { encode } from "../../src/core/value/value.ts";
 import { laneObject, registerObject, shardOf } from "../../src/objects/address.ts";
-import { Alias } from "../../src/objects/start/alias.ts";
+import { Marks } from "../../src/objects/start/marks.ts";
 import { nameOfKey } from "../../src/objects/deployment/digest.ts";
 import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import type { CheckedStart } from "../../src/objects/rpc/start.ts";
@@ -88,15 +88,15 @@ describe("the mark of a key", () => {
     const key = env.RUNS.getByName(await nameOfKey(newId("key")));
     const [gone, next] = [newId("gone"), newId("next")];
     await runInDurableObject(key, async (_object, { storage }) => {
-      const alias = new Alias(storage);
-      await alias.bind(gone, undefined);
-      const isKept = alias.outlasts();
-      await alias.unbind(gone, undefined);
-      await alias.bind(next, undefined);
+      const marks = new Marks(storage);
+      await marks.bind(gone, undefined);
+      const isKept = marks.outlasts();
+      await marks.unbind(gone, undefined);
+      await marks.bind(next, undefined);
       expect(await isKept).toBe(true);
       // The removal of the first, once more.
-      await alias.unbind(gone, undefined);
-      await expect(alias.bind(gone, undefined)).rejects.toMatchObject({ code: "idempotency_conflict" });
+      await marks.unbind(gone, undefined);
+      await expect(marks.bind(gone, undefined)).rejects.toMatchObject({ code: "idempotency_conflict" });
     });
   });
 });

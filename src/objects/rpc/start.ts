@@ -1,6 +1,6 @@
 /**
  * Owns: the types of a start in RPC calls, and of repeated starts.
- * Does not own: their handling (intake, alias, admission).
+ * Does not own: their handling (intake, marks, admission).
  */
 import type { RequestMetadata } from "../../core/author.ts";
 import type { ForkPlan } from "../../core/lifecycle/fork.ts";

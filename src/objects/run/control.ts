@@ -10,8 +10,8 @@ import { firstCreatedAt } from "../../core/run/origin.ts";
 import type { StepRef } from "../../core/lifecycle/restart.ts";
 import type { RunAction } from "../../core/service/service.ts";
 import type { Run } from "../../engine/run.ts";
-import { removalOf } from "../start/alias.ts";
-import type { Alias, RemovalMark } from "../start/alias.ts";
+import { removalOf } from "../start/marks.ts";
+import type { Marks, RemovalMark } from "../start/marks.ts";
 import { isOther, noRun } from "../callee.ts";
 import { remainsOf } from "./damage.ts";
 import type { Host } from "./host.ts";
@@ -27,17 +27,17 @@ export class Control {
   readonly #id: string;
   readonly #memory: Memory;
   readonly #host: Host;
-  readonly #alias: Alias;
+  readonly #marks: Marks;
   #retrying: Promise<unknown> = Promise.resolve();
   /** The removal in progress: a simultaneous repetition of the request is answered like a later one. */
   #removing: Promise<unknown> = Promise.resolve();
 
   /** @param id the name of the object, which is the id of most runs */
-  constructor(id: string, memory: Memory, host: Host, alias: Alias) {
+  constructor(id: string, memory: Memory, host: Host, marks: Marks) {
     this.#id = id;
     this.#memory = memory;
     this.#host = host;
-    this.#alias = alias;
+    this.#marks = marks;
   }
 
   /** Resolves when no retry is in progress: until then it is open whether the ended run goes on. */
@@ -116,11 +116,11 @@ export class Control {
 
   async #removeOnce(action: RunAction, removal: RemovalMark | null, callee = this.#id): Promise<PackedRun> {
     const createdAt = this.#memory.firstCreatedAt;
-    if (this.#alias.hasRemoved(removal, createdAt)) return remainsOf(callee, null, "the run was deleted");
+    if (this.#marks.hasRemoved(removal, createdAt)) return remainsOf(callee, null, "the run was deleted");
     // A run that cannot be read can still be removed.
     const damage = this.#memory.damage();
     if (isOther(callee, this.#memory.id)) throw noRun(callee);
-    const note = (): Promise<void> => this.#alias.noteRemoval(removal, createdAt);
+    const note = (): Promise<void> => this.#marks.noteRemoval(removal, createdAt);
     if (damage !== null) return await this.#host.removal.discard(this.#memory.id ?? callee, damage, note);
     return await this.#remove(this.#target(action), action, note);
   }

@@ -10,8 +10,8 @@ import type { SignalRequest } from "../../core/service/service.ts";
 import { checkOwnId, checkSameRun, isSameStart, refuseKey } from "../../core/lifecycle/start.ts";
 import type { Run } from "../../engine/run.ts";
 import { findAnswering } from "../start/admission.ts";
-import { isSameAnswerer } from "../start/alias.ts";
-import type { Alias } from "../start/alias.ts";
+import { isSameAnswerer } from "../start/marks.ts";
+import type { Marks } from "../start/marks.ts";
 import { creationOf, fittedSignal, forkOf } from "./creation.ts";
 import { fetchHistory } from "./fork.ts";
 import type { Host } from "./host.ts";
@@ -25,13 +25,13 @@ export class Intake {
   readonly #storage: DurableObjectStorage;
   readonly #memory: Memory;
   readonly #host: Host;
-  readonly #alias: Alias;
+  readonly #marks: Marks;
 
-  constructor(storage: DurableObjectStorage, memory: Memory, host: Host, alias: Alias) {
+  constructor(storage: DurableObjectStorage, memory: Memory, host: Host, marks: Marks) {
     this.#storage = storage;
     this.#memory = memory;
     this.#host = host;
-    this.#alias = alias;
+    this.#marks = marks;
   }
 
   /**
@@ -43,8 +43,8 @@ export class Intake {
     const { key, claims } = request;
     const isRepeatable = key !== undefined || claims !== undefined;
     // A simultaneous repetition may record another one while this one is asked.
-    for (let asked: Answerer | null = null; isRepeatable && !isSameAnswerer(this.#alias.answerer, asked);) {
-      asked = this.#alias.answerer;
+    for (let asked: Answerer | null = null; isRepeatable && !isSameAnswerer(this.#marks.answerer, asked);) {
+      asked = this.#marks.answerer;
       const other = await findAnswering(request);
       if (other !== null) return { run: other, created: false };
     }
@@ -82,7 +82,7 @@ export class Intake {
   /** Creates the run in the common case that the object is empty. */
   #begin(request: CheckedStart): boolean {
     const { fork, key, died } = request;
-    if (fork !== undefined || (key !== undefined && this.#alias.isBound)) return false;
+    if (fork !== undefined || (key !== undefined && this.#marks.isBound)) return false;
     return this.#memory.begin((run) => run.create(creationOf(request, run.now()), fittedSignal(request), died));
   }
 
@@ -94,7 +94,7 @@ export class Intake {
     const { run } = this.#memory;
     const created = this.#firstStart();
     if (created !== null) await this.#join(created, request);
-    else if (request.key !== undefined && this.#alias.isBound) refuseKey();
+    else if (request.key !== undefined && this.#marks.isBound) refuseKey();
     else if (fork !== undefined) this.#branch(run, request, fork, history);
     else run.create(creationOf(request, run.now()), fittedSignal(request), request.died);
     return created === null;

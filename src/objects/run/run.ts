@@ -37,7 +37,7 @@ import type { ChildNews } from "../../engine/child/news.ts";
 import type { Find } from "../../engine/drive.ts";
 import type { Run } from "../../engine/run.ts";
 import { isCourier } from "../address.ts";
-import { Alias } from "../start/alias.ts";
+import { Marks } from "../start/marks.ts";
 import { AuxiliaryObject } from "./auxiliary.ts";
 import { exportOf, linesOf } from "../transfer/export.ts";
 import { acknowledge, answer } from "../answer.ts";
@@ -91,7 +91,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
 
   readonly #memory: Memory;
   readonly #host: Host;
-  readonly #alias: Alias;
+  readonly #marks: Marks;
   readonly #intake: Intake;
   readonly #control: Control;
   readonly #find: Find;
@@ -101,9 +101,9 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     super(ctx, env);
     this.#memory = new Memory(ctx, find, startRun);
     this.#host = new Host(ctx, this.#memory);
-    this.#alias = new Alias(ctx.storage);
-    this.#intake = new Intake(ctx.storage, this.#memory, this.#host, this.#alias);
-    this.#control = new Control(ctx.id.name ?? "", this.#memory, this.#host, this.#alias);
+    this.#marks = new Marks(ctx.storage);
+    this.#intake = new Intake(ctx.storage, this.#memory, this.#host, this.#marks);
+    this.#control = new Control(ctx.id.name ?? "", this.#memory, this.#host, this.#marks);
     this.#find = find;
     this.#startRun = startRun;
   }
@@ -123,11 +123,11 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
 
   /** In the object of an Idempotency-Key: stores the run id that was given with the key. */
   bind(id: string): Promise<Answer<{ isNew: boolean }>> {
-    return answer(async () => ({ isNew: await this.#alias.bind(id, this.#memory.run.state.created?.id) }));
+    return answer(async () => ({ isNew: await this.#marks.bind(id, this.#memory.run.state.created?.id) }));
   }
 
   unbind(id: string): Promise<Answer<null>> {
-    return acknowledge(() => this.#alias.unbind(id, this.#memory.run.state.created?.id));
+    return acknowledge(() => this.#marks.unbind(id, this.#memory.run.state.created?.id));
   }
 
   recall(start: StartClue | null): Promise<Answer<Recalled>> {
@@ -135,7 +135,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
       // First, because a run may be made here meanwhile.
       const digest = start === null ? "" : await digestOf(start.token, 16);
       if (this.#memory.run.state.created !== null) return { kind: "decided" };
-      return start === null ? { kind: "new" } : this.#alias.recall(start, digest);
+      return start === null ? { kind: "new" } : this.#marks.recall(start, digest);
     });
   }
 
@@ -143,7 +143,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     return answer(async () => {
       const digest = await digestOf(answering.token, 16);
       if (this.#memory.run.state.created !== null) return { kind: "decided" };
-      return await this.#alias.remember(answering, digest);
+      return await this.#marks.remember(answering, digest);
     });
   }
 
@@ -251,7 +251,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
 
   arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<PackedRun>>> {
     return answer(async () => {
-      const target = { memory: this.#memory, alias: this.#alias, find: this.#find };
+      const target = { memory: this.#memory, marks: this.#marks, find: this.#find };
       const created = await importText(target, text, asked);
       if (created) this.#host.proceed();
       return { run: pack(this.#memory.run.snapshot()), created };
@@ -346,7 +346,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   /** Whether this object has no run, but the mark of a key whose run still exists. */
   async #outlasts(): Promise<boolean> {
     try {
-      return this.#memory.run.state.created === null && (await this.#alias.outlasts());
+      return this.#memory.run.state.created === null && (await this.#marks.outlasts());
     } catch {
       // A mark that cannot be read is checked again later, like a run.
       return false;

@@ -5,13 +5,13 @@
  */
 import { HoldfastError } from "../../core/error.ts";
 import type { Find } from "../../engine/drive.ts";
-import type { Alias } from "../start/alias.ts";
+import type { Marks } from "../start/marks.ts";
 import { isTheSame, receive } from "./arrival.ts";
 import type { Memory } from "../run/memory.ts";
 import type { Arrival } from "../rpc/run.ts";
 
 /** The object: its run, if any, and its marks. */
-type Target = { readonly memory: Memory; readonly alias: Alias; readonly find: Find };
+type Target = { readonly memory: Memory; readonly marks: Marks; readonly find: Find };
 
 /**
  * Returns whether the run was written, and did not exist before.
@@ -31,10 +31,10 @@ export async function importText(target: Target, text: ReadableStream<Uint8Array
 }
 
 /** Refuses before anything is read, if the id belongs to something that was not imported. */
-function refuseTaken({ memory, alias }: Target, id: string): void {
+function refuseTaken({ memory, marks }: Target, id: string): void {
   const { created, imported } = memory.run.state;
   if (created !== null && (imported === null || created.id !== id)) throw taken(created.id);
-  if (created === null && alias.isBound) {
+  if (created === null && marks.isBound) {
     throw new HoldfastError("run_exists", "the id stands for an Idempotency-Key; import the run under another");
   }
 }

@@ -34,7 +34,7 @@ export type RemovalMark = {
   readonly createdAt?: number;
 };
 
-export class Alias {
+export class Marks {
   readonly #storage: DurableObjectStorage;
 
   constructor(storage: DurableObjectStorage) {
