@@ -30,18 +30,17 @@ const moving: ReadonlySet<string | symbol> = new Set<keyof RunRpc | keyof Holder
 
 /** Makes failed calls that may run the handler reported. @param anew makes a new stub, because the failed one stays broken */
 export function reportingDeaths<Rpc extends object>(object: Rpc, anew: () => Pick<RunRpc, "died">): Rpc {
+  const watched = async (call: () => unknown): Promise<unknown> => {
+    try {
+      return await call();
+    } catch (error) {
+      // An overloaded object gets no further call.
+      if (!isOverloaded(error)) await within(anew().died(), limitMs).catch(() => {});
+      throw error;
+    }
+  };
   return aroundCalls(object, (make, args, name) => {
-    if (!moving.has(name)) return make(...args);
-    const watched = async (): Promise<unknown> => {
-      try {
-        return await make(...args);
-      } catch (error) {
-        // An overloaded object gets no further call.
-        if (!isOverloaded(error)) await within(anew().died(), limitMs).catch(() => {});
-        throw error;
-      }
-    };
-    return watched();
+    return moving.has(name) ? watched(() => make(...args)) : make(...args);
   });
 }
 
