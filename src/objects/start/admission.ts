@@ -145,7 +145,7 @@ class Admission {
   /** The run that this start is merged into by the debounce; null if it is the first of a period. */
   async #join(debounce: NonNullable<Gates["debounce"]>): Promise<Made<PackedRun> | null> {
     const claim = { runId: this.#name, until: "begun", force: false } as const;
-    for (const patience = new Patience(); ; await patience.next()) {
+    for (const backoff = new Backoff(); ; await backoff.next()) {
       const { claimed, holder } = await laneObject(debounce.lane).claim(claim);
       if (claimed || holder === null) return null;
       const merged = await this.#answer("debounce", holder);
@@ -186,7 +186,7 @@ class Admission {
   }
 
   async #skip(lane: string): Promise<Made<PackedRun> | null> {
-    for (const patience = new Patience(); ; await patience.next()) {
+    for (const backoff = new Backoff(); ; await backoff.next()) {
       const { claimed, holder } = await this.#claim(lane, null);
       if (claimed || holder === null) return null;
       const seen = await this.#read(holder, 0);
@@ -203,12 +203,12 @@ class Admission {
    * on, and if the process of one dies, no second run goes on beside it.
    */
   async #replace(lane: string): Promise<null> {
-    const patience = new Patience();
+    const backoff = new Backoff();
     for (let cancelled: string | null = null; ;) {
       const { claimed, holder } = await this.#claim(lane, cancelled);
       if (claimed || holder === null) return null;
       cancelled = (await this.#cancel(holder)) ? holder : null;
-      if (cancelled === null) await patience.rest();
+      if (cancelled === null) await backoff.rest();
     }
   }
 
@@ -263,18 +263,15 @@ function found<Value>(answer: Answer<Value>): Value | null {
 const longestRestMs = 100;
 
 /** Limits how long a start waits for another one that claimed the key before and is creating its run. */
-class Patience {
+class Backoff {
   readonly #until = Date.now() + startingMs + 2 * longestRestMs;
   #restMs = 5;
-
-  get isOver(): boolean {
-    return Date.now() > this.#until;
-  }
 
   /** @throws when the time is over: the caller may retry, as when an object cannot be reached */
   async next(): Promise<void> {
     await this.rest();
-    if (this.isOver) throw Object.assign(new Error("another start of this workflow is under way"), { retryable: true });
+    if (Date.now() > this.#until)
+      throw Object.assign(new Error("another start of this workflow is under way"), { retryable: true });
   }
 
   async rest(): Promise<void> {
