@@ -1,7 +1,7 @@
 /** Everything an author of workflows needs. */
 export { HoldfastError, NonRetryableError, RetryAfterError } from "./core/error.ts";
 export { presets } from "./core/definition/preset.ts";
-export { createHandle as getRun, signalAll as signal } from "./objects/deployment/handle.ts";
+export { getRun, signalAll as signal } from "./objects/deployment/handle.ts";
 export { verify } from "./objects/webhook/verify.ts";
 export { defineWebhook } from "./objects/webhook/webhook.ts";
 export { defineWorkflow } from "./objects/deployment/workflow.ts";

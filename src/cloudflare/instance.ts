@@ -12,7 +12,7 @@ import type { StepRef } from "../core/lifecycle/restart.ts";
 import type { RunStatus } from "../core/run/run.ts";
 import { runObject } from "../objects/address.ts";
 import { unwrap } from "../objects/answer.ts";
-import { createHandle } from "../objects/deployment/handle.ts";
+import { getRun } from "../objects/deployment/handle.ts";
 import { labelOf } from "./step.ts";
 import { subscribe } from "./subscription.ts";
 
@@ -40,7 +40,7 @@ export class Instance implements WorkflowInstance {
   constructor(definition: Definition, id: string) {
     this.id = id;
     this.#definition = definition;
-    this.#run = createHandle(id);
+    this.#run = getRun(id);
   }
 
   /** As Cloudflare documents it; its types lack `rollback`. @throws HoldfastError run_not_found */

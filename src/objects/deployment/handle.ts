@@ -37,7 +37,7 @@ const startOptions: readonly string[] = [
 ];
 
 /** The handle of a run by its id; makes no call. @throws HoldfastError id_invalid */
-export function createHandle<Output = unknown, Signals extends SignalTypes = SignalTypes>(
+export function getRun<Output = unknown, Signals extends SignalTypes = SignalTypes>(
   id: string,
 ): RunHandle<Output, Signals> {
   checkRunId(id);
@@ -70,7 +70,7 @@ export function createHandle<Output = unknown, Signals extends SignalTypes = Sig
     pause: (reason) => act("pause", reason),
     resume: (reason) => act("resume", reason),
     retry: (reason) => act("retry", reason),
-    fork: async (options) => createHandle((await forkRun(id, toFork(options))).run.id),
+    fork: async (options) => getRun((await forkRun(id, toFork(options))).run.id),
   };
 }
 
@@ -110,7 +110,7 @@ export async function startWorkflow<Output, Signals extends SignalTypes>(
     ...(signal === undefined ? {} : { signal: toStartSignal(signal) }),
     ...acceptTrace(traceparent),
   });
-  return createHandle(run.id);
+  return getRun(run.id);
 }
 
 /**

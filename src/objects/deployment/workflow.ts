@@ -16,7 +16,7 @@ import { checkRule } from "../../core/schedule/schedule.ts";
 import { isSchema } from "../../core/definition/schema.ts";
 import type { Schema } from "../../core/definition/schema.ts";
 import type { SignalTypes, Step } from "../../core/definition/step.ts";
-import { createHandle, startWorkflow } from "./handle.ts";
+import { getRun, startWorkflow } from "./handle.ts";
 
 /** Validators of a workflow's signals, by name. */
 export type SignalSchemas = Readonly<Record<string, Schema>>;
@@ -116,7 +116,7 @@ export function defineWorkflow(name: string, options: LooseOptions): Workflow<un
     name,
     definition,
     start: (...args: readonly unknown[]) => startWorkflow(definition, args[0], args[1] as StartOptions | undefined),
-    get: (id) => createHandle(id),
+    get: (id) => getRun(id),
   };
 }
 
