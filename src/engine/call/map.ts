@@ -7,15 +7,15 @@
 import { hide, HoldfastError, messageOf } from "../../core/error.ts";
 import { checkName } from "../../core/name.ts";
 import type { InvokeOptions, MapContext, RunOptions } from "../../core/definition/options.ts";
-import type { ChildPlan, Plan, RunPlan } from "./call.ts";
+import type { Plan, RunPlan } from "./call.ts";
+import { invokePlan } from "./invocation.ts";
 import { fieldsOf, mention, refused } from "../../core/option.ts";
 
 /** What a map is made through. */
 export interface Mapper {
   call(name: string, plan: Plan): Promise<unknown>;
-  /** Describe the step, or the child run, that an item becomes. @throws HoldfastError options_invalid … */
+  /** Describes the step that an item becomes. @throws HoldfastError options_invalid … */
   runPlan(name: string, fn: unknown, options: RunOptions): RunPlan;
-  invokePlan(workflow: unknown, input: unknown, options: InvokeOptions): ChildPlan;
 }
 
 type Rules = {
@@ -40,7 +40,7 @@ export function map(
   const list = toList(items, what);
   const { concurrency, tolerate, settled, ...rest }: Given = fieldsOf(options, what);
   const rules = toRules({ concurrency, tolerate, settled }, list.length, what);
-  const plan = typeof fn === "function" ? stepPlanner(mapper, step, fn, rest) : childPlanner(mapper, fn, rest, what);
+  const plan = typeof fn === "function" ? stepPlanner(mapper, step, fn, rest) : childPlanner(fn, rest, what);
   const begin = (i: number, item: unknown): Promise<unknown> => mapper.call(step, plan(i, item));
   const mapped = new Promise((resolve, reject) => {
     new Mapping({ step, items: list, rules, begin, resolve, reject }).go();
@@ -192,13 +192,13 @@ function stepPlanner(mapper: Mapper, name: string, fn: unknown, options: RunOpti
   });
 }
 
-function childPlanner(mapper: Mapper, workflow: unknown, options: InvokeOptions, what: string): Planner {
+function childPlanner(workflow: unknown, options: InvokeOptions, what: string): Planner {
   const isWorkflow =
     typeof workflow === "string" || (typeof workflow === "object" && workflow !== null && "name" in workflow);
   if (!isWorkflow)
     throw new HoldfastError("options_invalid", `${what} needs a function, or a workflow, to give the items to`);
   if ("id" in options) throw refused(what, "id", "cannot be the same for every child run");
   // Seen to be right before the first item, and where there is none.
-  mapper.invokePlan(workflow, undefined, options);
-  return (_index, item) => mapper.invokePlan(workflow, item, options);
+  invokePlan(workflow, undefined, options);
+  return (_index, item) => invokePlan(workflow, item, options);
 }

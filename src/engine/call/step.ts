@@ -129,7 +129,6 @@ function mapper(caller: Caller, name: string): Mapper {
   const mapping: Mapper = {
     call: (name, plan) => orRefuse(caller, () => caller.calls.make(name, plan, mapping)),
     runPlan: (name, fn, options) => runPlan(caller, name, fn, options, mapOptions),
-    invokePlan,
   };
   return mapping;
 }
