@@ -14,6 +14,7 @@ import { Children } from "../child/children.ts";
 import type { Course } from "../turn/course.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { MissedEvent } from "../turn/missed.ts";
+import { isDispatched } from "../../core/state/state.ts";
 import { captureAsyncContext } from "./scope.ts";
 import { Waits } from "../wait/waits.ts";
 import { Withdrawals } from "../wait/withdrawal.ts";
@@ -199,8 +200,7 @@ export class Work {
 
   /** A courier has its request. Code that makes it a step of its own would begin that. */
   #isDispatched({ key, plan }: Pending): boolean {
-    const isRequest = isAttempted(plan) && plan.request !== undefined;
-    return isRequest && (this.#course.state.calls.get(key)?.order ?? null) !== null;
+    return isAttempted(plan) && plan.request !== undefined && isDispatched(this.#course.state, key);
   }
 
   #fire(pending: Pending): void {

@@ -12,7 +12,7 @@ import { backoffMs } from "../../core/backoff.ts";
 import { waitedSince } from "../../core/lifecycle/due.ts";
 import { bodyBytes, nextLookAt, orderError } from "../../core/courier/order.ts";
 import type { Dispatch, Order, OrderEnd } from "../../core/courier/order.ts";
-import { callKey, wasRemoved } from "../../core/state/state.ts";
+import { callKey, isDispatched, wasRemoved } from "../../core/state/state.ts";
 import type { Call } from "../../core/state/state.ts";
 import type { Attempt } from "../attempt/attempt.ts";
 import type { Pending, RunPlan } from "../call/call.ts";
@@ -244,7 +244,7 @@ export class Orders {
   #outlives(key: string): boolean {
     const { failure, over, state } = this.#course;
     if (failure !== null) return true;
-    return over && state.end === null && (this.#record(key)?.order ?? null) !== null;
+    return over && state.end === null && isDispatched(state, key);
   }
 
   #isOpen(out: Outstanding): boolean {

@@ -10,7 +10,7 @@ import type { Fact } from "../../core/history/entry.ts";
 import type { LaneNeed } from "../../core/lane/need.ts";
 import { firstCreatedAt } from "../../core/run/origin.ts";
 import type { QueuePosition } from "../../core/run/run.ts";
-import { callKey, dispatchedCalls } from "../../core/state/state.ts";
+import { callKey, dispatchedCalls, isDispatched } from "../../core/state/state.ts";
 import type { RunState } from "../../core/state/state.ts";
 import type { Place, Ticket } from "../../core/lane/ticket.ts";
 import type { Limiter } from "./limiter.ts";
@@ -214,7 +214,7 @@ export class Slots implements Limiter {
 
   /** A courier makes a request for the step: perhaps since before this memory was made. */
   #isDispatched(step: string): boolean {
-    return (this.#state().calls.get(callKey("run", step))?.order ?? null) !== null;
+    return isDispatched(this.#state(), callKey("run", step));
   }
 
   /** How many of its needs, from the first on, the run keeps while it is parked. */
