@@ -187,9 +187,9 @@ export class Drive {
     return { kind: "run.started", deployment: this.#world.deployment };
   }
 
-  /** @param held the death counts against the run */
-  interrupted(held: boolean): Fact {
-    return { kind: "run.interrupted", deployment: this.#world.deployment, held };
+  /** @param counts whether the death is held against the run: not if it came with a deployment */
+  interrupted(counts: boolean): Fact {
+    return { kind: "run.interrupted", deployment: this.#world.deployment, held: counts };
   }
 
   #beginOrExpire(now: number): void {

@@ -21,7 +21,7 @@ export function startMark({ kind }: RunPlan, step: string, attempt: number): Fac
   return { kind: kind === "undo" ? "undo.attempt_started" : "step.attempt_started", step, attempt };
 }
 
-/** It was at work when its process died. */
+/** It was at work when its process died, which is held against it unless that came with a deployment. */
 export function interruption(
   { ledger, world }: { readonly ledger: Ledger; readonly world: World },
   { kind }: RunPlan,
