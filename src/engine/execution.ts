@@ -274,18 +274,18 @@ export class Execution {
   #startHandler(dress = (step: Step): Step => step): void {
     const step = dress(createStep(this));
     within(this.calls.root, () => callHandler(this.definition, this.course, step)).then(
-      (output) => this.#leave({ kind: "run.completed", output }),
+      (output) => this.#handlerSettled({ kind: "run.completed", output }),
       (error: unknown) => this.failed(error),
     );
   }
 
   /** The handler has thrown, or somebody in its place. */
   failed(error: unknown): void {
-    this.#leave({ kind: "run.failed", error: this.errors.toRunError(error) });
+    this.#handlerSettled({ kind: "run.failed", error: this.errors.toRunError(error) });
   }
 
-  #leave(end: End): void {
-    if (this.renewal.requested) this.renewal.leave(end);
+  #handlerSettled(end: End): void {
+    if (this.renewal.requested) this.renewal.handlerSettled(end);
     else this.closing.handlerSettled(end);
   }
 

@@ -88,7 +88,7 @@ export class Renewal {
   }
 
   /** The handler has settled: one that goes on as new does not end by that, unless it is cancelled instead. */
-  leave(end: End): void {
+  handlerSettled(end: End): void {
     this.#end ??= end;
   }
 
