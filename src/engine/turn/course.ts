@@ -179,7 +179,7 @@ export class Course {
   /** Resolves when what is on record survives the death of the process, or never will; never rejects. */
   async durable(): Promise<void> {
     try {
-      await this.#pace.leave(() => this.ledger.durable());
+      await this.#pace.away(() => this.ledger.durable());
     } catch (error) {
       this.fail(error);
     }

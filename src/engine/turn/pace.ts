@@ -35,7 +35,7 @@ export class Pace {
   /** How many full turns in a row were spared. */
   #spared = 0;
   /** How many such waits are under way. */
-  #leaves = 0;
+  #waits = 0;
   /** Schemas that the handler waits for. */
   #schemas: Set<Promise<unknown>> = emptySet;
 
@@ -51,7 +51,7 @@ export class Pace {
 
   /** Something slower than microtasks is awaited: what was written is committed meanwhile. */
   get isAway(): boolean {
-    return this.#leaves > 0;
+    return this.#waits > 0;
   }
 
   /** A schema keeps the handler waiting. */
@@ -75,19 +75,19 @@ export class Pace {
   async turn(): Promise<void> {
     this.#spared = 0;
     do {
-      if (this.awaitsSchema) await this.leave(async () => void (await Promise.allSettled(this.#schemas)));
-      await this.leave(() => this.#clock.turn());
+      if (this.awaitsSchema) await this.away(async () => void (await Promise.allSettled(this.#schemas)));
+      await this.away(() => this.#clock.turn());
     } while (this.awaitsSchema);
   }
 
   /** Awaits something slower than microtasks. @throws what `wait` throws */
-  async leave(wait: () => Promise<void>): Promise<void> {
-    this.#leaves++;
+  async away(wait: () => Promise<void>): Promise<void> {
+    this.#waits++;
     this.#owner.yields();
     try {
       await wait();
     } finally {
-      this.#leaves--;
+      this.#waits--;
     }
   }
 

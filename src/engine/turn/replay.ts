@@ -154,7 +154,7 @@ export class Replay {
   /** A handler without an open call awaits something of its own: waits until it goes on. */
   async #stir(): Promise<void> {
     while (this.#handler.calls.pending.size === 0 && !this.#handler.listening && !this.#isDone) {
-      await this.#pace.leave(() => this.#course.stirred.rung());
+      await this.#pace.away(() => this.#course.stirred.rung());
       await this.#pace.turn();
       await this.#playClaims();
     }
