@@ -14,9 +14,6 @@ type Reply = NonNullable<HookAnswer["response"]>;
 /** Waits for the result of an author's function within its time limit; null if it takes longer. */
 export type TimeLimit = <Value>(made: Promise<Value>) => Promise<Value | null>;
 
-/** No time limit. */
-export const unlimited: TimeLimit = (made) => made;
-
 /** @param at when it came, epoch ms @throws HoldfastError body_invalid */
 export async function readDelivery(request: HookRequest, at: number): Promise<Delivery> {
   const { method, headers, query, body: raw } = request;

@@ -19,7 +19,7 @@ import { callKey, revocationOf, wasRemoved } from "../../core/state/state.ts";
 import { encode } from "../../core/value/value.ts";
 import type { Stored } from "../../core/value/value.ts";
 import type { WebhookCall, WebhookOptions } from "../../core/webhook/webhook.ts";
-import { answerOf, callOf, readDelivery, refusalOf, unlimited, verifyDelivery } from "./delivery.ts";
+import { answerOf, callOf, readDelivery, refusalOf, verifyDelivery } from "./delivery.ts";
 import type { TimeLimit } from "./delivery.ts";
 import type { Execution } from "../execution.ts";
 import type { Run } from "../run.ts";
@@ -49,7 +49,7 @@ export async function receiveHook(
   id: string,
   request: HookRequest,
   generation = 0,
-  limit: TimeLimit = unlimited,
+  limit: TimeLimit = (made) => made,
 ): Promise<HookAnswer> {
   const createdAt = run.state.created?.at;
   const refuse = (code: ErrorCode, reason: string): void => {
