@@ -47,11 +47,12 @@ function copyOf(
   at: number,
 ): Fact {
   const { seq: _seq, at: endedAt, used: _used, ...fact } = entry;
+  // Durations are kept.
+  const moved = (startedAt: number): number => at - (endedAt - startedAt);
   switch (fact.kind) {
     case "step.completed":
     case "step.failed": {
-      // The duration of the step is kept.
-      const startedAt = at - (endedAt - fact.startedAt);
+      const startedAt = moved(fact.startedAt);
       const result = results.get(fact.step);
       if (result === undefined) return { ...fact, startedAt };
       if (fact.kind === "step.completed") {
@@ -61,16 +62,13 @@ function copyOf(
       return completed(fact.step, fact.attempt, startedAt, result, fact);
     }
     case "step.attempt_failed":
-      return { ...fact, startedAt: at - (endedAt - fact.startedAt) };
+      return { ...fact, startedAt: moved(fact.startedAt) };
     case "signal.consumed":
       return { ...fact, signal: signals.get(fact.signal) ?? fact.signal };
     case "child.started":
       // It is not a child of the fork, which therefore never stops it.
-      return {
-        ...fact,
-        policy: "abandon",
-        ...(fact.startedAt === undefined ? {} : { startedAt: at - (endedAt - fact.startedAt) }),
-      };
+      if (fact.startedAt === undefined) return { ...fact, policy: "abandon" };
+      return { ...fact, policy: "abandon", startedAt: moved(fact.startedAt) };
     case "child.completed":
     case "child.failed": {
       const output = results.get(fact.step);
