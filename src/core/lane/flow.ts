@@ -41,13 +41,12 @@ export function checkFlow(workflow: string, options: { readonly [Each in Option]
     });
     given.push([option, value]);
   }
-  checkBase(workflow, given.length > 0);
+  if (given.length > 0) checkLaneNames(workflow);
   return Object.fromEntries(given);
 }
 
 /** A legal workflow name may be too long for the names of its lanes. */
-function checkBase(workflow: string, isLimited: boolean): void {
-  if (!isLimited) return;
+function checkLaneNames(workflow: string): void {
   try {
     laneOf("concurrency", workflow);
   } catch (cause) {
