@@ -146,7 +146,7 @@ class History {
     if (entry.kind === "step.added" && call.withdrawn) {
       call.endedBy = null;
       call.withdrawn = false;
-    } else if (isEnd(entry)) {
+    } else if (endsCall(entry)) {
       call.endedBy = entry.seq;
       call.withdrawn = false;
       call.failed = entry.kind === "step.failed" || entry.kind === "child.failed";
@@ -209,7 +209,7 @@ const opens: ReadonlySet<Fact["kind"]> = new Set([
   "child.started",
 ]);
 
-function isEnd(entry: Entry): boolean {
+function endsCall(entry: Entry): boolean {
   switch (entry.kind) {
     case "step.completed":
     case "step.failed":
