@@ -1,16 +1,19 @@
 /** The axes of charts: round steps, and the labels of their ticks. */
 
-/** A step of 1, 2 or 5 times a power of ten of which at most `count` reach the largest value. */
-function roundStep(largest: number, count: number): number {
-  const rough = largest / count;
+/** The most steps from 0 to the largest value. */
+const mostSteps = 4;
+
+/** A step of 1, 2 or 5 times a power of ten. */
+function roundStep(largest: number): number {
+  const rough = largest / mostSteps;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10;
   return step * power;
 }
 
 /** Counts from 0 to at least `largest`, in whole steps. */
-export function countTicks(largest: number, count = 4): readonly number[] {
-  return upTo(largest, Math.max(1, roundStep(Math.max(largest, 1), count)));
+export function countTicks(largest: number): readonly number[] {
+  return upTo(largest, Math.max(1, roundStep(Math.max(largest, 1))));
 }
 
 const second = 1000;
@@ -26,9 +29,9 @@ const spans = [
 ];
 
 /** Durations from 0 to at least `largest`, in steps of seconds, minutes and hours. In ms. */
-export function spanTicks(largest: number, count = 4): readonly number[] {
-  const rough = Math.max(largest, 1) / count;
-  return upTo(largest, spans.find((span) => span >= rough) ?? roundStep(largest / day, count) * day);
+export function spanTicks(largest: number): readonly number[] {
+  const rough = Math.max(largest, 1) / mostSteps;
+  return upTo(largest, spans.find((span) => span >= rough) ?? roundStep(largest / day) * day);
 }
 
 function upTo(largest: number, step: number): readonly number[] {
