@@ -78,11 +78,11 @@ export function readLimit(query: Query, otherwise: number): number {
   throw invalidParameter("limit", `must be from 1 to ${maxLimit}`);
 }
 
-/** `true` or `false`; false unless given. */
-export function readFlag(query: Query, name: string): boolean {
-  const text = query.get(name) ?? "false";
+/** Whether the call is only to tell what it would do: its one parameter `dryRun`. @throws RequestError parameter_invalid */
+export function readDryRun(request: Request): boolean {
+  const text = readQuery(request, ["dryRun"]).get("dryRun") ?? "false";
   if (text === "true" || text === "false") return text === "true";
-  throw invalidParameter(name, "must be true or false");
+  throw invalidParameter("dryRun", "must be true or false");
 }
 
 /** A whole number, 0 or more. */

@@ -5,7 +5,7 @@ import { readMetadata } from "../auth/author.ts";
 import { checkFields, invalidField, needField, readField, readFields, readInside } from "../body.ts";
 import type { Fields } from "../body.ts";
 import { RequestError } from "../problem.ts";
-import { readFlag, readQuery } from "../query.ts";
+import { readDryRun } from "../query.ts";
 import { asOneOf, conditionNames, readConditions } from "../reading.ts";
 import type { Call, Route } from "../route.ts";
 import { readLabels } from "./start.ts";
@@ -17,7 +17,7 @@ export const bulkRoutes: readonly Route[] = [{ method: "POST", path: "/v1/runs/b
 
 async function bulk(call: Call): Promise<Response> {
   const { runs } = call.service;
-  const isDry = readFlag(readQuery(call.request, ["dryRun"]), "dryRun");
+  const isDry = readDryRun(call.request);
   const fields = await readFields(call.request, ["action", "filter", "reason"]);
   const action = needField(fields, "action", asOneOf(actions));
   const options = { ...readMetadata(call, fields), action, filter: readFilter(fields) };

@@ -6,7 +6,7 @@ import type { Stored } from "../../core/value/value.ts";
 import { readMetadata } from "../auth/author.ts";
 import { invalidField, readFields, readInside, readText, readValueField } from "../body.ts";
 import type { Fields } from "../body.ts";
-import { readFlag, readQuery } from "../query.ts";
+import { readDryRun } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { urlOf } from "../url.ts";
 import { respondRun } from "../view.ts";
@@ -20,7 +20,7 @@ export const forkRoutes: readonly Route[] = [
 
 async function fork(call: Call): Promise<Response> {
   const { request, param } = call;
-  const isDry = readFlag(readQuery(request, ["dryRun"]), "dryRun");
+  const isDry = readDryRun(request);
   const fields = await readFields(request, ["from", "input", "results", "id", "reason"]);
   const options = { ...readMetadata(call, fields), ...readFork(fields), origin: urlOf(request).origin };
   if (isDry) {
