@@ -78,7 +78,8 @@ function checkAnswer(entries: readonly Entry[], key: string, answer: UpdateAnswe
   expect(end).toMatchObject(said);
 }
 
-function codeOf(error: unknown): string {
+/** The code of a refusal; anything else is thrown on. */
+export function codeOf(error: unknown): string {
   if (error instanceof HoldfastError) return error.code;
   throw error;
 }

@@ -1,5 +1,4 @@
 /** Performs a program of the model with the real engine, over virtual time and journals in memory. */
-import { HoldfastError } from "../../src/core/error.ts";
 import { decode, encode } from "../../src/core/value/value.ts";
 import type { Entry } from "../../src/core/history/entry.ts";
 import type { Step } from "../../src/core/definition/step.ts";
@@ -9,6 +8,7 @@ import { receiveUpdate } from "../../src/engine/ask/update.ts";
 import { Family } from "../engine/family.ts";
 import { startAt } from "../engine/host.ts";
 import { define } from "../engine/memory.ts";
+import { codeOf } from "../engine/visitor.ts";
 import type { Look, Observation, Request } from "./comparison.ts";
 import type { Seen } from "./disagreement.ts";
 import { episodeOf } from "./episode.ts";
@@ -258,11 +258,6 @@ function answered(act: () => string): string {
   } catch (error) {
     return codeOf(error);
   }
-}
-
-function codeOf(error: unknown): string {
-  if (error instanceof HoldfastError) return error.code;
-  throw error;
 }
 
 const values = ["input", "result", "payload", "output", "argument", "request"];
