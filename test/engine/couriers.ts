@@ -2,7 +2,7 @@
 import { HoldfastError } from "../../src/core/error.ts";
 import { longestOrderMs } from "../../src/core/courier/order.ts";
 import type { Order, OrderEnd, OrderId } from "../../src/core/courier/order.ts";
-import { dispatchedCalls } from "../../src/core/state/state.ts";
+import { dispatchedCalls } from "../../src/core/state/dispatched.ts";
 import { encode } from "../../src/core/value/value.ts";
 import { receiveAnswer, repeatOrder } from "../../src/engine/courier/dispatch.ts";
 import type { Couriers } from "../../src/engine/world.ts";

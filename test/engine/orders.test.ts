@@ -4,7 +4,7 @@ import { Bars } from "../../src/core/timeline/bars.ts";
 import { NonRetryableError } from "../../src/core/error.ts";
 import { planFork } from "../../src/core/lifecycle/fork.ts";
 import type { OrderEnd } from "../../src/core/courier/order.ts";
-import { dispatchedCalls } from "../../src/core/state/state.ts";
+import { dispatchedCalls } from "../../src/core/state/dispatched.ts";
 import { act, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";

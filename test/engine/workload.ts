@@ -2,7 +2,7 @@
 import type { LaneNeed } from "../../src/core/lane/need.ts";
 import type { AttemptContext } from "../../src/core/definition/options.ts";
 import type { Step } from "../../src/core/definition/step.ts";
-import { dispatchedCalls } from "../../src/core/state/state.ts";
+import { dispatchedCalls } from "../../src/core/state/dispatched.ts";
 import type { Run } from "../../src/engine/run.ts";
 import type { SimulatedRun } from "./simulation.ts";
 

@@ -289,17 +289,5 @@ export function openCalls({ open, ending }: RunState): Call[] {
   return [...open].filter((call) => ending === null || call.kind === "undo");
 }
 
-/** A step with a request that a courier is making as its attempt. */
-export type DispatchedCall = Call & { readonly order: Dispatch };
-
-/** Whether a courier is making the request of the call with this key. */
-export function isDispatched({ calls }: Pick<RunState, "calls">, key: string): boolean {
-  return (calls.get(key)?.order ?? null) !== null;
-}
-
-export function dispatchedCalls({ open }: Pick<RunState, "open">): DispatchedCall[] {
-  return [...open].filter((call): call is DispatchedCall => call.order !== null);
-}
-
 /** A log line or a progress value. */
 export type Publication = Extract<Fact, { kind: "log.written" | "progress.published" }>;

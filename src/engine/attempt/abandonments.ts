@@ -4,7 +4,8 @@
  */
 import type { Fact } from "../../core/history/entry.ts";
 import type { Flight } from "../../core/run/snapshot.ts";
-import { callKey, dispatchedCalls } from "../../core/state/state.ts";
+import { dispatchedCalls } from "../../core/state/dispatched.ts";
+import { callKey } from "../../core/state/state.ts";
 import type { RunState } from "../../core/state/state.ts";
 
 const ends: ReadonlySet<Fact["kind"]> = new Set(["run.completed", "run.failed", "run.cancelled"]);

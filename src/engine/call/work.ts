@@ -14,7 +14,7 @@ import { Children } from "../child/children.ts";
 import type { Course } from "../turn/course.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { MissedEvent } from "../turn/missed.ts";
-import { isDispatched } from "../../core/state/state.ts";
+import { isDispatched } from "../../core/state/dispatched.ts";
 import { captureAsyncContext } from "./scope.ts";
 import { Waits } from "../wait/waits.ts";
 import { Withdrawals } from "../wait/withdrawal.ts";

@@ -5,8 +5,10 @@
  */
 import { HoldfastError } from "../../core/error.ts";
 import type { Order, OrderEnd, OrderId } from "../../core/courier/order.ts";
-import { callKey, dispatchedCalls, wasRemoved } from "../../core/state/state.ts";
-import type { DispatchedCall, RunState } from "../../core/state/state.ts";
+import { dispatchedCalls } from "../../core/state/dispatched.ts";
+import { callKey, wasRemoved } from "../../core/state/state.ts";
+import type { DispatchedCall } from "../../core/state/dispatched.ts";
+import type { RunState } from "../../core/state/state.ts";
 import type { Run } from "../run.ts";
 import { wake } from "../wake.ts";
 
