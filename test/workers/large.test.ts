@@ -79,6 +79,11 @@ it("an update is shown with its argument and its result, which together fit into
   await ask(`POST /v1/runs/${id}/terminate`);
 });
 
+it("results that end at the same time, which together fit into no call, are shown", async () => {
+  const { id } = await start("large-together", {}, "?wait=20s");
+  expect((await historyOf(id)).kinds.filter((kind) => kind === "step.completed")).toHaveLength(4);
+});
+
 it("a run whose error has many members with long messages is shown and listed", async () => {
   const { id } = await start("large-failing", {}, "?wait=20s");
   expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject({ status: "failed", error: { message: "all of them" } });
