@@ -17,6 +17,7 @@ describe("the outline of a message", () => {
     ["took 1.5 s", "took 12 s"],
     ["no route to 10.0.0.1:8787", "no route to 192.168.1.20:80"],
     ["id 3f2504e0-4f89-11d3-9a0c-0305e82c3301", "id 9b2d6f0a-1111-4222-8333-abcdefabcdef"],
+    ["child run order.mwtahkml.validate.mwtahkmn.pay failed", "child run order.m5x2k1a0.validate.m5x2k1a1.pay failed"],
     ["at 2026-03-01T09:00:00Z", "at 2025-12-24T18:30:00Z"],
     ["", ""],
   ])("is the same for %j and %j", (one, other) => {
@@ -28,6 +29,7 @@ describe("the outline of a message", () => {
     ["order 17 failed", "invoice 17 failed"],
     ["HTTP 503", "HTTP 503 twice"],
     ["größer", "grösser"],
+    ["child run order.m5x2k1a0.validate.m5x2k1a1.pay failed", "child run order.m5x2k1a0.dispatch.m5x2k1a1.pay failed"],
   ])("tells %j from %j", (one, other) => {
     expect(outline(one)).not.toBe(outline(other));
   });

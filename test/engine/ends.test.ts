@@ -139,18 +139,6 @@ describe("cancel, terminate, timeout", () => {
     },
   );
 
-  test("guarantee 8: a run past its timeout is not begun once more to fail", async () => {
-    let begun = 0;
-    const nap = async (_input: unknown, step: Step) => {
-      begun++;
-      await step.sleep("1 h");
-    };
-    const flow = define(nap, { timeoutMs: 60_000 });
-    const host = await new Host(flow).drive(startAt + 1000);
-    const again = await host.reopen({ at: startAt + 60_000, cold: false }).drive();
-    expect([again.snapshot.error?.code, begun]).toEqual(["run_timeout", 1]);
-  });
-
   test("guarantee 8: a run past its timeout fails, also one that waits; a pause does not count", async () => {
     const flow = define(async (_input, step) => await step.waitFor("never"), { timeoutMs: 60_000 });
     const host = await new Host(flow).drive();

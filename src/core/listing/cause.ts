@@ -145,11 +145,13 @@ function isNewer(one: Counted, other: Counted): boolean {
 
 /**
  * The message with every number, and every word that has a digit in it (an id, a date, an address), replaced by one
- * character: `order 7 of run 01K3Z` and `order 12 of run 01K9A` have the same outline.
+ * character: `order 7 of run 01K3Z` and `order 12 of run 01K9A` have the same outline. So is the instant in the id of a
+ * child, which in base 36 may happen to have no digit.
  */
 export function outline(message: string): string {
   return message
     .slice(0, shownLength)
+    .replaceAll(/(?<=\bchild run )\S+/g, (id) => id.replaceAll(/\.[0-9a-z]{8}\./g, ".#."))
     .replaceAll(/[\p{L}\p{N}_-]+/gu, (word) => (/\p{N}/u.test(word) ? "#" : word))
     .replaceAll(/#(?:[.,:/]#)+/g, "#")
     .slice(0, comparedLength);
