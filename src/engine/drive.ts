@@ -14,6 +14,7 @@ import { HoldfastError, storeError } from "../core/error.ts";
 import type { Journal } from "../core/history/journal.ts";
 import type { StepRef } from "../core/lifecycle/restart.ts";
 import type { RunState } from "../core/state/state.ts";
+import { graceMs } from "./end/closing.ts";
 import { withoutUndoing } from "./end/ending.ts";
 import { Execution } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
@@ -57,8 +58,8 @@ export class Drive {
   #fresh = false;
   /** No handler of the run has begun yet, in this life or another. */
   #unbegun = false;
-  /** Its timeout is over, and it is on its way to its end. */
-  #timedOut = false;
+  /** Its timeout is over, and it is on its way to its end: until when its handler's replay is waited for; null before. */
+  #giveUpAt: number | null = null;
 
   constructor(journal: Journal, world: World, find: Find) {
     this.#journal = journal;
@@ -95,7 +96,7 @@ export class Drive {
   anew(): void {
     this.#fresh = true;
     this.#unbegun = true;
-    this.#timedOut = false;
+    this.#giveUpAt = null;
   }
 
   /** The handler starts anew from the journal. */
@@ -103,7 +104,7 @@ export class Drive {
     if (this.execution?.renewal.done === true) this.anew();
     this.ledger = new Ledger(this.#journal, this.#world.clock);
     this.execution = null;
-    this.#timedOut = false;
+    this.#giveUpAt = null;
     // What the last execution had in flight was let go, not interrupted by a death.
     this.#fresh = true;
   }
@@ -176,11 +177,11 @@ export class Drive {
     // Its lanes hold it back.
     if (this.state.startedAt === null) return this.#waiting(Infinity);
     const { timeoutAt } = this;
-    const late = timeoutAt <= now && !this.#timedOut;
+    const late = timeoutAt <= now && this.#giveUpAt === null;
     // The handler is needed for a timeout too: only it tells what is in flight, and what of that can be undone.
     this.#goOn(definition, cold, late);
-    if (late && this.state.end === null) this.#timeOut(definition);
-    return this.#next(this.#timedOut ? Infinity : timeoutAt);
+    if (this.state.end === null) this.#timeOut(definition, late, now);
+    return this.#next(this.#giveUpAt ?? timeoutAt);
   }
 
   started(): Fact {
@@ -212,7 +213,8 @@ export class Drive {
   #goOn(definition: Definition, cold: boolean, late: boolean): void {
     this.lanes.admits(cold);
     if (this.execution !== null && !this.execution.course.over) {
-      this.execution.tick(this.now());
+      // What falls due with its timeout, or behind it, comes too late.
+      if (!late) this.execution.tick(this.now());
       return;
     }
     const { crashes, interruptions } = this.state;
@@ -265,11 +267,18 @@ export class Drive {
     return { busy: false, wakeAt: removeAt, expired: removeAt <= now };
   }
 
-  #timeOut(definition: Definition): void {
-    this.#timedOut = true;
+  /** @param late its time is up, and nothing was done about it yet */
+  #timeOut(definition: Definition, late: boolean, now: number): void {
+    const { execution } = this;
+    if (execution === null || (!late && (this.#giveUpAt ?? Infinity) > now)) return;
     const message = `the run took longer than its timeout of ${definition.timeoutMs} ms`;
     const error = storeError(new HoldfastError("run_timeout", message));
-    this.execution?.closing.endFromOutside({ kind: "run.failed", error });
+    this.#giveUpAt = execution.course.live ? Infinity : now + graceMs;
+    if (late) return execution.closing.endFromOutside({ kind: "run.failed", error });
+    // In a replay it may await something of its own that never comes.
+    if (execution.course.live || !execution.awaitsItsOwn) return;
+    this.ledger.append({ kind: "run.failed", error: withoutUndoing(error, this.state) });
+    execution.course.stop(() => new Error("the run has ended"));
   }
 
   /** The pause before it looks again: a fifth of the time for which it has been looking. */

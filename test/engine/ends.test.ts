@@ -139,6 +139,53 @@ describe("cancel, terminate, timeout", () => {
     },
   );
 
+  test.each([
+    ["lost its memory", 60_000],
+    ["kept it", 60_000],
+    ["kept it, and is looked at late", 90_000],
+  ])("guarantee 8: nothing begins in a run past its timeout that %s", async (how, afterMs) => {
+    const begun: string[] = [];
+    const retry = { delay: 60_000, jitter: 0, limit: 1 };
+    const flow = define(
+      async (_input, step) => {
+        const fail = ({ attempt }: { readonly attempt: number }) => {
+          begun.push(`again ${attempt}`);
+          throw new Error("no");
+        };
+        const again = step.run("again", fail, { retry });
+        await Promise.race([again, step.sleep("nap", 60_000)]);
+        await step.run("behind", () => begun.push("behind"));
+      },
+      { timeoutMs: 60_000 },
+    );
+    let host = await new Host(flow).drive(startAt + 1000);
+    if (how === "lost its memory") host = host.reopen({ cold: false });
+    host.clock.set(startAt + afterMs);
+    await host.drive();
+    expect([host.snapshot.error?.code, begun]).toEqual(["run_timeout", ["again 1"]]);
+    expect(host.clock.at).toBe(startAt + afterMs);
+  });
+
+  test("guarantee 4: a run past its timeout fails though its handler awaits something of its own in its replay, for ever", async () => {
+    const undone: string[] = [];
+    let lives = 0;
+    const flow = define(
+      async (_input, step) => {
+        lives++;
+        await step.run("charge", () => {}, { undo: () => void undone.push("charge") });
+        if (lives > 1) await new Promise(() => {});
+        await step.run("ship", () => {});
+        await step.sleep("1 h");
+      },
+      { timeoutMs: 60_000 },
+    );
+    const host = await new Host(flow).drive(startAt + 1000);
+    const again = await host.reopen({ at: startAt + 60_000 }).drive();
+    const notUndone = [{ step: "charge", message: "the run ended before it could be undone" }];
+    expect(again.snapshot).toMatchObject({ status: "failed", error: { code: "run_timeout", notUndone } });
+    expect([undone, again.clock.at]).toEqual([[], startAt + 70_000]);
+  });
+
   test("guarantee 8: a run past its timeout fails, also one that waits; a pause does not count", async () => {
     const flow = define(async (_input, step) => await step.waitFor("never"), { timeoutMs: 60_000 });
     const host = await new Host(flow).drive();

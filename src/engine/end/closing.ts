@@ -15,8 +15,8 @@ import type { Course } from "../turn/course.ts";
 import { endOf, undoing } from "./ending.ts";
 import type { End } from "./ending.ts";
 
-/** How long a cancelled handler is waited for while it has no call open. */
-const graceMs = 10_000;
+/** How long the handler of a run that is to end is waited for while it has no call open. */
+export const graceMs = 10_000;
 
 export class Closing {
   /** The handler has returned or thrown, or its steps have been undone. */
