@@ -205,6 +205,34 @@ describe("undo", () => {
     }
   });
 
+  test.each(["fails", "is cancelled"])(
+    "guarantee 8: the same after so many deaths that the steps in flight begin one at a time, where the run %s",
+    async (how) => {
+      const seen: string[] = [];
+      let host: Host = new Host(async (_input, step) => {
+        const work = async (name: string): Promise<unknown> => {
+          const done = () => host.clock.after(20_000).then(() => void seen.push(name));
+          return await step.run(name, done, { undo: () => void seen.push(`un${name}`) });
+        };
+        await Promise.all([
+          work("booked"),
+          work("packed"),
+          step.sleep("1s").then(() => how === "fails" && step.fail("no")),
+        ]);
+      });
+      await host.drive(startAt + 2000);
+      for (let deaths = 0; deaths < 3; deaths++) {
+        host = host.reopen();
+        await host.drive(host.clock.at + 2000);
+      }
+      if (how === "is cancelled") host.plan(host.clock.at, (run) => act(run, "cancel"));
+      await host.drive();
+      const status = how === "fails" ? "failed" : "cancelled";
+      expect(host.snapshot).toMatchObject({ status, error: { undone: ["packed", "booked"] } });
+      expect(seen).toEqual(["booked", "packed", "unpacked", "unbooked"]);
+    },
+  );
+
   test("one whose attempt had failed by then is not tried again while others are waited for", async () => {
     const attempts: number[] = [];
     const host: Host = new Host(async (_input, step) => {

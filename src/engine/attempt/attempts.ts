@@ -44,11 +44,13 @@ export class Attempts {
   readonly abandonments = new Abandonments();
   /** Those that were at work when the last life ended. */
   readonly suspects: Suspects;
+  /** Why suspects that are yet to begin are told to stop as they do; null where they are not. */
+  #stopReason: Error | null = null;
 
   constructor(course: Course) {
     this.#course = course;
     this.orders = new Orders(course);
-    this.suspects = new Suspects(course, (pending, plan) => this.#start(pending, plan));
+    this.suspects = new Suspects(course, (pending, plan) => this.#startSuspect(pending, plan));
   }
 
   /** How many need this memory: those that a courier makes do not. */
@@ -176,8 +178,8 @@ export class Attempts {
       else this.#failing.delete(key);
     }
     this.#starting.clear();
-    this.suspects.clear();
-    return awaited;
+    this.#stopReason = reason;
+    return [...awaited, ...this.suspects.stop().map(({ id }) => id)];
   }
 
   /** The attempt is on record before it begins, so that one a death cut off is never made again. */
@@ -197,6 +199,14 @@ export class Attempts {
         (error: unknown) => this.#course.failInTurn(error),
       );
     });
+  }
+
+  #startSuspect(pending: Pending, plan: RunPlan): void {
+    this.#start(pending, plan);
+    const { attempt } = this.#inFlight.get(pending.key) ?? {};
+    if (this.#stopReason === null || attempt === undefined) return;
+    attempt.stop(this.#stopReason, this.#course.world.clock.now() + graceMs);
+    this.#course.wakeBy(attempt.timeoutAt);
   }
 
   #start(pending: Pending, plan: RunPlan): void {

@@ -103,6 +103,13 @@ export class Suspects {
     this.#waiting.clear();
   }
 
+  /** None is to begin any more, but for those that can be undone, because their ends must be known: these are returned. */
+  stop(): Pending[] {
+    for (const [key, { plan }] of [...this.#waiting])
+      if (!isAttempted(plan) || plan.undo === null) this.#waiting.delete(key);
+    return [...this.#waiting.values()];
+  }
+
   async #next(): Promise<void> {
     if (this.#current !== null || this.#course.held) return;
     const [pending] = this.#waiting.values();
