@@ -106,9 +106,11 @@ export class Adoption {
     if (isBack || this.#isOutOfRace(pending)) this.#course.record({ kind: "step.added", step: id, call });
   }
 
-  /** It lost a race under other code, and is in no race of this code. */
+  /** It lost a race under other code, and is in no race of this code. What the handler leaves as it ends was given up by that. */
   #isOutOfRace(pending: Pending): boolean {
-    return pending.scope.parent === null && recordedCall(this.#state, pending)?.withdrawn === true;
+    return (
+      !this.#calls.frozen && pending.scope.parent === null && recordedCall(this.#state, pending)?.withdrawn === true
+    );
   }
 
   /** Marks for open calls that the code no longer makes. @param all also for those that were open at the newest retry */

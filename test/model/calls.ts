@@ -60,11 +60,11 @@ export class Calls {
     this.made.push(call);
   }
 
-  /** Attempts whose time had come by this entry have begun; nothing is written of that. */
-  begin({ at, step }: Seen): void {
+  /** Attempts whose time had come by this entry have begun; nothing is written of that. Once the handler is over, undoings alone. */
+  begin({ at, step }: Seen, isEnding: boolean): void {
     for (const call of this.pausedAt === null ? this.open : []) {
       const isDue = call.latest < at || (call.latest === at && call.id === step);
-      if (call.state !== "resting" || !isDue) continue;
+      if (call.state !== "resting" || !isDue || (isEnding && call.kind !== "undo")) continue;
       call.begin(call.latest);
       // Where time is real, its alarm may be yet to come.
       if (this.#clock.slackMs === Infinity) [call.latest, call.unsure] = [Infinity, true];
@@ -79,7 +79,7 @@ export class Calls {
       const { kind, id, state, latest } = call;
       // What a death cut off begins again once the pause is over.
       if (this.pausedAt !== null && (state !== "flying" || this.#clock.slackMs > 0)) continue;
-      if (isEnding && kind !== "undo" && !call.stopped) continue;
+      if (isEnding && kind !== "undo" && (!call.stopped || state === "resting")) continue;
       const isFirst = this.firstWait(call.name) === call;
       const signal = isFirst ? inbox.find((each) => each["name"] === call.name) : undefined;
       const due = signal === undefined ? latest : Math.max(signal.at, call.fixedAt, call.madeAt, this.resumedAt);

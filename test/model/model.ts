@@ -95,7 +95,7 @@ export class Model {
     if (kind === "run.retried" && this.end !== null) return await this.#retry(entry, handler);
     if (kind === "webhook.rejected") return this.#refused(entry);
     claim(this.end === null, `${kind} after the end`);
-    this.#calls.begin(entry);
+    this.#calls.begin(entry, this.#wanted !== null);
     this.#calls.overdue(at, this.#wanted !== null || this.#renewal.isAsked, this.#inbox);
     if (this.#calls.pausedAt === null && this.#wanted === null)
       this.#renewal.overdue(at, this.#calls.resumedAt, this.#clock.slackMs);

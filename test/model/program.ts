@@ -101,6 +101,14 @@ export function makeRenewedProgram(seed: number, unitMs: number): Program {
   return made(seed, unitMs, maker, maker.lives());
 }
 
+/** One that is cancelled, in units so short that most steps in flight end before they are given up. */
+export function makeCancelledProgram(seed: number, unitMs: number): Program {
+  const { history, ...program } = makeProgram(seed, unitMs / 300);
+  const at = Math.floor(createRandom(`cancelled model ${seed}`).next() * 200);
+  const cancelled = [...history, { at, key: "cancel", what: "cancel" } as const];
+  return { ...program, history: cancelled.toSorted((one, other) => one.at - other.at) };
+}
+
 export function made(seed: number, unitMs: number, maker: Maker, [body, ...next]: readonly [Node, ...Node[]]): Program {
   const lives = { body, next, round: 0, sum: 0 };
   const input = { ...lives, unitMs, asks: maker.below(3) === 0, apart: seed % 4 === 3 };
