@@ -44,8 +44,8 @@ export class Attempts {
   readonly abandonments = new Abandonments();
   /** Those that were at work when the last life ended. */
   readonly suspects: Suspects;
-  /** Why suspects that are yet to begin are told to stop as they do; null where they are not. */
-  #stopReason: Error | null = null;
+  /** Suspects that are told to stop as they begin, and why. */
+  readonly #stopping = new WeakMap<Pending, Error>();
 
   constructor(course: Course) {
     this.#course = course;
@@ -178,8 +178,11 @@ export class Attempts {
       else this.#failing.delete(key);
     }
     this.#starting.clear();
-    this.#stopReason = reason;
-    return [...awaited, ...this.suspects.stop().map(({ id }) => id)];
+    for (const pending of this.suspects.stop()) {
+      awaited.push(pending.id);
+      this.#stopping.set(pending, reason);
+    }
+    return awaited;
   }
 
   /** The attempt is on record before it begins, so that one a death cut off is never made again. */
@@ -203,9 +206,10 @@ export class Attempts {
 
   #startSuspect(pending: Pending, plan: RunPlan): void {
     this.#start(pending, plan);
+    const reason = this.#stopping.get(pending);
     const { attempt } = this.#inFlight.get(pending.key) ?? {};
-    if (this.#stopReason === null || attempt === undefined) return;
-    attempt.stop(this.#stopReason, this.#course.world.clock.now() + graceMs);
+    if (reason === undefined || attempt === undefined) return;
+    attempt.stop(reason, this.#course.world.clock.now() + graceMs);
     this.#course.wakeBy(attempt.timeoutAt);
   }
 
