@@ -158,9 +158,15 @@ function isSuspect(entries: readonly Entry[], { key }: Effect): boolean {
  * @param entries up to the end of the process whose effects these are
  */
 export function checkSignals(entries: readonly Entry[], effects: readonly Effect[], isDead: boolean): void {
-  for (const { key, attempt, outcome, episode, signal } of effects) {
+  for (const effect of effects) {
+    const { key, attempt, outcome, episode, signal } = effect;
     if (signal === null || outcome === Infinity) continue;
     const { step, isUndo } = deedOf(key);
+    const wasStopped = entries.some((entry) => {
+      return entry.kind === "run.cancel_requested" && entry.seq <= outcome && entry.awaited?.includes(step);
+    });
+    // Told to stop as it began.
+    if (wasStopped && !isUndo && isSuspect(entries, effect)) continue;
     const later = entries.filter(({ seq }) => seq > outcome);
     const end = later.find((entry) => {
       const [noun, verb = ""] = entry.kind.split(".");

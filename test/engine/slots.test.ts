@@ -527,6 +527,56 @@ describe("steps that need slots", () => {
     expect([b.status, ledger.most]).toEqual(["completed", 1]);
   });
 
+  test("one that waits for its slot does not begin once the run has failed, while others are waited for", async () => {
+    const simulation = new LaneSimulation();
+    const ledger = new Ledger(simulation);
+    const begun: string[] = [];
+    const failing = async (_input: unknown, step: Step) => {
+      const work = (name: string) => (): Promise<void> => {
+        begun.push(name);
+        return ledger.work(step.info.id, minute / 3);
+      };
+      const undo = (): void => {};
+      const both = ["one", "other"].map((name) => step.run(name, work(name), { undo }));
+      await Promise.all([...both, step.sleep("nap", 1000).then(() => step.fail(new Error("no")))]);
+    };
+    simulation.add("b", worker(ledger, 5000), steps(2));
+    await simulation.drive(100);
+    const a = simulation.add("a", failing, steps(2));
+    await simulation.drive();
+    expect([a.status, begun.length]).toEqual(["failed", 1]);
+    expect(a.run.state.end).toMatchObject({ error: { undone: begun } });
+    expect(simulation.lane("steps").isEmpty).toBe(true);
+  });
+
+  test.each(["fails", "is cancelled"])(
+    "guarantee 8: one that a death cut off is waited for without its slot, and undone, where the run %s",
+    async (how) => {
+      const simulation = new LaneSimulation();
+      const ledger = new Ledger(simulation);
+      const charging = async (_input: unknown, step: Step) => {
+        const work = () => ledger.work(step.info.id, minute / 3);
+        const charge = step.run("charge", work, { undo: () => {} });
+        step.run("once", work, { undo: () => {}, atMostOnce: true }).catch(() => {});
+        if (how === "fails") await step.sleep("nap", 1000).then(() => step.fail(new Error("no")));
+        await charge;
+      };
+      const a = simulation.add("a", charging, steps(2));
+      await simulation.drive(10_000);
+      a.kill();
+      // Whoever waited for it has its slot by now.
+      simulation.loses = () => true;
+      await simulation.drive(2000);
+      if (how === "is cancelled") a.act((run) => act(run, "cancel"));
+      await simulation.drive(minute);
+      expect(a.run.snapshot()).toMatchObject({
+        status: how === "fails" ? "failed" : "cancelled",
+        error: { undone: ["charge"] },
+      });
+      expect(a.entries("step.failed")).toMatchObject([{ step: "once", error: { code: "step_interrupted" } }]);
+    },
+  );
+
   test("a run whose only step waits is queued, and parked", async () => {
     const simulation = new LaneSimulation();
     const ledger = new Ledger(simulation);

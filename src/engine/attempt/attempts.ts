@@ -8,7 +8,6 @@ import { emptyMap, put } from "../../core/empty.ts";
 import type { Fact } from "../../core/history/entry.ts";
 import type { StoredError } from "../../core/error.ts";
 import type { Flight } from "../../core/run/snapshot.ts";
-import { callKey } from "../../core/state/state.ts";
 import { Attempt } from "./attempt.ts";
 import type { AttemptEnd } from "./attempt.ts";
 import { isAttempted } from "../call/call.ts";
@@ -19,6 +18,7 @@ import { Abandonments } from "./abandonments.ts";
 import { Orders } from "../courier/orders.ts";
 import { completion, idempotencyKeyOf, startMark, storedOf, traceparent } from "./record.ts";
 import { isWithdrawn } from "../call/scope.ts";
+import { Queued } from "./queued.ts";
 import { Suspects } from "./suspects.ts";
 import { failForGood, judgeFailure } from "./verdict.ts";
 import type { Verdict } from "./verdict.ts";
@@ -38,7 +38,7 @@ export class Attempts {
   /** Steps that fail without another attempt, until that is on record: each killed its process too often, or may not run twice. */
   #failing: Map<string, Pending> = emptyMap;
   /** Steps whose next attempt waits for slots of lanes. */
-  #waiting: Map<string, Pending> = emptyMap;
+  readonly #queued: Queued;
   /** Those that are requests, which couriers make. */
   readonly orders: Orders;
   readonly abandonments = new Abandonments();
@@ -49,6 +49,7 @@ export class Attempts {
 
   constructor(course: Course) {
     this.#course = course;
+    this.#queued = new Queued(course, (pending, plan) => this.begin(pending, plan));
     this.orders = new Orders(course);
     this.suspects = new Suspects(course, (pending, plan) => this.#startSuspect(pending, plan));
   }
@@ -71,46 +72,39 @@ export class Attempts {
 
   /** A pause, or a lane, holds the run back no longer. */
   resume(): void {
-    for (const { id } of [...this.#waiting.values()]) this.admitted(id);
+    this.#queued.resume();
     this.suspects.startNext();
     this.orders.resume();
   }
 
   /** The step may have its slot now. */
   admitted(step: string): void {
-    const pending = this.#waiting.get(callKey("run", step));
-    if (pending === undefined || this.#course.held || !isAttempted(pending.plan)) return;
-    this.begin(pending, pending.plan);
+    this.#queued.admitted(step);
   }
 
   /** Nobody waits for the call any more. */
-  closed({ key, id, plan }: Pending): void {
-    if (plan.kind !== "run") return;
-    this.#waiting.delete(key);
-    this.#course.limiter.leave(id);
+  closed(pending: Pending): void {
+    if (pending.plan.kind === "run") this.#queued.leave(pending);
   }
 
   /** Something here could begin if it were not held. */
   get isReady(): boolean {
-    if (this.suspects.waiting > 0) return true;
-    for (const { id } of this.#waiting.values()) if (this.#course.limiter.admit(id)) return true;
-    return false;
+    return this.suspects.waiting > 0 || this.#queued.isReady;
   }
 
   /** Its attempt is under way, or waits only for its slot, or for other suspects to end. */
   isRunning(key: string): boolean {
     const hasBegun = this.#inFlight.has(key) || this.#starting.has(key) || this.#failing.has(key);
-    return hasBegun || this.#waiting.has(key) || this.suspects.isWaiting(key);
+    return hasBegun || this.#queued.has(key) || this.suspects.isWaiting(key);
   }
 
   /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */
   begin(pending: Pending, plan: RunPlan): void {
     if (this.orders.lookAfter(pending.key)) return;
-    if (plan.kind === "run" && !this.#course.limiter.admit(pending.id)) {
-      this.#waiting = put(this.#waiting, pending.key, pending);
-      return this.#course.wakeBy(-Infinity);
-    }
-    this.#waiting.delete(pending.key);
+    if (plan.kind !== "run" || this.#queued.admit(pending)) this.#beginAdmitted(pending, plan);
+  }
+
+  #beginAdmitted(pending: Pending, plan: RunPlan): void {
     const call = this.#course.state.calls.get(pending.key);
     if (plan.atMostOnce) {
       this.#beginOnce(pending, plan);
@@ -150,8 +144,7 @@ export class Attempts {
     this.#starting.clear();
     this.#failing.clear();
     this.suspects.clear();
-    this.#waiting.clear();
-    this.#course.limiter.leaveAll();
+    this.#queued.clear();
   }
 
   /**
@@ -159,6 +152,7 @@ export class Attempts {
    * must be undone. Returns the steps that are waited for.
    */
   stop(reason: Error): string[] {
+    this.#queued.stop((pending, plan) => this.#beginAdmitted(pending, plan));
     const awaited: string[] = [];
     for (const [key, { attempt, plan, id }] of this.#inFlight) {
       if (plan.undo !== null) {
@@ -258,11 +252,12 @@ export class Attempts {
   }
 
   /** It is in flight no longer; false where it was given up before. */
-  #leave({ key, id }: Pending, { kind }: RunPlan, attempt: Attempt): boolean {
+  #leave(pending: Pending, { kind }: RunPlan, attempt: Attempt): boolean {
+    const { key } = pending;
     if (this.#inFlight.get(key)?.attempt !== attempt) return false;
     this.#inFlight.delete(key);
     this.orders.end(key);
-    if (kind === "run") this.#course.limiter.leave(id);
+    if (kind === "run") this.#queued.leave(pending);
     this.suspects.acquit(key);
     return true;
   }

@@ -105,8 +105,12 @@ export class Suspects {
 
   /** None is to begin any more, but for those that can be undone, because their ends must be known: these are returned. */
   stop(): Pending[] {
-    for (const [key, { plan }] of [...this.#waiting])
-      if (!isAttempted(plan) || plan.undo === null) this.#waiting.delete(key);
+    for (const [key, { plan }] of [...this.#waiting]) {
+      if (isAttempted(plan) && plan.undo !== null) continue;
+      this.#waiting.delete(key);
+      this.abandon(key);
+    }
+    this.startNext();
     return [...this.#waiting.values()];
   }
 

@@ -1,0 +1,85 @@
+/**
+ * Owns: steps whose next attempt waits for slots of lanes.
+ * Does not own: which slots they have (limiter), attempts.
+ */
+import { emptyMap, put } from "../../core/empty.ts";
+import { callKey } from "../../core/state/state.ts";
+import { isAttempted } from "../call/call.ts";
+import type { Pending, RunPlan } from "../call/call.ts";
+import type { Course } from "../turn/course.ts";
+
+export class Queued {
+  readonly #course: Course;
+  readonly #begin: (pending: Pending, plan: RunPlan) => void;
+  #waiting: Map<string, Pending> = emptyMap;
+
+  constructor(course: Course, begin: (pending: Pending, plan: RunPlan) => void) {
+    this.#course = course;
+    this.#begin = begin;
+  }
+
+  has(key: string): boolean {
+    return this.#waiting.has(key);
+  }
+
+  /** One has its slot by now. */
+  get isReady(): boolean {
+    for (const { id } of this.#waiting.values()) if (this.#course.limiter.admit(id)) return true;
+    return false;
+  }
+
+  /** Whether its next attempt may begin now. If not, it waits here. */
+  admit(pending: Pending): boolean {
+    if (this.#course.limiter.admit(pending.id)) {
+      this.#waiting.delete(pending.key);
+      return true;
+    }
+    this.#waiting = put(this.#waiting, pending.key, pending);
+    this.#course.wakeBy(-Infinity);
+    return false;
+  }
+
+  /** The step may have its slot now. */
+  admitted(step: string): void {
+    const pending = this.#waiting.get(callKey("run", step));
+    if (pending === undefined || this.#course.held || !isAttempted(pending.plan)) return;
+    this.#begin(pending, pending.plan);
+  }
+
+  /** A pause, or a lane, holds the run back no longer. */
+  resume(): void {
+    for (const { id } of [...this.#waiting.values()]) this.admitted(id);
+  }
+
+  /** The attempt has ended, or will not be made. */
+  leave({ key, id }: Pending): void {
+    this.#waiting.delete(key);
+    this.#course.limiter.leave(id);
+  }
+
+  clear(): void {
+    this.#waiting.clear();
+    this.#course.limiter.leaveAll();
+  }
+
+  /**
+   * None is to begin any more, as slots would come too late, but for those that a death had cut off and that can be undone,
+   * because their ends must be known: these begin without.
+   */
+  stop(begin: (pending: Pending, plan: RunPlan) => void): void {
+    for (const pending of [...this.#waiting.values()]) {
+      const { key, plan } = pending;
+      if (isAttempted(plan) && plan.undo !== null && this.#wasCutOff(key)) {
+        this.#waiting.delete(key);
+        begin(pending, plan);
+      } else {
+        this.leave(pending);
+      }
+    }
+  }
+
+  #wasCutOff(key: string): boolean {
+    const { attempts = 0, begunAttempt = 0, interruptions = 0 } = this.#course.state.calls.get(key) ?? {};
+    return interruptions > 0 || begunAttempt > attempts;
+  }
+}
