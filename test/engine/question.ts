@@ -51,7 +51,7 @@ export function checkQuestions(
     const isOver = next === undefined || next.kind === "undo.started";
     const noted = trace.filter((note) => note.handler === own && note.outcome <= known).map(({ text }) => text);
     // Behind its end the one may see more than the other.
-    const end = noted.findIndex((text) => text.includes(" caught Error the run has ended "));
+    const end = isOver ? noted.findIndex((text) => text.includes(" caught Error the run has ended ")) : -1;
     const until = next?.seq ?? Infinity;
     const adopted = entries.some(({ kind, seq }) => kind === "patch.adopted" && seq > known && seq < until);
     // What comes behind a patch is seen once that is on record.
