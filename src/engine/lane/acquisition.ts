@@ -12,10 +12,8 @@ export type Slot = {
   readonly lane: string;
   readonly need: LaneNeed;
   readonly ticket: Ticket;
-  /** `away`: not asked for, as far as this memory knows; `waiting`: queued in the lane; `held`: granted. */
-  phase: "away" | "waiting" | "held";
-  /** An `enter` is under way. */
-  asking: boolean;
+  /** `away`: not asked for, as far as this memory knows; `asking`: an `enter` is under way; `waiting`: queued in the lane; `held`: granted. */
+  phase: "away" | "asking" | "waiting" | "held";
   /** An earlier memory may have left the ticket in the lane. */
   inherited: boolean;
   /** It was given back, and another slot object took its place: an answer for this one comes too late. */
@@ -59,7 +57,7 @@ export class Acquisition {
 
 function fresh(need: LaneNeed, ticket: Ticket, inherited: boolean): Slot {
   const { lane } = need;
-  const state = { phase: "away", asking: false, inherited, left: false } as const;
+  const state = { phase: "away", inherited, left: false } as const;
   return { lane, need, ticket, ...state, turn: null, toldTurn: null, askAt: 0, place: null };
 }
 

@@ -53,7 +53,7 @@ export class Slots implements Limiter {
 
   /** Whether a request was not answered yet. */
   get isAsking(): boolean {
-    return this.#slots().some(({ asking }) => asking);
+    return this.#slots().some(({ phase }) => phase === "asking");
   }
 
   isQueued(step: string | null): boolean {
@@ -68,8 +68,7 @@ export class Slots implements Limiter {
     const inLine = all || this.isQueued(null) || this.#keptForCouriers;
     for (const [index, slot] of [...this.#acquisition().slots].entries()) {
       const isQueued = queued.has(laneKey({ lane: slot.lane, step: null }));
-      if (index < this.#kept && (slot.phase === "held" || (slot.phase === "away" && !slot.asking && !isQueued)))
-        continue;
+      if (index < this.#kept && (slot.phase === "held" || (slot.phase === "away" && !isQueued))) continue;
       // One that has not begun asks again when it does.
       if (this.#counts(slot)) this.#giveBack(slot, inLine);
     }
@@ -104,7 +103,7 @@ export class Slots implements Limiter {
   prepare(now: number): void {
     if (this.#isExempt) {
       for (const slot of [...(this.#run?.slots ?? [])]) {
-        if (slot.phase === "waiting" || slot.asking) this.#giveBack(slot, false);
+        if (slot.phase !== "held") this.#giveBack(slot, false);
       }
     } else if (this.isWanted) this.#ask(this.#needed(), now);
     this.steps.advance();
@@ -120,19 +119,17 @@ export class Slots implements Limiter {
 
   /** The lane has answered; null if it could not be reached. Returns what goes on record. */
   answered(slot: Slot, place: Place | null, now: number): Fact[] {
-    slot.asking = false;
     if (slot.left) return [];
     const [lane, { step }] = [slot.lane, slot.ticket];
     if (place?.granted === true && this.#denied.get(laneKey({ lane, step })) === place.turn) {
       // The lane may take this turn back: only a new one is safe.
-      slot.phase = "waiting";
       this.#giveBack(slot, false);
       return [];
     }
     if (place !== null && (place.granted || place.turn === slot.toldTurn)) {
       // The answer took its time: a rate counts the run from where it begins.
       if (slot.need.periodMs !== null) this.#requests.push({ kind: "leave", lane, ticket: slot.ticket });
-      return this.#enter(slot, place.turn);
+      return this.#enter(slot);
     }
     if (place !== null && !place.granted) {
       const { position, used, limit } = place;
@@ -153,8 +150,8 @@ export class Slots implements Limiter {
     if (slot === undefined) return null;
     slot.toldTurn = turn;
     // The answer to the question under way will tell whether this very slot was meant.
-    if (slot.asking || slot.phase === "held") return [];
-    if (slot.phase === "waiting" && slot.turn === turn) return this.#enter(slot, turn);
+    if (slot.phase !== "waiting") return [];
+    if (slot.turn === turn) return this.#enter(slot);
     // Another turn was meant: ask again.
     slot.askAt = 0;
     return [];
@@ -173,7 +170,7 @@ export class Slots implements Limiter {
     const index = slots.findIndex((slot) => slot.lane === lane);
     if (index < 0 || slots[index]?.inherited !== true) return false;
     // Slots are acquired in order: behind one that is still waited for, none can be held.
-    const asked = slots.findIndex(({ phase, asking }) => phase === "waiting" || asking);
+    const asked = slots.findIndex(({ phase }) => phase === "waiting" || phase === "asking");
     const waited = asked >= 0 ? asked : slots.findIndex((slot) => queued.has(laneKey({ lane: slot.lane, step: null })));
     if (waited >= 0 && index > waited) return false;
     return due || index < this.#kept;
@@ -188,7 +185,7 @@ export class Slots implements Limiter {
   askAgain(): void {
     const lanes = new Set<string>();
     for (const slot of this.#slots()) {
-      if (slot.phase !== "waiting" || lanes.has(slot.lane)) continue;
+      if (slot.phase === "away" || slot.phase === "held" || lanes.has(slot.lane)) continue;
       lanes.add(slot.lane);
       slot.askAt = 0;
     }
@@ -203,7 +200,7 @@ export class Slots implements Limiter {
 
   /** When the next request is repeated; Infinity for never. */
   soonest(): number {
-    const waiting = this.#slots().filter(({ phase, asking }) => phase === "waiting" && !asking);
+    const waiting = this.#slots().filter(({ phase }) => phase === "waiting");
     return Math.min(Infinity, ...waiting.map(({ askAt }) => askAt));
   }
 
@@ -267,21 +264,20 @@ export class Slots implements Limiter {
   /** The slot, if it is held or asked for. */
   #find(lane: string, step: string | null): Slot | undefined {
     const acquisition = step === null ? this.#run : this.steps.get(step);
-    return acquisition?.slots.find((slot) => slot.lane === lane && (slot.phase !== "away" || slot.asking));
+    return acquisition?.slots.find((slot) => slot.lane === lane && slot.phase !== "away");
   }
 
   #ask(slots: readonly Slot[], now: number): void {
     const slot = slots.find(({ phase }) => phase !== "held");
-    if (slot === undefined || slot.asking || (slot.phase === "waiting" && slot.askAt > now)) return;
-    slot.asking = true;
+    if (slot === undefined || slot.phase === "asking" || (slot.phase === "waiting" && slot.askAt > now)) return;
+    slot.phase = "asking";
     const { ticket } = slot;
     const { limit, periodMs, priority, hold } = slot.need;
     this.#requests.push({ kind: "enter", slot, entrance: { ticket, limit, periodMs, priority, hold } });
   }
 
-  #enter(slot: Slot, turn: number): Fact[] {
+  #enter(slot: Slot): Fact[] {
     slot.phase = "held";
-    slot.turn = turn;
     slot.place = null;
     const { lane } = slot;
     const { step } = slot.ticket;
@@ -291,8 +287,8 @@ export class Slots implements Limiter {
 
   /** @param all also where only an earlier memory may have asked for it */
   #giveBack(slot: Slot, all: boolean): void {
-    const { lane, ticket, need, phase, asking, inherited } = slot;
-    if (phase === "away" && !asking && !(all && inherited)) return;
+    const { lane, ticket, need, phase, inherited } = slot;
+    if (phase === "away" && !(all && inherited)) return;
     if (phase !== "held" || need.periodMs === null) this.#requests.push({ kind: "leave", lane, ticket });
     slot.left = true;
     (ticket.step === null ? this.#run : this.steps.get(ticket.step))?.renew(slot);
