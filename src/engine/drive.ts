@@ -10,11 +10,10 @@ import { nextIncarnation, restartOf } from "../core/lifecycle/continuation.ts";
 import type { Definition } from "../core/definition/definition.ts";
 import type { EndEntry } from "../core/history/end.ts";
 import type { EntryOf, Fact } from "../core/history/entry.ts";
-import { HoldfastError, storeError } from "../core/error.ts";
+import { HoldfastError, hasCode, storeError } from "../core/error.ts";
 import type { Journal } from "../core/history/journal.ts";
 import type { StepRef } from "../core/lifecycle/restart.ts";
 import type { RunState } from "../core/state/state.ts";
-import { graceMs } from "./end/closing.ts";
 import { withoutUndoing } from "./end/ending.ts";
 import { Execution } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
@@ -58,8 +57,8 @@ export class Drive {
   #fresh = false;
   /** No handler of the run has begun yet, in this life or another. */
   #unbegun = false;
-  /** Its timeout is over, and it is on its way to its end: until when its handler's replay is waited for; null before. */
-  #giveUpAt: number | null = null;
+  /** Its timeout is over, and it is on its way to its end. */
+  #timedOut = false;
 
   constructor(journal: Journal, world: World, find: Find) {
     this.#journal = journal;
@@ -96,7 +95,7 @@ export class Drive {
   anew(): void {
     this.#fresh = true;
     this.#unbegun = true;
-    this.#giveUpAt = null;
+    this.#timedOut = false;
   }
 
   /** The handler starts anew from the journal. */
@@ -104,7 +103,7 @@ export class Drive {
     if (this.execution?.renewal.done === true) this.anew();
     this.ledger = new Ledger(this.#journal, this.#world.clock);
     this.execution = null;
-    this.#giveUpAt = null;
+    this.#timedOut = false;
     // What the last execution had in flight was let go, not interrupted by a death.
     this.#fresh = true;
   }
@@ -151,6 +150,14 @@ export class Drive {
     return execution;
   }
 
+  /** The same; null where the run cannot go on with this code, or has none, so that no handler can clean up. */
+  async awakeUnlessStuck(): Promise<Execution | null> {
+    return await this.awake().catch((error: unknown) => {
+      if (hasCode(error, "step_kind_changed", "version_missing")) return null;
+      throw error;
+    });
+  }
+
   /** When its time is up; Infinity where it has no timeout, or none any more, being cancelled or on its way to its end. */
   get timeoutAt(): number {
     const { cancelling, ending, timedFrom } = this.state;
@@ -177,11 +184,11 @@ export class Drive {
     // Its lanes hold it back.
     if (this.state.startedAt === null) return this.#waiting(Infinity);
     const { timeoutAt } = this;
-    const late = timeoutAt <= now && this.#giveUpAt === null;
+    const late = timeoutAt <= now && !this.#timedOut;
     // The handler is needed for a timeout too: only it tells what is in flight, and what of that can be undone.
     this.#goOn(definition, cold, late);
-    if (this.state.end === null) this.#timeOut(definition, late, now);
-    return this.#next(this.#giveUpAt ?? timeoutAt);
+    if (late && this.state.end === null) this.#timeOut(definition);
+    return this.#next(this.#timedOut ? Infinity : timeoutAt);
   }
 
   started(): Fact {
@@ -267,18 +274,11 @@ export class Drive {
     return { busy: false, wakeAt: removeAt, expired: removeAt <= now };
   }
 
-  /** @param late its time is up, and nothing was done about it yet */
-  #timeOut(definition: Definition, late: boolean, now: number): void {
-    const { execution } = this;
-    if (execution === null || (!late && (this.#giveUpAt ?? Infinity) > now)) return;
+  #timeOut(definition: Definition): void {
+    this.#timedOut = true;
     const message = `the run took longer than its timeout of ${definition.timeoutMs} ms`;
     const error = storeError(new HoldfastError("run_timeout", message));
-    this.#giveUpAt = execution.course.live ? Infinity : now + graceMs;
-    if (late) return execution.closing.endFromOutside({ kind: "run.failed", error });
-    // In a replay it may await something of its own that never comes.
-    if (execution.course.live || !execution.awaitsItsOwn) return;
-    this.ledger.append({ kind: "run.failed", error: withoutUndoing(error, this.state) });
-    execution.course.stop(() => new Error("the run has ended"));
+    this.execution?.closing.endFromOutside({ kind: "run.failed", error });
   }
 
   /** The pause before it looks again: a fifth of the time for which it has been looking. */

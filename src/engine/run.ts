@@ -276,7 +276,8 @@ export class Run {
   /** Cancels through the handler, if one can be had: the cancellation reaches it in its turn. */
   async #cancel(request: Extract<Fact, { kind: "run.cancel_requested" }>, action: Action): Promise<void> {
     const creation = this.state.created?.seq;
-    const execution = this.#drive.definition === undefined ? null : await this.awake().catch(unlessStuck);
+    const stalled = this.execution?.course.replay.isStalled === true ? this.execution : null;
+    const execution = stalled === null ? await this.#drive.awakeUnlessStuck() : null;
     if (execution !== null && (await execution.closing.cancel(request))) return;
     // The run went on as new, or began once more, before the handler could hear of it.
     if (this.state.created?.seq !== creation) return await this.act(action);
@@ -285,14 +286,10 @@ export class Run {
     if (fact.kind !== request.kind) return this.#drive.append(fact);
     // The handler has ended, and the end of the run is about to go on record.
     if (execution?.course.over === false) return this.#drive.append(...noted(this.state, action, "cancel"));
-    // No handler can clean up. If steps are to be undone, the next handler learns of the cancellation in its replay.
-    this.#drive.append(this.state.undoable.size > 0 ? request : { ...request, kind: "run.cancelled" });
+    // No handler can clean up. If steps are to be undone, or its replay stalls, the next hears of it in a replay of its own.
+    const isLast = stalled === null && this.state.undoable.size === 0;
+    this.#drive.append(isLast ? { ...request, kind: "run.cancelled" } : request);
+    stalled?.course.stop(() => new Error("the run was cancelled"));
     if (this.execution === null || this.execution.course.over) this.#drive.reopen();
   }
-}
-
-/** Returns null if the run cannot go on with this code, so that no handler can clean up; throws any other error. */
-function unlessStuck(error: unknown): null {
-  if (error instanceof HoldfastError && error.code === "step_kind_changed") return null;
-  throw error;
 }

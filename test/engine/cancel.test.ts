@@ -140,6 +140,41 @@ describe("cancel", () => {
     expect(hangs.status).toBe("cancelled");
   });
 
+  test.each([
+    ["had been cancelled before its process died", 1500, 1],
+    ["is cancelled while its replay waits for that", 5000, 2],
+  ])(
+    "guarantee 4: so is one that awaits something of its own, for ever, which %s",
+    async (_what, cancelledMs, from) => {
+      const seen: string[] = [];
+      let lives = 0;
+      let host = new Host(async (_input, step) => {
+        lives++;
+        await step.run("charge", () => {}, { undo: () => void seen.push("refunded") });
+        if (lives >= from) await new Promise(() => {});
+        await step.sleep("1 d");
+      });
+      host.plan(startAt + cancelledMs, (run) => act(run, "cancel"));
+      await host.drive(startAt + 3000);
+      host = await host.reopen().drive();
+      expect(host.snapshot).toMatchObject({ status: "cancelled", error: { undone: ["charge"] } });
+      expect([seen, host.clock.at]).toEqual([["refunded"], startAt + cancelledMs + 10_000]);
+    },
+  );
+
+  test("guarantee 8: one that awaited something of its own in its replay for a while hears of the cancellation", async () => {
+    const seen: string[] = [];
+    let host: Host = new Host(async (_input, step) => {
+      await host.clock.after(5000);
+      await step.sleep("1 d").catch(({ code }: { code: string }) => void seen.push(code));
+      await step.run("clean", () => void seen.push("cleaned"));
+    });
+    await host.drive(startAt + 6000);
+    host = host.reopen();
+    await host.plan(startAt + 7000, (run) => act(run, "cancel")).drive();
+    expect([host.status, seen, host.clock.at]).toEqual(["cancelled", ["cancelled", "cleaned"], startAt + 12_000]);
+  });
+
   test("bail and fail in clean-up code do not change how it ends", async () => {
     for (const end of [(step: Step) => step.bail("other"), (step: Step) => step.fail(new Error("other"))]) {
       const host = await cancelled(async (_input, step) => {

@@ -16,7 +16,7 @@ import { endOf, undoing } from "./ending.ts";
 import type { End } from "./ending.ts";
 
 /** How long the handler of a run that is to end is waited for while it has no call open. */
-export const graceMs = 10_000;
+const graceMs = 10_000;
 
 export class Closing {
   /** The handler has returned or thrown, or its steps have been undone. */
@@ -30,7 +30,7 @@ export class Closing {
   #end: (() => void) | null = null;
   /** The end that waits for steps in flight that can be undone. */
   #awaited: Exclude<End, { kind: "run.completed" }> | null = null;
-  /** When a cancelled handler that has no call open is given up. */
+  /** When a handler that has no call open though its run is to end is given up. */
   #givenUpAt: number | null = null;
 
   constructor(course: Course, calls: Calls, attempts: Attempts, leftovers: () => readonly Fact[]) {
@@ -73,7 +73,10 @@ export class Closing {
   /** Ends the run from outside, whatever the handler makes of it. */
   endFromOutside(end: End): void {
     if (this.#course.live) this.#course.post(() => this.conclude(end));
-    else this.#end ??= () => this.conclude(end);
+    else {
+      this.#end ??= () => this.conclude(end);
+      this.drained();
+    }
   }
 
   /** The handler has settled. */
@@ -125,7 +128,7 @@ export class Closing {
     });
   }
 
-  /** No event is left, and the handler has reacted to the last one. */
+  /** The handler has reacted to the last event, and awaits something: of its own, where its replay goes no further. */
   drained(): void {
     if (this.#awaited !== null && this.#attempts.running === 0) this.#course.post(() => this.#endAtRest());
     if (!this.#isLost) this.#givenUpAt = null;
@@ -136,18 +139,19 @@ export class Closing {
     }
   }
 
-  /** When a cancelled handler that does not end is given up; Infinity when none is. */
+  /** When a handler that does not end is given up; Infinity when none is. */
   get dueAt(): number {
     return this.#isLost ? (this.#givenUpAt ?? Infinity) : Infinity;
   }
 
-  /** Gives up a cancelled handler that has had its time. */
+  /** Gives up a handler that has had its time. */
   tick(now: number): void {
     if (!this.#isLost) this.#givenUpAt = null;
     if (this.dueAt > now) return;
-    const { cancelling } = this.#course.state;
-    if (cancelling === null) return;
     this.#givenUpAt = null;
+    const { cancelling } = this.#course.state;
+    // How it ends was said from outside.
+    if (cancelling === null) return this.conclude(null);
     const { error, reason } = cancelling;
     this.conclude({ kind: "run.cancelled", error, ...authorOf(cancelling), reason, givenUp: true });
   }
@@ -204,10 +208,11 @@ export class Closing {
     this.#course.stop(() => new Error("the run has ended"));
   }
 
-  /** A cancelled handler has no call open, and has not ended. */
+  /** The run is to end, but its handler, which has not ended, has no call open. */
   get #isLost(): boolean {
-    const { state, live, over } = this.#course;
-    if (state.cancelling === null || state.ending !== null || this.#awaited !== null) return false;
-    return live && !this.finished && !over && this.#calls.pending.size === 0;
+    const { state, live, over, replay } = this.#course;
+    if (over || this.finished || state.ending !== null || this.#awaited !== null) return false;
+    if (this.#calls.pending.size > 0) return false;
+    return live ? state.cancelling !== null : replay.isStalled && (state.cancelling !== null || this.#end !== null);
   }
 }

@@ -32,8 +32,6 @@ export interface CourseOwner extends ReplayTarget {
   readonly working: boolean;
   /** Once it is to go on as new, nothing of this incarnation begins any more. */
   readonly renewal: { readonly requested: boolean };
-  /** No event is left, and the handler has reacted to the last one. */
-  drained(): void;
   /** The handler is over: its open calls and its attempts are let go of. */
   release(reason: () => Error): void;
 }

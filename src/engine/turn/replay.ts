@@ -42,6 +42,8 @@ export interface ReplayTarget {
   readonly publisher: { isPast: boolean };
   /** The outcome is on record, and its turn has come. */
   deliver(outcome: Outcome): void;
+  /** It has reacted to the last outcome or event, and awaits something: of its own where the replay goes no further. */
+  drained(): void;
 }
 
 /** The course that the replay is part of. */
@@ -57,6 +59,8 @@ export class Replay {
   unclaimed: Map<string, Outcome> = emptyMap;
   /** Keys of calls that were open when an outcome was passed over: new code may have added them, so that the handler is stuck at them. */
   blocking: Set<string> = emptySet;
+  /** It goes no further before the handler does, which awaits something of its own. */
+  isStalled = false;
   readonly #claims: Outcome[] = [];
   readonly #pace: Pace;
   readonly #course: ReplayOwner;
@@ -154,7 +158,10 @@ export class Replay {
   /** A handler without an open call awaits something of its own: waits until it goes on. */
   async #stir(): Promise<void> {
     while (this.#handler.calls.pending.size === 0 && !this.#handler.listening && !this.#isDone) {
+      this.isStalled = true;
+      this.#handler.drained();
       await this.#pace.away(() => this.#course.stirred.rung());
+      this.isStalled = false;
       await this.#pace.turn();
       await this.#playClaims();
     }
