@@ -253,7 +253,7 @@ export class Drive {
     const { execution } = this;
     if (execution !== null && execution.course.failure !== null) throw execution.course.failure;
     if (this.state.paused !== null) return this.#held();
-    return this.#waiting(this.lanes.isQueued ? timeoutAt : Math.min(timeoutAt, execution?.soonest() ?? Infinity));
+    return this.#waiting(Math.min(timeoutAt, execution?.soonest(!this.lanes.isQueued) ?? Infinity));
   }
 
   /** A paused run: what was in flight may end, or time out. */

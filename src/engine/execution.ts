@@ -113,9 +113,12 @@ export class Execution {
     return this.renewal.requested || this.work.isDue(now);
   }
 
-  /** When the next deadline is; Infinity if only something from outside can move the run. An earlier one that comes up later rings `rested`. */
-  soonest(): number {
-    return Math.min(this.work.soonest(), this.closing.dueAt);
+  /**
+   * When the next deadline is; Infinity if only something from outside can move the run. An earlier one that comes up later
+   * rings `rested`. @param all also those that a lane holds back
+   */
+  soonest(all = true): number {
+    return Math.min(this.work.soonest(all), this.closing.dueAt);
   }
 
   /** Does what is due. */
@@ -158,7 +161,7 @@ export class Execution {
     this.closing.replayed();
     // What was at work begins again, except for calls whose outcome is about to be delivered, and unless the run goes on as new.
     const open = [...this.calls.pending.values()].filter(({ key, begun }) => !begun && !added.has(key));
-    if (resumed && !this.renewal.requested) await this.work.attempts.suspects.mark(open);
+    if (resumed && (course.suspended || !this.renewal.requested)) await this.work.attempts.suspects.mark(open);
     if (course.over) return;
     course.goLive();
     this.messageHandlers.goLive();

@@ -577,6 +577,35 @@ describe("steps that need slots", () => {
     },
   );
 
+  test.each(["is cancelled", "times out", "has failed"])(
+    "guarantee 8: the same where the run itself has no slot yet after the death, and %s",
+    async (how) => {
+      const simulation = new LaneSimulation();
+      const ledger = new Ledger(simulation);
+      const seen: string[] = [];
+      const charging = async (_input: unknown, step: Step) => {
+        const { journal } = a;
+        // What a dead process comes to counts for nothing.
+        const note = (text: string) => void (journal.closed || seen.push(text));
+        const work = () => ledger.work("a", minute / 3).then(() => note("charged"));
+        const charge = step.run("charge", work, { undo: () => note("refunded") });
+        if (how === "has failed") await step.sleep("nap", 1000).then(() => step.fail(new Error("no")));
+        await charge;
+      };
+      const flow = define(charging, { timeoutMs: how === "times out" ? 10_500 : null });
+      const a: SimulatedRun = simulation.add("a", flow, [need("mail", 1)]);
+      await simulation.drive(10_000);
+      a.kill();
+      simulation.loses = () => true;
+      if (how === "is cancelled") a.act((run) => act(run, "cancel"));
+      if (how === "has failed") void a.act((run) => run.awake());
+      await simulation.drive(10 * minute);
+      const status = how === "is cancelled" ? "cancelled" : "failed";
+      expect(a.run.snapshot()).toMatchObject({ status, error: { undone: ["charge"] } });
+      expect(seen).toEqual(["charged", "refunded"]);
+    },
+  );
+
   test("a run whose only step waits is queued, and parked", async () => {
     const simulation = new LaneSimulation();
     const ledger = new Ledger(simulation);

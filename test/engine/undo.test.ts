@@ -233,6 +233,56 @@ describe("undo", () => {
     },
   );
 
+  test.each([
+    ["is cancelled", "in flight", 1],
+    ["fails", "in flight", 1],
+    ["is cancelled", "one of several suspects", 3],
+    ["is cancelled", "about to go on as new", 1],
+  ])("guarantee 8: the same where a death cut it off and the run is paused, and %s: %s", async (how, what, deaths) => {
+    const seen: string[] = [];
+    let host: Host = new Host(async (_input, step) => {
+      const work = async (name: string): Promise<unknown> => {
+        const done = () => host.clock.after(20_000).then(() => void seen.push(name));
+        return await step.run(name, done, { undo: () => void seen.push(`un${name}`) });
+      };
+      const both = Promise.all([work("booked"), work("packed")]);
+      both.catch(() => {});
+      // What is in flight may end while the run is paused.
+      const stock = () => host.clock.after(1000).then(() => how === "fails" && Promise.reject(new Error("none left")));
+      await step.run("stock", stock, { retry: { limit: 0 } });
+      if (what === "about to go on as new") await step.continueAsNew({});
+      await both;
+    });
+    const isPausedBefore = deaths === 1;
+    if (isPausedBefore) await host.plan(startAt + 500, (run) => act(run, "pause")).drive(startAt + 2000);
+    for (let death = 1; death <= deaths; death++) {
+      if (!isPausedBefore) await host.drive(host.clock.at + 2000);
+      host = host.reopen();
+    }
+    if (!isPausedBefore) void act(host.run, "pause");
+    host.plan(host.clock.at, (run) => (how === "fails" ? run.awake() : act(run, "cancel")));
+    await host.drive();
+    if (how === "fails") void act(host.run, "resume");
+    await host.drive();
+    const status = how === "fails" ? "failed" : "cancelled";
+    expect(host.snapshot).toMatchObject({ status, error: { undone: ["packed", "booked"] } });
+    expect(seen).toEqual(["booked", "packed", "unpacked", "unbooked"]);
+  });
+
+  test("guarantee 8: nor does it pause the run that is to end, where it may not run twice", async () => {
+    let host = new Host(async (_input, step) => {
+      const options = { atMostOnce: true, onExhausted: "pause", undo: () => {} } as const;
+      await step.run("charge", () => new Promise(() => {}), options);
+    });
+    await host.plan(startAt + 500, (run) => act(run, "pause")).drive(startAt + 1000);
+    host = await host
+      .reopen()
+      .plan(startAt + 2000, (run) => act(run, "cancel"))
+      .drive();
+    expect(host.entries("step.failed")).toMatchObject([{ step: "charge", error: { code: "step_interrupted" } }]);
+    expect(host.status).toBe("cancelled");
+  });
+
   test("one whose attempt had failed by then is not tried again while others are waited for", async () => {
     const attempts: number[] = [];
     const host: Host = new Host(async (_input, step) => {

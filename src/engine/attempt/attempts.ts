@@ -32,26 +32,29 @@ const graceMs = 30_000;
 
 export class Attempts {
   readonly #course: Course;
+  /** The open calls. */
+  readonly #pending: ReadonlyMap<string, Pending>;
   readonly #inFlight = new Map<string, { readonly attempt: Attempt; readonly plan: RunPlan; readonly id: string }>();
   /** Steps that run at most once, while their start is put on record. */
   #starting: Map<string, Pending> = emptyMap;
   /** Steps that fail without another attempt, until that is on record: each killed its process too often, or may not run twice. */
   #failing: Map<string, Pending> = emptyMap;
   /** Steps whose next attempt waits for slots of lanes. */
-  readonly #queued: Queued;
+  readonly queued: Queued;
   /** Those that are requests, which couriers make. */
   readonly orders: Orders;
   readonly abandonments = new Abandonments();
   /** Those that were at work when the last life ended. */
   readonly suspects: Suspects;
-  /** Suspects that are told to stop as they begin, and why. */
+  /** Steps that are told to stop before they begin, and why. */
   readonly #stopping = new WeakMap<Pending, Error>();
 
-  constructor(course: Course) {
+  constructor(course: Course, pending: ReadonlyMap<string, Pending>) {
     this.#course = course;
-    this.#queued = new Queued(course, (pending, plan) => this.begin(pending, plan));
+    this.#pending = pending;
+    this.queued = new Queued(course, (pending, plan) => this.begin(pending, plan));
     this.orders = new Orders(course);
-    this.suspects = new Suspects(course, (pending, plan) => this.#startSuspect(pending, plan));
+    this.suspects = new Suspects(course, (pending, plan) => this.#start(pending, plan));
   }
 
   /** How many need this memory: those that a courier makes do not. */
@@ -60,9 +63,7 @@ export class Attempts {
   }
 
   get count(): number {
-    // A pause holds suspects back like everything that has not begun.
-    const begun = this.#inFlight.size + this.#starting.size + this.#failing.size;
-    return begun + (this.#course.held ? 0 : this.suspects.waiting);
+    return this.#inFlight.size + this.#starting.size + this.#failing.size + this.suspects.ready;
   }
 
   /** By call, the oldest first. */
@@ -72,36 +73,40 @@ export class Attempts {
 
   /** A pause, or a lane, holds the run back no longer. */
   resume(): void {
-    this.#queued.resume();
+    this.queued.resume();
     this.suspects.startNext();
     this.orders.resume();
   }
 
-  /** The step may have its slot now. */
-  admitted(step: string): void {
-    this.#queued.admitted(step);
-  }
-
   /** Nobody waits for the call any more. */
   closed(pending: Pending): void {
-    if (pending.plan.kind === "run") this.#queued.leave(pending);
+    if (pending.plan.kind === "run") this.queued.leave(pending);
   }
 
   /** Something here could begin if it were not held. */
   get isReady(): boolean {
-    return this.suspects.waiting > 0 || this.#queued.isReady;
+    return this.suspects.waiting > 0 || this.queued.isReady;
   }
 
   /** Its attempt is under way, or waits only for its slot, or for other suspects to end. */
   isRunning(key: string): boolean {
-    const hasBegun = this.#inFlight.has(key) || this.#starting.has(key) || this.#failing.has(key);
-    return hasBegun || this.#queued.has(key) || this.suspects.isWaiting(key);
+    return this.#hasBegun(key) || this.queued.has(key);
+  }
+
+  #hasBegun(key: string): boolean {
+    const isUnderWay = this.#inFlight.has(key) || this.#starting.has(key) || this.#failing.has(key);
+    return isUnderWay || this.suspects.isWaiting(key);
+  }
+
+  /** A death cut it off, it has not begun again, and it can be undone: its end must be known before the run ends. */
+  isCutOff({ key, plan }: Pending): boolean {
+    return plan.kind === "run" && plan.undo !== null && !this.#hasBegun(key) && this.suspects.wasCutOff(key);
   }
 
   /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */
   begin(pending: Pending, plan: RunPlan): void {
     if (this.orders.lookAfter(pending.key)) return;
-    if (plan.kind !== "run" || this.#queued.admit(pending)) this.#beginAdmitted(pending, plan);
+    if (plan.kind !== "run" || this.queued.admit(pending)) this.#beginAdmitted(pending, plan);
   }
 
   #beginAdmitted(pending: Pending, plan: RunPlan): void {
@@ -144,15 +149,22 @@ export class Attempts {
     this.#starting.clear();
     this.#failing.clear();
     this.suspects.clear();
-    this.#queued.clear();
+    this.queued.clear();
   }
 
   /**
    * Tells every attempt to stop. Those whose steps can be undone are waited for, because their end decides whether the step
-   * must be undone. Returns the steps that are waited for.
+   * must be undone: also those that were cut off, which begin whatever holds them back. Returns the steps that are waited for.
    */
   stop(reason: Error): string[] {
-    this.#queued.stop((pending, plan) => this.#beginAdmitted(pending, plan));
+    this.queued.stop();
+    for (const pending of [...this.#pending.values()]) {
+      const { plan } = pending;
+      if (!isAttempted(plan) || !this.isCutOff(pending)) continue;
+      this.#stopping.set(pending, reason);
+      pending.begun = true;
+      this.#beginAdmitted(pending, plan);
+    }
     const awaited: string[] = [];
     for (const [key, { attempt, plan, id }] of this.#inFlight) {
       if (plan.undo !== null) {
@@ -167,12 +179,10 @@ export class Attempts {
         this.suspects.abandon(key);
       }
     }
-    for (const [key, { id, plan }] of this.#failing) {
-      if (isAttempted(plan) && plan.undo !== null) awaited.push(id);
-      else this.#failing.delete(key);
-    }
+    for (const [key, { plan }] of this.#failing)
+      if (!isAttempted(plan) || plan.undo === null) this.#failing.delete(key);
     this.#starting.clear();
-    for (const pending of this.suspects.stop()) {
+    for (const pending of [...this.#failing.values(), ...this.suspects.stop()]) {
       awaited.push(pending.id);
       this.#stopping.set(pending, reason);
     }
@@ -198,15 +208,6 @@ export class Attempts {
     });
   }
 
-  #startSuspect(pending: Pending, plan: RunPlan): void {
-    this.#start(pending, plan);
-    const reason = this.#stopping.get(pending);
-    const { attempt } = this.#inFlight.get(pending.key) ?? {};
-    if (reason === undefined || attempt === undefined) return;
-    attempt.stop(reason, this.#course.world.clock.now() + graceMs);
-    this.#course.wakeBy(attempt.timeoutAt);
-  }
-
   #start(pending: Pending, plan: RunPlan): void {
     const { state } = this.#course;
     const { attempts = 0, order = null } = state.calls.get(pending.key) ?? {};
@@ -226,6 +227,8 @@ export class Attempts {
       },
       (end) => this.#ended(pending, plan, attempt, end),
     );
+    const reason = this.#stopping.get(pending);
+    if (reason !== undefined) attempt.stop(reason, this.#course.world.clock.now() + graceMs);
     this.#inFlight.set(pending.key, { attempt, plan, id: pending.id });
     // Only now: before, whoever computes the next deadline would miss the attempt's.
     this.#course.wakeBy(attempt.timeoutAt);
@@ -257,7 +260,7 @@ export class Attempts {
     if (this.#inFlight.get(key)?.attempt !== attempt) return false;
     this.#inFlight.delete(key);
     this.orders.end(key);
-    if (kind === "run") this.#queued.leave(pending);
+    if (kind === "run") this.queued.leave(pending);
     this.suspects.acquit(key);
     return true;
   }
@@ -283,7 +286,8 @@ export class Attempts {
     this.#course.post(() => {
       if (this.#failing.get(pending.key) !== pending) return;
       this.#failing.delete(pending.key);
-      this.#carryOut(failForGood(this.#course.state, withoutPauseIfLost(pending, plan), { ...made, error }, false));
+      const [policy, stopped] = [withoutPauseIfLost(pending, plan), this.#stopping.has(pending)];
+      this.#carryOut(failForGood(this.#course.state, policy, { ...made, error }, stopped));
     });
   }
 }

@@ -57,29 +57,13 @@ export class Queued {
     this.#course.limiter.leave(id);
   }
 
+  /** None is to begin any more: slots would come too late. */
+  stop(): void {
+    for (const pending of [...this.#waiting.values()]) this.leave(pending);
+  }
+
   clear(): void {
     this.#waiting.clear();
     this.#course.limiter.leaveAll();
-  }
-
-  /**
-   * None is to begin any more, as slots would come too late, but for those that a death had cut off and that can be undone,
-   * because their ends must be known: these begin without.
-   */
-  stop(begin: (pending: Pending, plan: RunPlan) => void): void {
-    for (const pending of [...this.#waiting.values()]) {
-      const { key, plan } = pending;
-      if (isAttempted(plan) && plan.undo !== null && this.#wasCutOff(key)) {
-        this.#waiting.delete(key);
-        begin(pending, plan);
-      } else {
-        this.leave(pending);
-      }
-    }
-  }
-
-  #wasCutOff(key: string): boolean {
-    const { attempts = 0, begunAttempt = 0, interruptions = 0 } = this.#course.state.calls.get(key) ?? {};
-    return interruptions > 0 || begunAttempt > attempts;
   }
 }

@@ -23,6 +23,8 @@ export class Suspects {
   #waiting: Map<string, Pending> = emptyMap;
   /** The suspect that has begun, or is about to. */
   #current: string | null = null;
+  /** The run is to end: nothing holds back those whose ends must be known. */
+  #isEnding = false;
 
   constructor(course: Course, start: (pending: Pending, plan: RunPlan) => void) {
     this.#course = course;
@@ -32,6 +34,16 @@ export class Suspects {
   /** How many are to begin. */
   get waiting(): number {
     return this.#waiting.size;
+  }
+
+  /** How many of them nothing holds back but each other. */
+  get ready(): number {
+    return this.#isHeld ? 0 : this.#waiting.size;
+  }
+
+  /** A pause holds them back like everything that has not begun. */
+  get #isHeld(): boolean {
+    return this.#course.held && !this.#isEnding;
   }
 
   /**
@@ -65,6 +77,12 @@ export class Suspects {
     if (facts.length === 0) return;
     this.#course.ledger.append(...facts);
     await this.#course.durable();
+  }
+
+  /** By the record it may have been at work in a death, and no attempt has ended since. */
+  wasCutOff(key: string): boolean {
+    const { attempts = 0, begunAttempt = 0, interruptions = 0 } = this.#course.state.calls.get(key) ?? {};
+    return interruptions > 0 || begunAttempt > attempts;
   }
 
   has(key: string): boolean {
@@ -105,6 +123,7 @@ export class Suspects {
 
   /** None is to begin any more, but for those that can be undone, because their ends must be known: these are returned. */
   stop(): Pending[] {
+    this.#isEnding = true;
     for (const [key, { plan }] of [...this.#waiting]) {
       if (isAttempted(plan) && plan.undo !== null) continue;
       this.#waiting.delete(key);
@@ -115,7 +134,7 @@ export class Suspects {
   }
 
   async #next(): Promise<void> {
-    if (this.#current !== null || this.#course.held) return;
+    if (this.#current !== null || this.#isHeld) return;
     const [pending] = this.#waiting.values();
     if (pending === undefined || !isAttempted(pending.plan)) return;
     this.#current = pending.key;

@@ -40,7 +40,7 @@ export class Work {
     this.withdrawals = new Withdrawals(course);
     this.waits = new Waits(course, calls, messageHandlers, this.withdrawals);
     this.children = new Children(course, calls.pending);
-    this.attempts = new Attempts(course);
+    this.attempts = new Attempts(course, calls.pending);
     course.ledger.beforeStop = (stopping) => [
       ...this.children.underWay(),
       ...this.attempts.abandonments.take(stopping, this.attempts.inFlight, course.state),
@@ -156,7 +156,7 @@ export class Work {
 
   /** The step has the slot that it waited for. */
   admitted(step: string): void {
-    this.#course.post(() => this.attempts.admitted(step));
+    this.#course.post(() => this.attempts.queued.admitted(step));
   }
 
   /** A signal of this name is on record. */
@@ -181,9 +181,9 @@ export class Work {
     return this.waits.isDue(now) || this.#messageHandlers.missed().length > 0;
   }
 
-  /** When the next deadline is; Infinity when nothing but the world can move the run. */
-  soonest(): number {
-    return this.#deadlines.soonest(!this.#deadlinesWait);
+  /** When the next deadline is; Infinity when nothing but the world can move the run. @param all as for `Execution.soonest` */
+  soonest(all: boolean): number {
+    return this.#deadlines.soonest(all && !this.#deadlinesWait);
   }
 
   /** Ends attempts and validations whose time is up, also while the run is held. */

@@ -178,8 +178,10 @@ export class Closing {
    * @param unbegun also keeps such steps that are yet to begin again after a death
    */
   #freeze(unbegun = !this.#course.live): void {
-    this.#calls.freeze(({ key, plan, begun }) => {
-      return plan.kind === "run" && plan.undo !== null && (unbegun || (begun && !this.#isToBeRetried(key)));
+    this.#calls.freeze((pending) => {
+      const { key, plan, begun } = pending;
+      if (plan.kind !== "run" || plan.undo === null) return false;
+      return unbegun || (begun && !this.#isToBeRetried(key)) || this.#attempts.isCutOff(pending);
     });
   }
 
