@@ -1,8 +1,10 @@
-/** The page of a run whose journal cannot be read. */
+/** Pages of what cannot be read: a run by its journal, a schedule by its rows. */
 import { expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { RunSummary } from "../../src/core/run/run.ts";
+import type { ScheduleInfo } from "../../src/core/service/schedules.ts";
 import type { Runs } from "../../src/core/service/service.ts";
+import { undefinedValue } from "../../src/core/value/value.ts";
 import { createApp } from "../../src/http/app.ts";
 import { parseConfig } from "../../src/http/config.ts";
 import { readRelative } from "../../src/http/pages/unreadable.tsx";
@@ -52,4 +54,25 @@ test("keeps no page of its parent or its children from being shown", async () =>
     readRelative(failingService(new HoldfastError(code, "no")), "order-7");
   expect([await read("journal_newer"), await read("run_not_found")]).toEqual([null, null]);
   await expect(read("id_invalid")).rejects.toThrow("no");
+});
+
+test("a schedule says why, and nothing that is not known: it has no firing, and may fire again", async () => {
+  const at = Date.UTC(2026, 2, 1, 9);
+  const unread: ScheduleInfo = {
+    ...{ id: "nightly", workflow: "", cron: "", timezone: "", input: undefinedValue, overlap: "skip", catchUpMs: 0 },
+    ...{ jitterMs: 0, pauseOnFailure: false, source: "api", paused: null, backfills: [], next: [] },
+    lastError: { at, slotAt: at, message: "key_missing: the row nightly is sealed" },
+  };
+  const failing = failingService(new HoldfastError("key_missing", "no"));
+  const service = {
+    ...failing,
+    schedules: { ...failing.schedules, list: () => Promise.resolve([unread]) },
+    workflows: { ...failing.workflows, list: () => Promise.resolve([]) },
+  };
+  const headers = { authorization: "Bearer a-token-123" };
+  const answer = await createApp(service, () => parseConfig({ API_TOKENS: tokens })).request("/schedules", { headers });
+  const text = await answer.text();
+  expect(text).toContain("It cannot be read, and fires nothing until it can.");
+  expect(text).toContain("key_missing: the row nightly is sealed");
+  expect(text).not.toMatch(/never fires|The firing of|Missed firings|href="\/workflows\/"/);
 });

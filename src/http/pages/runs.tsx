@@ -230,9 +230,9 @@ function untimed(piece: Piece): string {
 }
 
 function Took({ run: { status, createdAt, startedAt, finishedAt } }: { readonly run: RunSummary }) {
-  if (finishedAt !== null) return <Span ms={finishedAt - (startedAt ?? createdAt)} />;
+  if (finishedAt !== null) return <Span ms={finishedAt - createdAt} />;
   if (startedAt === null || isEnded(status)) return <span class="faint">–</span>;
-  return <Instant at={startedAt} form="since" />;
+  return <Instant at={createdAt} form="since" />;
 }
 
 function NoRuns({ isFiltered }: { readonly isFiltered: boolean }) {

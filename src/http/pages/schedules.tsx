@@ -106,6 +106,7 @@ export function Cron({ cron, timezone }: { readonly cron: string; readonly timez
   );
 }
 
+/** Of a schedule whose rule cannot be read only the id is known; its workflow is empty. */
 type CardProps = { readonly schedule: ScheduleInfo; readonly caller: Caller | null; readonly id: string };
 
 function Card({ schedule, caller, id }: CardProps) {
@@ -120,9 +121,11 @@ function Card({ schedule, caller, id }: CardProps) {
     >
       <div class="card-head">
         <h2 id={id}>{schedule.id}</h2>
-        <a class="tag" href={`/workflows/${encodeURIComponent(workflow)}`}>
-          {workflow}
-        </a>
+        {workflow === "" ? null : (
+          <a class="tag" href={`/workflows/${encodeURIComponent(workflow)}`}>
+            {workflow}
+          </a>
+        )}
         <span class="tag" title={source === "code" ? "It stands in the code" : "It was made over the API"}>
           {source === "code" ? "in code" : "made here"}
         </span>
@@ -137,16 +140,16 @@ function Card({ schedule, caller, id }: CardProps) {
           <Next schedule={schedule} />
         </div>
         <div class="schedule-what">
-          <RuleList schedule={schedule} />
+          {workflow === "" ? null : <RuleList schedule={schedule} />}
           <p>
             <a href={addressOf("/", { workflow, idPrefix: runIdPrefix(schedule.id) })}>Its runs</a>
           </p>
-          {hasInput(schedule) ? (
+          {changeable(schedule).input === "" ? null : (
             <div class="schedule-input">
               <h3>Input</h3>
               <StoredValue value={input} id={`${id}-input`} />
             </div>
-          ) : null}
+          )}
         </div>
         <Failure schedule={schedule} />
         {backfills.map((backfill) => (
@@ -170,14 +173,18 @@ function RuleList({ schedule }: { readonly schedule: ScheduleInfo }) {
   );
 }
 
-/** The newest firing that could not have its run. */
-function Failure({ schedule: { lastError } }: { readonly schedule: ScheduleInfo }) {
+/** The newest firing that could not have its run; or, of a schedule that cannot be read, why. */
+function Failure({ schedule: { lastError, next } }: { readonly schedule: ScheduleInfo }) {
   return lastError === null ? null : (
     <p class="notice is-failed">
       <Icon sign="warning" />
-      <span>
-        The firing of <Instant at={lastError.slotAt} /> has no run: {lastError.message}
-      </span>
+      {next.length === 0 ? (
+        <span>{lastError.message}</span>
+      ) : (
+        <span>
+          The firing of <Instant at={lastError.slotAt} /> has no run: {lastError.message}
+        </span>
+      )}
     </p>
   );
 }
@@ -194,9 +201,9 @@ function Paused({ schedule: { paused } }: { readonly schedule: ScheduleInfo }) {
   );
 }
 
-/** While it is paused these are the firings that would come. */
+/** While it is paused these are the firings that would come. No rule runs out of them: without any it cannot be read. */
 function Next({ schedule: { next, paused } }: { readonly schedule: ScheduleInfo }) {
-  if (next.length === 0) return <p class="faint">It never fires again.</p>;
+  if (next.length === 0) return <p class="faint">It cannot be read, and fires nothing until it can.</p>;
   return (
     <div class="next">
       <h3>
@@ -234,10 +241,6 @@ function rulesOf({ overlap, catchUpMs, jitterMs, pauseOnFailure }: ScheduleInfo)
     ...(jitterMs === 0 ? [] : [["Jitter", `up to ${spanText(jitterMs)}`] as const]),
     ...(pauseOnFailure ? [["After a failed run", "it pauses"] as const] : []),
   ];
-}
-
-function hasInput(schedule: ScheduleInfo): boolean {
-  return changeable(schedule).input !== "";
 }
 
 function Backfill({ backfill }: { readonly backfill: BackfillInfo }) {
