@@ -144,6 +144,7 @@ async function forgeries(): Promise<Record<string, string>> {
     "an empty name": await team.sign({ email: "" }),
     "a name that is no text": await team.sign({ email: ["ana@example.com"] }),
     "a service called like a person": await team.sign({ common_name: "ana@example.com" }),
+    "a service with an address that is none": await team.sign({ email: "ana", common_name: "nightly.access" }),
     "a name without a host": await team.sign({ email: "ana" }),
     "a name of many lines": await team.sign({ email: "ana@example.com\nx" }),
   };
@@ -245,6 +246,8 @@ describe("beside another credential", () => {
     const assertion = await team.sign(mail("bea@example.com"));
     const call = "DELETE /v1/runs/a";
     expect(await ask(app, assertion, { call, headers: { cookie } })).toBe(letIn);
+    const foreign = { cookie, "sec-fetch-site": "cross-site" };
+    expect(await ask(app, assertion, { call, headers: foreign })).toBe("403 origin_refused");
     const old = `__Host-holdfast_session=1.${"0".repeat(64)}`;
     expect(await ask(app, assertion, { call, headers: { cookie: old } })).toBe("403 role_insufficient");
     expect(await ask(app, assertion, { headers: { cookie: old } })).toBe(letIn);

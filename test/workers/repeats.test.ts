@@ -8,12 +8,13 @@ import { defineWorkflow } from "../../src/index.ts";
 import { Catalog } from "../../src/objects/deployment/catalog.ts";
 import { nameOfKey } from "../../src/objects/deployment/digest.ts";
 import { laneObject } from "../../src/objects/address.ts";
+import type { LaneRpc } from "../../src/objects/rpc/lane.ts";
 import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import { createService, startByName } from "../../src/objects/service.ts";
 import { ask, historyOf, newId, refusal, runThatIs } from "./client.ts";
 import { code, single } from "./flows/repeat.ts";
 import { evict, inRun } from "./storage.ts";
-import { RunObject } from "./worker.ts";
+import { LaneObject, RunObject } from "./worker.ts";
 
 afterEach(() => {
   code.refuses = false;
@@ -128,6 +129,15 @@ describe("a start that another run answered", () => {
   describe("at the same time", () => {
     const call = "POST /v1/workflows/repeat-single/runs";
     const end = (id: unknown) => ask(`POST /v1/runs/${String(id)}/terminate`);
+
+    /** A start would take the key of the singleton at once. */
+    async function expectFree(): Promise<void> {
+      const next = { runId: newId("next"), until: "ended", force: false } as const;
+      const lane = laneObject("singleton:repeat-single");
+      expect(await lane.claim(next)).toMatchObject({ claimed: true });
+      await lane.release(next.runId);
+    }
+
     const object: RunRpc = RunObject.prototype as DurableObject as RunRpc & DurableObject;
 
     /** Something happens before the next call of this method of a run is answered. */
@@ -181,10 +191,36 @@ describe("a start that another run answered", () => {
         [200, first],
         [200, first],
       ]);
-      const next = { runId: newId("next"), until: "ended", force: false } as const;
-      const lane = laneObject("singleton:repeat-single");
-      expect(await lane.claim(next)).toMatchObject({ claimed: true });
-      await lane.release(next.runId);
+      await expectFree();
+    });
+
+    it("is refused where its key is bound meanwhile, and leaves nothing in the way", async () => {
+      const key = newId("bound");
+      before("start", async () => expect((await begin({ id: newId("own"), input: { n: 1 } }, key))[0]).toBe(201));
+      expect(await begin({}, key, call)).toEqual(conflict);
+      await expectFree();
+    });
+
+    it("is refused where its id is given to another meanwhile, which is the one that goes on", async () => {
+      const id = newId("own");
+      before("start", async () => expect(await begin({ id, input: 1 }, undefined, call)).toEqual([201, id]));
+      expect(await begin({ id, input: 2 }, undefined, call)).toEqual([409, "run_exists"]);
+      expect(await begin({}, undefined, call)).toEqual([200, id]);
+      await end(id);
+    });
+
+    it("makes a run where the one that goes on ends before it is asked", async () => {
+      const [, first] = await begin({}, undefined, call);
+      const lane = LaneObject.prototype as DurableObject as LaneRpc & DurableObject;
+      const { claim } = lane;
+      vi.spyOn(lane, "claim").mockImplementationOnce(async function (this: LaneRpc, asked) {
+        const claimed = await claim.call(this, asked);
+        await end(first);
+        return claimed;
+      });
+      const [status, next] = await begin({}, undefined, call);
+      expect([status, next === first]).toEqual([201, false]);
+      await end(next);
     });
 
     it("is the run that answered it, also of a schedule (guarantee 6)", async () => {

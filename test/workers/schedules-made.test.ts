@@ -539,6 +539,18 @@ describe("guarantee 6: a backfill", () => {
     expect(world.runs.size).toBe(60);
   });
 
+  it("of a rule that is changed while its slots are counted has those of the new rule", async () => {
+    const world = new World();
+    await live(world, async (scheduler) => {
+      await make(scheduler, { paused: true });
+      const slow = scheduler.backfill("minutely", { ...hour, ...by });
+      take(await scheduler.change("minutely", { cron: "*/10 * * * *", ...by }));
+      expect(take(await slow)).toEqual({ firings: 6 });
+      await drained(scheduler);
+    });
+    expect(world.runs.size).toBe(6);
+  });
+
   it("goes on by itself after the process died in its midst", async () => {
     const world = new World();
     const dying = slot(-30);
