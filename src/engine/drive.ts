@@ -181,8 +181,8 @@ export class Drive {
       this.lanes.slots.rest(true);
       return this.#waiting(now + this.#searchMs(now));
     }
-    // Its lanes hold it back.
-    if (this.state.startedAt === null) return this.#waiting(Infinity);
+    // Its lanes hold it back, until one grants the slot: by itself it wakes only to end where it may not begin any more.
+    if (this.state.startedAt === null) return this.#waiting((this.state.created.notAfter ?? Infinity) + 1);
     const { timeoutAt } = this;
     const late = timeoutAt <= now && !this.#timedOut;
     // The handler is needed for a timeout too: only it tells what is in flight, and what of that can be undone.
@@ -218,7 +218,7 @@ export class Drive {
   }
 
   #goOn(definition: Definition, cold: boolean, late: boolean): void {
-    this.lanes.admits(cold);
+    const isAdmitted = this.lanes.admits(cold);
     if (this.execution !== null && !this.execution.course.over) {
       // What falls due with its timeout, or behind it, comes too late.
       if (!late) this.execution.tick(this.now());
@@ -234,7 +234,7 @@ export class Drive {
       return;
     }
     if (cold) this.ledger.append(this.interrupted(this.ledger.openedUnder === this.#world.deployment));
-    if (!this.lanes.isQueued || late) this.#start(definition);
+    if (isAdmitted || late) this.#start(definition);
   }
 
   #start(definition: Definition): Execution {

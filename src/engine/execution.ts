@@ -107,9 +107,9 @@ export class Execution {
     return this.finished || this.course.over || this.calls.frozen;
   }
 
-  /** Something could begin or fire if the run were not held. */
-  isDue(now: number): boolean {
-    if (!this.course.live || this.course.over) return false;
+  /** Whether something could begin or fire if the run were not held; null where only the record can tell. */
+  isDue(now: number): boolean | null {
+    if (!this.course.live || this.course.over) return null;
     return this.renewal.requested || this.work.isDue(now);
   }
 

@@ -42,14 +42,14 @@ export class RunLanes {
     this.slots = new Slots(() => run.state, run.now());
   }
 
-  /** The run is held by a lane and asks for its slots. */
-  get isQueued(): boolean {
+  /** The run has something to do, and waits for its slots. */
+  get isHeldBack(): boolean {
     return this.slots.isWanted && !this.slots.isOpen;
   }
 
   /**
-   * Whether the run may go on; where it may not and is known to have something to do, its slots are asked for. What the
-   * record does not tell, its handler does once it has replayed, for which it needs no slot.
+   * Whether the run may go on. Where it has no slots, and is known to have something to do, it may not, and they are asked
+   * for. What the record does not tell, its handler does once it has replayed, for which it needs no slot.
    * @param cut its last life was cut off, at work
    */
   admits(cut = false): boolean {
@@ -58,9 +58,8 @@ export class RunLanes {
     const now = this.#run.now();
     // A retry, or the end of a pause, sets it going, in this memory or just before.
     const isResumed = state.resumedAt > 0 && state.resumedAt >= ledger.openedAt;
-    const isDue = this.#isLive ? this.#isDue(now) : cut || isResumed || hasCome(state, now);
-    if (isDue) this.slots.isWanted = true;
-    return false;
+    this.slots.isWanted ||= this.#isHandlerDue(now) ?? (cut || isResumed || hasCome(state, now));
+    return !this.slots.isWanted;
   }
 
   /** Whether asking for a slot again explains an alarm that came by this instant. */
@@ -83,7 +82,7 @@ export class RunLanes {
     if (isParked) this.slots.rest();
     if (paused === null) this.slots.prepare(now);
     else if (isParked) this.slots.leaveAll(true);
-    const wakeAt = Math.min(this.#wakeAt(next.wakeAt), this.slots.soonest());
+    const wakeAt = Math.min(next.wakeAt ?? Infinity, this.slots.soonest());
     return { ...next, busy: next.busy || this.slots.isAsking, wakeAt: wakeAt === Infinity ? null : wakeAt };
   }
 
@@ -138,13 +137,6 @@ export class RunLanes {
     this.#answered.ring();
   }
 
-  /** A run that is queued wakes when its lane grants the slot; by itself only to end where it may not begin any more. */
-  #wakeAt(wakeAt: number | null): number {
-    const { created, startedAt } = this.#run.state;
-    if (startedAt !== null || !this.isQueued) return wakeAt ?? Infinity;
-    return (created?.notAfter ?? Infinity) + 1;
-  }
-
   /** The ticket is of this run, whichever incarnation, and the run has not ended. */
   #isMine({ createdAt }: Ticket): boolean {
     const { created, end } = this.#run.state;
@@ -156,19 +148,13 @@ export class RunLanes {
     const { state } = this.#run;
     const now = this.#run.now();
     if (state.paused !== null || isDelayed(state, now)) return false;
-    return this.slots.isWanted || this.#isDue(now);
+    return this.slots.isWanted || (this.#isHandlerDue(now) ?? isDue(state, now));
   }
 
-  #isDue(now: number): boolean {
-    const { execution, state } = this.#run;
+  /** Whether its handler has something to do; null before it has replayed and can tell. */
+  #isHandlerDue(now: number): boolean | null {
+    const isDue = this.#run.execution?.isDue(now) ?? null;
     // A queued run stays queued until it has its slots, even if it has nothing left to do with them.
-    if (this.slots.isQueued(null)) return true;
-    return this.#isLive ? execution?.isDue(now) === true : isDue(state, now);
-  }
-
-  /** Its handler has replayed, and can tell what there is to do. */
-  get #isLive(): boolean {
-    const { course } = this.#run.execution ?? {};
-    return course?.live === true && !course.over;
+    return isDue === null ? null : isDue || this.slots.isQueued(null);
   }
 }
