@@ -10,10 +10,9 @@ const maxAsked = 32;
 
 export class Backlog {
   #acquisitions: Map<string, Acquisition> = emptyMap;
-  /** In order: steps whose slots were not asked for yet; those whose slots are; those that have theirs and were not told. */
+  /** In order: steps whose slots were not asked for yet, and those whose slots are. */
   readonly #next: string[] = [];
   #asked: Set<string> = emptySet;
-  #admitted: string[] = [];
 
   get(step: string): Acquisition | undefined {
     return this.#acquisitions.get(step);
@@ -50,17 +49,8 @@ export class Backlog {
     }
   }
 
-  /** A slot of this step is held now; with the last of them the step may begin. */
+  /** A slot of this step is held now; behind the last of them, none is asked for. */
   entered(step: string): void {
-    if (this.#acquisitions.get(step)?.isOpen !== true) return;
-    this.#asked.delete(step);
-    this.#admitted.push(step);
-  }
-
-  /** Steps that may begin; each is told once. */
-  takeAdmitted(): string[] {
-    const admitted = this.#admitted;
-    this.#admitted = [];
-    return admitted.filter((step) => this.#acquisitions.get(step)?.isOpen === true);
+    if (this.#acquisitions.get(step)?.isOpen === true) this.#asked.delete(step);
   }
 }

@@ -99,7 +99,7 @@ export class RunLanes {
   /** The lane answered; null when it could not be reached. */
   answered(slot: Slot, place: Place | null): void {
     const wasOpen = this.slots.isOpen;
-    this.#goOn(this.slots.answered(slot, place, this.#run.now()), wasOpen);
+    this.#goOn(this.slots.answered(slot, place, this.#run.now()), slot.ticket, wasOpen);
   }
 
   /** The lane says that it granted the slot; returns whether the run wants it. */
@@ -109,7 +109,7 @@ export class RunLanes {
     const facts = this.slots.granted(lane, ticket, turn);
     // A memory that has not asked for the slot asks before the run goes on.
     if (facts === null) return this.slots.holds(lane, ticket, this.#goesOn());
-    this.#goOn(facts, wasOpen);
+    this.#goOn(facts, ticket, wasOpen);
     return true;
   }
 
@@ -126,14 +126,14 @@ export class RunLanes {
     if (this.slots.isAsking) await this.#answered.rung();
   }
 
-  #goOn(facts: readonly Fact[], wasOpen: boolean): void {
+  #goOn(facts: readonly Fact[], { step }: Ticket, wasOpen: boolean): void {
     if (facts.length > 0) this.#run.append(...facts);
     const { execution } = this.#run;
     if (!wasOpen && this.slots.isOpen) {
       execution?.beginHeld();
       execution?.tick(this.#run.now());
     }
-    for (const step of this.slots.steps.takeAdmitted()) execution?.work.admitted(step);
+    if (step !== null && this.slots.steps.get(step)?.isOpen === true) execution?.work.admitted(step);
     this.#answered.ring();
   }
 
