@@ -16,6 +16,7 @@ import type { StepRef } from "../core/lifecycle/restart.ts";
 import type { RunState } from "../core/state/state.ts";
 import { withoutUndoing } from "./end/ending.ts";
 import { Execution } from "./execution.ts";
+import type { Beginning } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
 import type { Next } from "./next.ts";
 import { RunLanes } from "./lane/lanes.ts";
@@ -53,10 +54,8 @@ export class Drive {
   readonly #find: Find;
   /** Resolves when the execution has replayed. */
   #live: Promise<void> = Promise.resolve();
-  /** Nothing can have been interrupted: this memory saw the run begin, or let go of what was in flight itself. */
-  #fresh = false;
-  /** No handler of the run has begun yet, in this life or another. */
-  #unbegun = false;
+  /** How the next handler begins. */
+  #beginning: Beginning = "resumed";
   /** Its timeout is over, and it is on its way to its end. */
   #timedOut = false;
 
@@ -91,10 +90,9 @@ export class Drive {
     return `waiting for version ${created?.version} of workflow ${created?.workflow}, which is not in this deployment`;
   }
 
-  /** The run, or its next incarnation, begins in this memory: no handler has begun before, so nothing can have been interrupted. */
+  /** The run, or its next incarnation, begins in this memory. */
   anew(): void {
-    this.#fresh = true;
-    this.#unbegun = true;
+    this.#beginning = "first";
     this.#timedOut = false;
   }
 
@@ -104,8 +102,7 @@ export class Drive {
     this.ledger = new Ledger(this.#journal, this.#world.clock);
     this.execution = null;
     this.#timedOut = false;
-    // What the last execution had in flight was let go, not interrupted by a death.
-    this.#fresh = true;
+    if (this.#beginning === "resumed") this.#beginning = "again";
   }
 
   /**
@@ -241,9 +238,8 @@ export class Drive {
     if (this.execution?.renewal.done === true) this.anew();
     const execution = new Execution(definition, this.ledger, this.#world, this.lanes.slots);
     this.execution = execution;
-    this.#live = execution.begin(!this.#fresh, this.#unbegun);
-    this.#fresh = false;
-    this.#unbegun = false;
+    this.#live = execution.begin(this.#beginning);
+    this.#beginning = "resumed";
     return execution;
   }
 

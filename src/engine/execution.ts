@@ -30,6 +30,12 @@ import { createStep } from "./call/step.ts";
 import { Work } from "./call/work.ts";
 import type { World } from "./world.ts";
 
+/**
+ * `first`: no handler of the run, or of this incarnation, has begun before; `again`: this memory let go of what was in flight
+ * itself; `resumed`: a death may have interrupted something.
+ */
+export type Beginning = "first" | "again" | "resumed";
+
 export class Execution {
   readonly definition: Definition;
   /** The policy of steps that set none of their own. */
@@ -128,31 +134,29 @@ export class Execution {
     this.work.tick(now);
   }
 
-  /**
-   * Starts the handler, replays, goes live. `resumed` unless nothing can have been in flight; `first` where no
-   * handler of this run has begun before.
-   */
-  async begin(resumed: boolean, first: boolean): Promise<void> {
+  /** Starts the handler, replays, goes live. */
+  async begin(beginning: Beginning): Promise<void> {
     try {
-      await this.#begin(resumed, first);
+      await this.#begin(beginning);
     } catch (error) {
       this.course.fail(error);
     }
     this.course.calm();
   }
 
-  async #begin(resumed: boolean, first: boolean): Promise<void> {
+  async #begin(beginning: Beginning): Promise<void> {
     const { course } = this;
     const { state } = course;
-    course.resumed = resumed;
+    course.resumed = beginning === "resumed";
     course.careful = state.interruptions > 0 || course.ledger.openedRecovered;
     // What was noted of earlier deaths must be safe before anything can kill the process again.
     if (course.careful) await course.durable();
     if (course.over) return;
     const recorded = course.ledger.takeRecorded();
     this.publisher.begin(recorded.length > 0);
-    course.noneCameFurther = (first && recorded.length === 0) || this.#noneCameFurther;
-    if (first && recorded.length === 0 && state.published.length === 0) return this.#beginAnew();
+    const isFirst = beginning === "first" && recorded.length === 0;
+    course.noneCameFurther = isFirst || this.#noneCameFurther;
+    if (isFirst && state.published.length === 0) return this.#beginAnew();
     this.#startHandler();
     await course.replay.play(recorded);
     if (course.over) return;
@@ -161,7 +165,7 @@ export class Execution {
     this.closing.replayed();
     // What was at work begins again, except for calls whose outcome is about to be delivered, and unless the run goes on as new.
     const open = [...this.calls.pending.values()].filter(({ key, begun }) => !begun && !added.has(key));
-    if (resumed && (course.suspended || !this.renewal.requested)) await this.work.attempts.suspects.mark(open);
+    if (course.resumed && (course.suspended || !this.renewal.requested)) await this.work.attempts.suspects.mark(open);
     if (course.over) return;
     course.goLive();
     this.messageHandlers.goLive();
@@ -216,7 +220,7 @@ export class Execution {
 
   opened(pending: Pending, fresh: boolean): void {
     this.work.opened(pending, fresh);
-    this.#stirred();
+    this.stirred();
   }
 
   closed(pending: Pending): void {
@@ -225,11 +229,6 @@ export class Execution {
 
   withdrawn(pending: Pick<Pending, "id" | "plan" | "begun">, inVain: boolean): void {
     this.work.withdrawals.add(pending, inVain);
-  }
-
-  /** The handler can be asked something more. */
-  registered(): void {
-    this.#stirred();
   }
 
   /** Branches have lost a race: nothing waits for their waits any more. */
@@ -292,8 +291,11 @@ export class Execution {
     else this.closing.handlerSettled(end);
   }
 
-  /** The handler made a call. If it had been awaiting something of its own, an event makes sure that its coming to rest is noticed. */
-  #stirred(): void {
+  /**
+   * The handler made a call, or can be asked something more. If it had been awaiting something of its own, an event makes sure
+   * that its coming to rest is noticed.
+   */
+  stirred(): void {
     this.course.stirred.ring();
     if (this.course.live && !this.busy) this.course.post(() => {});
   }

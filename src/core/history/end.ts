@@ -1,11 +1,11 @@
 /** The entries that end a run: the status and the error of each. */
-import type { Entry, EntryOf } from "./entry.ts";
+import type { EntryOf, Fact } from "./entry.ts";
 import type { StoredError } from "../error.ts";
 
 export type EndEntry = EntryOf<"run.completed" | "run.failed" | "run.cancelled">;
 
-export function isEnd(entry: Entry): entry is EndEntry {
-  return entry.kind === "run.completed" || entry.kind === "run.failed" || entry.kind === "run.cancelled";
+export function isEnd<One extends Fact>(fact: One): fact is Extract<One, { kind: EndEntry["kind"] }> {
+  return fact.kind === "run.completed" || fact.kind === "run.failed" || fact.kind === "run.cancelled";
 }
 
 /** The run's status from then on. */

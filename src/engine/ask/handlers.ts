@@ -35,7 +35,7 @@ export interface MessageHandlersOwner {
   /** Its scope outside of every race. */
   readonly calls: { readonly root: Scope };
   /** A function was registered. */
-  registered(): void;
+  stirred(): void;
   /** A listener threw: the handler fails with that. */
   failed(error: unknown): void;
 }
@@ -184,7 +184,7 @@ export class MessageHandlers {
       if (outcome.key === key) this.#course.redeliver(outcome);
       else this.#early.push(outcome);
     }
-    this.#owner.registered();
+    this.#owner.stirred();
   }
 
   /** From here on the name is listened to, and all that is buffered is taken. */

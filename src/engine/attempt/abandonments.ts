@@ -2,13 +2,13 @@
  * Owns: which attempts were abandoned while they were at work, until that is on record (guarantee 8).
  * Does not own: abandoning them (attempts), when that goes on record (ledger).
  */
+import { isEnd } from "../../core/history/end.ts";
 import type { Fact } from "../../core/history/entry.ts";
 import type { Flight } from "../../core/run/snapshot.ts";
 import { dispatchedCalls } from "../../core/state/dispatched.ts";
 import { callKey } from "../../core/state/state.ts";
 import type { RunState } from "../../core/state/state.ts";
 
-const ends: ReadonlySet<Fact["kind"]> = new Set(["run.completed", "run.failed", "run.cancelled"]);
 const ofSteps = callKey("run", "");
 
 type Abandoned = Extract<Fact, { kind: "step.abandoned" }>;
@@ -24,7 +24,7 @@ export class Abandonments {
 
   /** The facts that go on record ahead of `stopping`, which abandons attempts; the end of the run abandons all in flight. */
   take(stopping: readonly Fact[], inFlight: ReadonlyMap<string, Flight>, state: RunState): readonly Fact[] {
-    if (stopping.some(({ kind }) => ends.has(kind))) for (const [key, flight] of inFlight) this.note(key, flight);
+    if (stopping.some(isEnd)) for (const [key, flight] of inFlight) this.note(key, flight);
     const facts = this.takeNoted();
     const noted = new Set(facts.map(({ step }) => step));
     return [...facts, ...abandonedOrders(stopping, state).filter(({ step }) => !noted.has(step))];
