@@ -162,8 +162,8 @@ export class Drive {
     return timeoutMs === null || cancelling !== null || ending !== null ? Infinity : timedFrom + timeoutMs;
   }
 
-  /** @param cold as for `Run.advance` */
-  advance(cold: boolean): Next {
+  /** @param cutOff as for `Run.advance` */
+  advance(cutOff: boolean): Next {
     const now = this.now();
     if (this.state.created === null) return this.#waiting(Infinity);
     // The journal failed, so this memory does not know what is on record.
@@ -183,7 +183,7 @@ export class Drive {
     const { timeoutAt } = this;
     const late = timeoutAt <= now && !this.#timedOut;
     // The handler is needed for a timeout too: only it tells what is in flight, and what of that can be undone.
-    this.#goOn(definition, cold, late);
+    this.#goOn(definition, cutOff, late);
     if (late && this.state.end === null) this.#timeOut(definition);
     return this.#next(this.#timedOut ? Infinity : timeoutAt);
   }
@@ -214,15 +214,15 @@ export class Drive {
     return this.definition !== undefined && this.lanes.admits();
   }
 
-  #goOn(definition: Definition, cold: boolean, late: boolean): void {
-    const isAdmitted = this.lanes.admits(cold);
+  #goOn(definition: Definition, cutOff: boolean, late: boolean): void {
+    const isAdmitted = this.lanes.admits(cutOff);
     if (this.execution !== null && !this.execution.course.over) {
       // What falls due with its timeout, or behind it, comes too late.
       if (!late) this.execution.tick(this.now());
       return;
     }
     const { crashes, interruptions } = this.state;
-    if (cold && (crashes >= crashLimit || interruptions >= interruptionLimit)) {
+    if (cutOff && (crashes >= crashLimit || interruptions >= interruptionLimit)) {
       const error = new HoldfastError(
         "handler_crashed",
         `the process died ${interruptions} times in a row while the handler ran`,
@@ -230,7 +230,7 @@ export class Drive {
       this.ledger.append({ kind: "run.failed", error: withoutUndoing(storeError(error), this.state) });
       return;
     }
-    if (cold) this.ledger.append(this.interrupted(this.ledger.openedUnder === this.#world.deployment));
+    if (cutOff) this.ledger.append(this.interrupted(this.ledger.openedUnder === this.#world.deployment));
     if (isAdmitted || late) this.#start(definition);
   }
 

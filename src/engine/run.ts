@@ -104,12 +104,12 @@ export class Run {
 
   /**
    * Does what is due and returns what must happen next.
-   * @param cold the last life of the run was cut off: this is the first call in this memory, and no deadline of the run
+   * @param cutOff the last life of the run was cut off: this is the first call in this memory, and no deadline of the run
    * explains it
    * @throws whatever made the journal fail; this memory must then be given up.
    */
-  advance(cold = false): Next {
-    return this.lanes.settle(this.#drive.advance(cold));
+  advance(cutOff = false): Next {
+    return this.lanes.settle(this.#drive.advance(cutOff));
   }
 
   /** The handler goes on by microtasks alone: what it writes is one commit, together with what set it going. */

@@ -50,15 +50,15 @@ export class RunLanes {
   /**
    * Whether the run may go on. Where it has no slots, and is known to have something to do, it may not, and they are asked
    * for. What the record does not tell, its handler does once it has replayed, for which it needs no slot.
-   * @param cut its last life was cut off, at work
+   * @param cutOff its last life was cut off, at work
    */
-  admits(cut = false): boolean {
+  admits(cutOff = false): boolean {
     if (this.slots.isOpen) return true;
     const { state, ledger } = this.#run;
     const now = this.#run.now();
     // A retry, or the end of a pause, sets it going, in this memory or just before.
     const isResumed = state.resumedAt > 0 && state.resumedAt >= ledger.openedAt;
-    this.slots.isWanted ||= this.#isHandlerDue(now) ?? (cut || isResumed || hasCome(state, now));
+    this.slots.isWanted ||= this.#isHandlerDue(now) ?? (cutOff || isResumed || hasCome(state, now));
     return !this.slots.isWanted;
   }
 

@@ -20,7 +20,7 @@ import { Relatives } from "./relatives.ts";
 import type { Meter } from "../meter.ts";
 import { Notifier } from "./notifier.ts";
 import { Reporter } from "./reporter.ts";
-import { earlier } from "../run/timer.ts";
+import { earliest } from "../run/timer.ts";
 
 /** The host of the run. */
 type OutboxHost = {
@@ -99,8 +99,12 @@ export class Outbox {
    * @param expired whether the retention of the run is over
    */
   attend(expired: boolean): number | null {
-    const dueAt = earlier(this.#relatives.attend(), this.#exporter.attend(expired));
-    return earlier(dueAt, earlier(this.#notifier.attend(), this.#reportToScheduler()));
+    return earliest(
+      this.#relatives.attend(),
+      this.#exporter.attend(expired),
+      this.#notifier.attend(),
+      this.#reportToScheduler(),
+    );
   }
 
   /** Not for an imported run, whose schedule is of another deployment. */

@@ -22,7 +22,7 @@ import { reportEnd } from "../directory/bundle.ts";
 import { answersMs, lagMs } from "../directory/lag.ts";
 import { backoff, describe, within } from "../patience.ts";
 import type { ReportAnswer } from "../rpc/directory.ts";
-import { earlier } from "../run/timer.ts";
+import { earliest } from "../run/timer.ts";
 
 /** The shortest pause between two reports of an unfinished run. */
 const intervalMs = 500;
@@ -133,7 +133,7 @@ export class Reporter {
     const unreportedAt = unreported === undefined ? null : unreported.since + patienceMs;
     if (status === this.#last?.status) return unreportedAt;
     this.#staleSince ??= Date.now();
-    return earlier(unreportedAt, Math.max(this.#staleSince + staleMs, this.#lastAt + intervalMs));
+    return earliest(unreportedAt, Math.max(this.#staleSince + staleMs, this.#lastAt + intervalMs));
   }
 
   #begin(account: Account, run: Glance, dueAt: number | null, tell: () => Promise<void>): number | null {

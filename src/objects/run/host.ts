@@ -21,7 +21,7 @@ import type { Memory } from "./memory.ts";
 import { describe, judgedInTime, upTo } from "../patience.ts";
 import { Removal } from "./removal.ts";
 import { LaneRequests } from "../lane/requests.ts";
-import { earlier, timer } from "./timer.ts";
+import { earliest, timer } from "./timer.ts";
 import { View } from "./view.ts";
 
 /** An alarm's handler may run for 15 minutes. During a long attempt, another alarm takes over before that. */
@@ -65,15 +65,15 @@ export class Host {
   proceed(alarm?: AlarmInvocationInfo): void {
     if (this.#loop !== null) return this.#nudge.ring();
     const { isCold, run } = this.#memory;
-    const died = isCold && alarm !== undefined && !isHousekeeping(alarm) && run.wasCutOff(dueBy(alarm));
-    this.#startLoop(died);
+    const cutOff = isCold && alarm !== undefined && !isHousekeeping(alarm) && run.wasCutOff(dueBy(alarm));
+    this.#startLoop(cutOff);
   }
 
-  /** @param died whether the last life of the run was interrupted */
-  #startLoop(died: boolean): void {
+  /** @param cutOff whether the last life of the run was cut off */
+  #startLoop(cutOff: boolean): void {
     // Set before anything can kill the process again, because the platform gives up an alarm after seven deaths.
-    if (died) this.#alarm.setWatchdog();
-    this.#loop = this.#drive(died)
+    if (cutOff) this.#alarm.setWatchdog();
+    this.#loop = this.#drive(cutOff)
       .catch((error: unknown) => this.#giveUp(error))
       .finally(() => {
         this.#loop = null;
@@ -173,13 +173,17 @@ export class Host {
     }
   }
 
-  async #drive(died: boolean): Promise<void> {
+  /**
+   * Again and again, until nothing is left but waiting: delivers what lanes have answered, advances the run, and sends what it
+   * has to say; then the run is removed, is parked, or is awaited because it is busy or about to be.
+   */
+  async #drive(cutOff: boolean): Promise<void> {
     this.#memory.warm();
-    for (let first = true; ; first = false) {
+    for (let isCutOff = cutOff; ; isCutOff = false) {
       const run = this.#run;
       const outbox = this.#currentOutbox();
       this.#requests.deliver(run);
-      const next = run.advance(first && died);
+      const next = run.advance(isCutOff);
       if (run.isBurst) {
         await run.yielded();
         continue;
@@ -190,27 +194,25 @@ export class Host {
       // Before it is removed, because a run without retention also answers those who wait for its end.
       if (end !== null) this.view.ended();
       const sendAt = outbox.attend(next.expired);
-      if (end !== null) this.view.sendState();
       // The removal in progress waits for sent messages. A second one could delete the next run with this id.
       if (this.removal.underWay && !outbox.busy) return;
       // An expired run is kept until it has no pending messages.
-      const removable = next.expired && sendAt === null && !this.removal.underWay;
-      if (removable && !outbox.busy) {
+      const isRemovable = next.expired && sendAt === null && !outbox.busy;
+      if (isRemovable) {
         if (await this.removal.expire(outbox)) return;
         // It was retried meanwhile, so `next` is obsolete.
         if (this.#run.state.end !== end) continue;
       }
-      const reportAt = outbox.report(next.busy);
+      const expiryAt = isRemovable ? this.removal.expiryAt : null;
+      const dueAt = earliest(outbox.report(next.busy), sendAt, expiryAt, this.#memory.log.attend());
       const wakeAt = next.expired ? null : next.wakeAt;
-      const expiryAt = removable && !outbox.busy ? this.removal.expiryAt : null;
-      const dueAt = earlier(earlier(reportAt, sendAt), earlier(expiryAt, this.#memory.log.attend()));
       const alarmAt = wakeAt === null ? null : aheadOf(wakeAt);
       const now = Date.now();
       const soon = (dueAt !== null && dueAt - now < watchdogMs) || (alarmAt !== null && alarmAt <= now);
       if (!next.busy && !outbox.busy && !soon) return this.#park(alarmAt, dueAt);
       // A run that only waits for a short time needs no watchdog, because no work could be interrupted.
       this.#alarm.ensureWatchdog(next.busy ? null : alarmAt);
-      await this.#rest(next, earlier(wakeAt, dueAt));
+      await this.#rest(next, earliest(wakeAt, dueAt));
     }
   }
 
@@ -223,7 +225,7 @@ export class Host {
   }
 
   #park(runAt: number | null, owedAt: number | null): void {
-    const wakeAt = earlier(runAt, owedAt === null ? null : housekeepingAt(owedAt));
+    const wakeAt = earliest(runAt, owedAt === null ? null : housekeepingAt(owedAt));
     if (wakeAt === null) this.#alarm.disarm();
     else this.#alarm.arm(wakeAt);
     const run = this.#run;

@@ -20,8 +20,8 @@ export function timer(at: number | null): Timer {
   return { over, cancel };
 }
 
-/** The earlier of two instants; null means never. */
-export function earlier(one: number | null, other: number | null): number | null {
-  if (one === null || other === null) return one ?? other;
-  return Math.min(one, other);
+/** The earliest of these instants; null means never. */
+export function earliest(...instants: readonly (number | null)[]): number | null {
+  const first = Math.min(...instants.map((at) => at ?? Infinity));
+  return first === Infinity ? null : first;
 }

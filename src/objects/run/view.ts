@@ -28,7 +28,7 @@ export class View {
   readonly #memory: Memory;
   readonly #requests: LaneRequests;
   readonly #host: Hosting;
-  /** Rings when the run may have ended. */
+  /** Rings when the run has ended; it may have been retried since. */
   readonly #ended = new Bell();
 
   constructor(memory: Memory, requests: LaneRequests, host: Hosting) {
@@ -37,9 +37,10 @@ export class View {
     this.#host = host;
   }
 
-  /** Called when the run may have ended. */
+  /** Called when the run has ended: answers those who wait for that, and tells its followers. */
   ended(): void {
     this.#ended.ring();
+    if (!this.#memory.followers.isEmpty) this.#memory.followers.send(this.#standing());
   }
 
   /** The run at its end, or when the time is over. */
@@ -100,11 +101,6 @@ export class View {
     if (created === null) return new Response(null, { status: 404 });
     this.#host.wake();
     return this.#memory.followers.admit(request, { ...this.#standing(), createdAt: firstCreatedAt(created) });
-  }
-
-  /** Sends the state of the run to its followers. */
-  sendState(): void {
-    if (!this.#memory.followers.isEmpty) this.#memory.followers.send(this.#standing());
   }
 
   #standing(): Extract<RunMessage, object> {
