@@ -7,7 +7,7 @@ import { emptyMap, emptySet } from "../core/empty.ts";
 import type { CallKind, Fact } from "../core/history/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Call, RunState } from "../core/state/state.ts";
-import { callKey, wasRemoved } from "../core/state/state.ts";
+import { callKey, wasAdded, wasRemoved } from "../core/state/state.ts";
 import { recordKind, recordedCall } from "./call/call.ts";
 import type { Pending } from "./call/call.ts";
 import type { Calls } from "./call/calls.ts";
@@ -32,8 +32,7 @@ export class Adoption {
 
   /** The keys of the open calls on record, which this code has to make again. */
   awaited(): string[] {
-    const open = [...this.#state.open].filter((call) => this.#isNew(removed(call)));
-    return open.map(pendingKey);
+    return [...this.#state.open].filter((call) => !this.#isRemoved(call)).map(pendingKey);
   }
 
   /**
@@ -74,8 +73,7 @@ export class Adoption {
     // A call that is not on record was added, or was made just before the process died. It was added
     // if the record went on without it, or has open calls that the code does not make.
     const goesOn =
-      !this.#isRetryUnderWay &&
-      this.#openUnmade.some((call) => !this.#wasOpenAtRetry(call) && this.#isNew(removed(call)));
+      !this.#isRetryUnderWay && this.#openUnmade.some((call) => !this.#wasOpenAtRetry(call) && !this.#isRemoved(call));
     const added = [...this.#calls.pending.values()].filter((pending) => {
       const { key } = pending;
       if (this.#isOutOfRace(pending)) return true;
@@ -83,9 +81,8 @@ export class Adoption {
       return this.#unmadeByName.size > 0 && (goesOn || this.#course.replay.blocking.has(key));
     });
     this.#added = new Set(added.map(({ key }) => key));
-    const additions = added.map(({ id, plan }): Fact => ({ kind: "step.added", step: id, call: recordKind(plan) }));
-    const facts = [...additions.filter((fact) => this.#isNew(fact)), ...this.#removals(false)];
-    const fresh = added.filter((_call, i) => facts.includes(additions[i] as Fact));
+    const fresh = added.filter(({ id, plan }) => !wasAdded(this.#state, callKey(recordKind(plan), id)));
+    const facts = [...fresh.map(addition), ...this.#removals(false)];
     if (facts.length > 0) this.#course.ledger.append(...facts);
     return new Set(fresh.map(({ key }) => key));
   }
@@ -100,10 +97,10 @@ export class Adoption {
   noteReturn(pending: Pending): void {
     const { id, plan } = pending;
     if (plan.kind === "run" && this.#state.marked.size === 0) return;
-    const call = recordKind(plan);
+    const key = callKey(recordKind(plan), id);
     // Those that are no steps go on record anew by themselves, but for a webhook, which keeps its address.
-    const isBack = (plan.kind === "run" || plan.kind === "received") && wasRemoved(this.#state, callKey(call, id));
-    if (isBack || this.#isOutOfRace(pending)) this.#course.record({ kind: "step.added", step: id, call });
+    const isBack = (plan.kind === "run" || plan.kind === "received") && wasRemoved(this.#state, key);
+    if (isBack || this.#isOutOfRace(pending)) this.#course.record(addition(pending));
   }
 
   /** It lost a race under other code, and is in no race of this code. What the handler leaves as it ends was given up by that. */
@@ -140,8 +137,8 @@ export class Adoption {
   }
 
   #marks(calls: readonly Call[]): Fact[] {
-    const facts = calls.map((call) => removed(call, this.#wasOpenAtRetry(call)));
-    return facts.filter((fact) => this.#isNew(fact));
+    const unmarked = calls.filter((call) => !this.#isRemoved(call));
+    return unmarked.map((call) => removal(call, this.#wasOpenAtRetry(call)));
   }
 
   /** Calls on record that the code has not made in this life. */
@@ -176,9 +173,9 @@ export class Adoption {
     return pending.has(key) || left.has(key) || left.has(callKey(call.kind, call.id));
   }
 
-  #isNew(fact: Fact): boolean {
-    if (fact.kind !== "step.added" && fact.kind !== "step.removed") return true;
-    return !this.#state.marked.has(`${fact.kind}:${callKey(fact.call, fact.step)}`);
+  /** It is on record that the code no longer makes it. */
+  #isRemoved({ kind, id }: Call): boolean {
+    return wasRemoved(this.#state, callKey(kind, id));
   }
 }
 
@@ -191,8 +188,12 @@ const words: Readonly<Record<CallKind, string>> = {
   undo: "undoing of a step",
 };
 
-function removed(call: Call, retried = false): Fact {
-  return { kind: "step.removed", step: call.id, call: call.kind, ...(retried ? { retried } : {}) };
+function removal({ id, kind }: Call, retried: boolean): Fact {
+  return { kind: "step.removed", step: id, call: kind, ...(retried ? { retried } : {}) };
+}
+
+function addition({ id, plan }: Pending): Fact {
+  return { kind: "step.added", step: id, call: recordKind(plan) };
 }
 
 /** Under which key the open part of the call is pending; a webhook's is its first call. */

@@ -251,6 +251,11 @@ export function wasRemoved({ marked }: Pick<RunState, "marked">, key: string): b
   return marked.has(`step.removed:${key}`);
 }
 
+/** The same: that the code added it. */
+export function wasAdded({ marked }: Pick<RunState, "marked">, key: string): boolean {
+  return marked.has(`step.added:${key}`);
+}
+
 /** Keys of outcomes that settle no call. */
 export const cancelKey = "cancel";
 export const undoKey = "undo";
