@@ -249,7 +249,7 @@ export class Drive {
     const { execution } = this;
     if (execution !== null && execution.course.failure !== null) throw execution.course.failure;
     if (this.state.paused !== null) return this.#held();
-    return this.#waiting(Math.min(timeoutAt, execution?.soonest(!this.lanes.isQueued) ?? Infinity));
+    return this.#waiting(Math.min(timeoutAt, execution?.soonest(!this.lanes.isHeldBack) ?? Infinity));
   }
 
   /** A paused run: what was in flight may end, or time out. */
