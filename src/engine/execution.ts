@@ -30,10 +30,7 @@ import { createStep } from "./call/step.ts";
 import { Work } from "./call/work.ts";
 import type { World } from "./world.ts";
 
-/**
- * `first`: no handler of the run, or of this incarnation, has begun before; `again`: this memory let go of what was in flight
- * itself; `resumed`: a death may have interrupted something.
- */
+/** No handler of this incarnation has begun before; one let go itself of what was in flight; a death may have cut it off. */
 export type Beginning = "first" | "again" | "resumed";
 
 export class Execution {
