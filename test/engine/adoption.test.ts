@@ -241,6 +241,7 @@ describe("guarantee 7: a name that changed its kind", () => {
     const host = await change(original, changed);
     expect(host.snapshot).toMatchObject({ status: "paused", error: { code: "step_kind_changed" } });
     expect(host.snapshot.reason).toContain("b is a step in this run's journal and a sleep in the code");
+    expect(() => act(host.run, "retry")).toThrow("it waits for no attempt; it is paused: resume it");
     void act(host.run, "resume");
     await host.drive();
     expect(host.status).toBe("paused");

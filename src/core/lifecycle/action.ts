@@ -118,7 +118,8 @@ function retry(state: RunState, action: Action): Decision {
   // A step that its handler has left behind is waited for no more, but may have paused the run.
   const exhausted = [...state.open].some((call) => call.exhausted);
   if (end === null && !exhausted && !openCalls(state).some((call) => call.retryAt !== null)) {
-    throw new HoldfastError("not_retryable", "the run cannot be retried: it waits for no attempt");
+    const advice = state.paused === null ? "" : "; it is paused: resume it";
+    throw new HoldfastError("not_retryable", `the run cannot be retried: it waits for no attempt${advice}`);
   }
   // What was undone is as if it had not been done.
   const cleared = end === null ? [] : [...new Set([...failedSteps(state, end.error), ...state.undone])];
