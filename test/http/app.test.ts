@@ -265,6 +265,14 @@ describe("limits", () => {
     expect(await codeOf(last)).toBe("run_not_found");
     expect(await codeOf(beyond)).toMatch(/^(?:parameter|body)_invalid$/);
   });
+
+  test("of an Idempotency-Key are exact", async () => {
+    const codeOf = async (length: number): Promise<string> => {
+      const init = { method: "POST", headers: { ...headers, "idempotency-key": key(length) } };
+      return (await (await app.request("/v1/workflows/a/runs", init)).json<{ code: string }>()).code;
+    };
+    expect([await codeOf(256), await codeOf(257)]).toEqual(["run_not_found", "idempotency_key_invalid"]);
+  });
 });
 
 describe("many starts with one call", () => {

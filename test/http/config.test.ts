@@ -112,6 +112,7 @@ describe("a malformed variable is an error that names it", () => {
     ["ACCESS_ROLES", { ACCESS_TEAM_DOMAIN: team, ACCESS_AUD: "a" }],
     ["ACCESS_TEAM_DOMAIN", { ...whole, ACCESS_TEAM_DOMAIN: "team.cloudflareaccess.com" }],
     ["ACCESS_TEAM_DOMAIN", { ...whole, ACCESS_TEAM_DOMAIN: "http://team.cloudflareaccess.com" }],
+    ["ACCESS_TEAM_DOMAIN", { ...whole, ACCESS_TEAM_DOMAIN: "http://127.0.0.1.example.com" }],
     ["ACCESS_TEAM_DOMAIN", { ...whole, ACCESS_TEAM_DOMAIN: `${team}/cdn-cgi/access/certs` }],
     ["ACCESS_AUD", { ...whole, ACCESS_AUD: "one,,two" }],
     ["ACCESS_AUD", { ...whole, ACCESS_AUD: "one two" }],

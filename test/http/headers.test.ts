@@ -137,6 +137,8 @@ describe("a page of another origin", () => {
     expect(allowed(await ask(open, "/v1/runs", { origin, cookie }))).toBeNull();
     expect(allowed(await ask(open, "/v1/runs", { origin, "cf-access-jwt-assertion": "a.b.c" }))).toBeNull();
     expect((await ask(open, "/v1/runs/a/cancel", { origin, cookie }, "POST")).status).toBe(403);
+    // They are in nobody's way who has a token as well.
+    expect(allowed(await ask(open, "/v1/runs", { ...admin, origin, cookie }))).toBe(origin);
   });
 
   test("of a broken configuration is allowed nothing, and the route says what is wrong", async () => {

@@ -125,6 +125,14 @@ describe("a batch that is repeated under its key", () => {
     expect(created).toMatchObject({ kind: "run.created", key: `${key}\t1` });
   });
 
+  it("finds them all, also of more than are started at once", async () => {
+    const key = newId("batch");
+    const many = Array.from({ length: 12 }, () => ({ input: { n: 1 } }));
+    const first = await batch("repeat-changing", many, key);
+    expect([said(first), new Set(ids(first)).size]).toEqual([many.map(() => true), 12]);
+    expect(ids(await batch("repeat-changing", many, key))).toEqual(ids(first));
+  });
+
   it("starts what it has not started", async () => {
     const key = newId("batch");
     code.refuses = true;

@@ -201,6 +201,19 @@ describe("a removal", () => {
     }
   });
 
+  it("in whose midst every object dies leaves the run listed", async () => {
+    const batch = newId("batch");
+    const { id } = await start("listed-failing", { input: { message: "no", batch } }, "?wait=5s");
+    await listedAs(id, "failed");
+    trouble(shardOf(id), "mute");
+    const removal = refusal(`DELETE /v1/runs/${id}`);
+    await listedAs(id, null);
+    await abortAllDurableObjects();
+    trouble(shardOf(id), null);
+    expect(await removal).toMatch(/^5/);
+    await listedAs(id, "failed", 15_000);
+  });
+
   it("takes no retry with it that was accepted (guarantee 1)", async () => {
     const batch = newId("batch");
     const { id } = await start("listed-failing", { input: { message: "no", batch } }, "?wait=5s");

@@ -280,6 +280,23 @@ describe("a key that is gone", () => {
     setKeys(two, one);
     expect((await good(`GET /v1/schedules/${id}`)).body).toMatchObject({ id, input: { word: "w" } });
   });
+
+  it("changes nothing of what is known of a schedule whose rule alone it hides", async () => {
+    const id = newId("kept");
+    const json = { id, workflow: "canary-child", cron: "0 0 1 1 *", input: { word: "w" } };
+    await good("POST /v1/schedules", { json });
+    setKeys(two, one);
+    await good(`PATCH /v1/schedules/${id}`, { json: { paused: true } });
+    setKeys(two);
+    await evictDurableObject(env.SCHEDULER.getByName("scheduler")).catch(() => undefined);
+    await runInDurableObject(env.SCHEDULER.getByName("scheduler"), async (object, { storage }) => {
+      const known = () => storage.sql.exec("SELECT state FROM schedules WHERE id = ?", id).one();
+      const before = known();
+      await object.alarm?.();
+      expect(known()).toEqual(before);
+    });
+    expect(await refusal(`GET /v1/schedules/${id}`)).toBe("503 key_missing");
+  });
 });
 
 describe("what does not open", () => {

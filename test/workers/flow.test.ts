@@ -296,6 +296,16 @@ describe("singleton", () => {
     expect((await start("flow-newest", { key, n: 3 })).status).toBe(201);
   });
 
+  it("replace: a run that was replaced is deleted, and the key stays with the next", async () => {
+    const key = newId("k");
+    const [first, second] = [await start("flow-newest", { key, n: 1 }), await start("flow-newest", { key, n: 2 })];
+    await runThatIs(first.run.id, { status: "cancelled" });
+    expect((await ask(`DELETE /v1/runs/${first.run.id}`)).status).toBe(204);
+    const third = await start("flow-newest", { key, n: 3 });
+    await runThatIs(second.run.id, { status: "cancelled" });
+    await end(third.run.id);
+  });
+
   it("replace: of many starts at once each makes a run, and one goes on", async () => {
     const key = newId("k");
     const answers = await many(24, (n) => start("flow-newest", { key, n }));

@@ -1,6 +1,7 @@
 /** Runs that an Idempotency-Key made: what they are called, and that an id means one of them and no other. */
 import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
+import type { DurableObject } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createClient } from "../../src/client.ts";
 import { keyedRunId, objectName } from "../../src/core/run/key.ts";
@@ -15,6 +16,7 @@ import { ask, historyOf, newId, refusal, runThatIs, tokens } from "./client.ts";
 import type { Ask, RunJson } from "./client.ts";
 import { code } from "./flows/repeat.ts";
 import { evict } from "./storage.ts";
+import { RunObject } from "./worker.ts";
 
 const made = /^[0-7][0-9A-HJKMNP-TV-Z]{9}-[0-9a-f]{32}$/;
 const keyed = (key: string, json?: unknown): Ask => ({ json, headers: { "idempotency-key": key } });
@@ -84,9 +86,24 @@ async function expectNone(id: string): Promise<void> {
 }
 
 describe("the mark of a key", () => {
-  it("stays where the key is given to another run while it is asked whether the first one goes on", async () => {
+  it("stays where its run cannot be asked whether it goes on", async () => {
+    const [, id] = await begin("web-echo", {});
     const key = env.RUNS.getByName(await nameOfKey(newId("key")));
-    const [gone, next] = [newId("gone"), newId("next")];
+    await runInDurableObject(key, async (_object, { storage }) => {
+      const marks = new Marks(storage);
+      await marks.bind(id, undefined);
+      const run = RunObject.prototype as DurableObject as RunRpc & DurableObject;
+      vi.spyOn(run, "read").mockRejectedValueOnce(new Error("struck by the test"));
+      expect(await marks.outlasts()).toBe(true);
+    });
+  });
+
+  it.each([
+    ["that is gone", async () => newId("gone")],
+    ["that is there yet", async () => (await begin("web-echo", {}))[1]],
+  ])("stays where the key is given to another run while it is asked for the first one, %s", async (_how, make) => {
+    const key = env.RUNS.getByName(await nameOfKey(newId("key")));
+    const [gone, next] = [await make(), newId("next")];
     await runInDurableObject(key, async (_object, { storage }) => {
       const marks = new Marks(storage);
       await marks.bind(gone, undefined);

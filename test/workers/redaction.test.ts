@@ -341,6 +341,16 @@ describe("whatever changes something", () => {
     expect([blind.status, blind.body["code"], says(blind.text)]).toEqual([422, "update_invalid", false]);
   });
 
+  it("does not say what refuses the input of a schedule that is there", async () => {
+    const id = newId("made");
+    const input = { word };
+    await done("POST /v1/schedules", { json: { id, workflow: "redaction-child", cron: "0 3 1 1 *", input } });
+    const [call, json] = [`PATCH /v1/schedules/${id}`, { workflow: "redaction-strict" }];
+    const [full, blind] = await Promise.all([fetched("all", call, { json }), fetched("blind", call, { json })]);
+    expect([full.status, full.body["code"], says(full.text)]).toEqual([422, "input_invalid", true]);
+    expect([blind.status, blind.body["code"], says(blind.text)]).toEqual([422, "input_invalid", false]);
+  });
+
   it("does not take a shape for a value", async () => {
     const { body } = await fetched("reader", `GET /v1/runs/${runs.whole}`);
     expect(body["input"]).toEqual({

@@ -33,6 +33,20 @@ async function begin(json: object, key?: string, call = starts): Promise<unknown
 
 const conflict = [409, "idempotency_conflict"];
 
+const object: RunRpc = RunObject.prototype as DurableObject as RunRpc & DurableObject;
+
+/** Something happens before the next call of this method of a run is answered. */
+function before(
+  method: "read" | "remember" | "start" | "debounce" | "debounced",
+  happens: () => Promise<unknown>,
+): void {
+  const own = object[method] as (...args: unknown[]) => Promise<never>;
+  vi.spyOn(object, method).mockImplementationOnce(async function (this: RunRpc, ...args: unknown[]) {
+    await happens();
+    return await own.apply(this, args);
+  });
+}
+
 describe("a start that is repeated", () => {
   it("finds its run although its input is refused by now, by its id and by its key", async () => {
     const id = newId("refused");
@@ -49,6 +63,15 @@ describe("a start that is repeated", () => {
       "input_invalid",
     ]);
     expect(await begin({ input: { n: 1 } })).toEqual([422, "input_invalid"]);
+  });
+
+  it("because its object died begins with care, for the run may be what it died of (guarantee 4)", async () => {
+    before("start", () => Promise.reject(new Error("struck by the test")));
+    const [status, id] = await begin({ input: { n: 1 } });
+    expect(status).toBe(201);
+    expect(await historyOf(String(id))).toContainEqual(
+      expect.objectContaining({ kind: "run.interrupted", held: true }),
+    );
   });
 
   it("brings its signal once, although its schema refuses it by now (guarantee 5)", async () => {
@@ -82,6 +105,7 @@ describe("a start that is repeated", () => {
     expect(await begin({}, key, call)).toEqual([200, first[1]]);
     code.label = "two";
     expect(await begin({}, key, call)).toEqual([200, first[1]]);
+    expect(await begin({ labels: { city: "Kiel" } }, key, call)).toEqual(conflict);
     await ask(`POST /v1/runs/${String(first[1])}/terminate`);
   });
 });
@@ -136,17 +160,6 @@ describe("a start that another run answered", () => {
       const lane = laneObject("singleton:repeat-single");
       expect(await lane.claim(next)).toMatchObject({ claimed: true });
       await lane.release(next.runId);
-    }
-
-    const object: RunRpc = RunObject.prototype as DurableObject as RunRpc & DurableObject;
-
-    /** Something happens before the next call of this method of a run is answered. */
-    function before(method: "remember" | "start" | "debounce" | "debounced", happens: () => Promise<unknown>): void {
-      const own = object[method] as (...args: unknown[]) => Promise<never>;
-      vi.spyOn(object, method).mockImplementationOnce(async function (this: RunRpc, ...args: unknown[]) {
-        await happens();
-        return await own.apply(this, args);
-      });
     }
 
     it("is the run that was made under its key meanwhile, for the one that answered it has ended", async () => {
@@ -207,6 +220,13 @@ describe("a start that another run answered", () => {
       expect(await begin({ id, input: 2 }, undefined, call)).toEqual([409, "run_exists"]);
       expect(await begin({}, undefined, call)).toEqual([200, id]);
       await end(id);
+    });
+
+    it("is answered by the run that goes on, also where the lane cannot ask it", async () => {
+      const [, first] = await begin({}, undefined, call);
+      before("read", () => Promise.reject(new Error("struck by the test")));
+      expect(await begin({}, undefined, call)).toEqual([200, first]);
+      await end(first);
     });
 
     it("makes a run where the one that goes on ends before it is asked", async () => {
@@ -464,6 +484,15 @@ describe("a deletion that is repeated", () => {
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 25 * 3_600_000 });
     expect((await ask(`DELETE /v1/runs/${id}`, { headers })).status).toBe(204);
     expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404);
+  });
+
+  it("is known at the same time, too", async () => {
+    const id = newId("deleted");
+    await begin({ id, input: { n: 1 } });
+    await ask(`POST /v1/runs/${id}/terminate`);
+    const deleted = () => ask(`DELETE /v1/runs/${id}`, { headers: { "idempotency-key": "delete it" } });
+    const answers = await Promise.all([deleted(), deleted()]);
+    expect(answers.map(({ status }) => status)).toEqual([204, 204]);
   });
 
   it("is done if the storage failed before: the run is not taken for deleted", async () => {

@@ -368,6 +368,14 @@ describe("POST /v1/schedules/:id/backfill", () => {
     expect(await runThatIs(second, {})).toMatchObject({ input: "old" });
   });
 
+  it("says what is in its way: a run that somebody gave the id of a firing", async () => {
+    const id = await make({ cron: "0 * 1 1 *", input: "own" });
+    const taken = `${id}:20260101T010000Z`;
+    expect((await ask("POST /v1/workflows/web-echo/runs", { json: { id: taken, input: "other" } })).status).toBe(201);
+    expect((await ask(`POST /v1/schedules/${id}/backfill`, { json: { from, to } })).body).toEqual({ firings: 4 });
+    await scheduleThatIs(id, { backfills: [], lastError: { message: expect.stringContaining(taken) } });
+  });
+
   it("goes on after every object died in its midst", async () => {
     // In no other minute of the year: one that fires meanwhile is no run of the backfill.
     const id = await make({ cron: "* * 1 1 *" });

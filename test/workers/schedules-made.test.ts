@@ -481,7 +481,10 @@ describe("the same request again", () => {
       const answers = [];
       for (let i = 0; i < 124; i += 1) answers.push(codeOf(await scheduler.create({ ...request, id: `s${i}`, input })));
       expect(answers.indexOf("schedule_limit")).toBe(123);
-      expect(codeOf(await scheduler.change("s0", { input: encode("y".repeat(65_000), "it"), ...by }))).toBe("ok");
+      const more = { input: encode("y".repeat(65_000), "it"), ...by };
+      expect(codeOf(await scheduler.change("s0", more))).toBe("ok");
+      await make(scheduler, { id: "small" });
+      expect(codeOf(await scheduler.change("small", more))).toBe("schedule_limit");
     });
   });
 
@@ -555,10 +558,13 @@ describe("guarantee 6: a backfill", () => {
     const world = new World();
     const dying = slot(-30);
     world.before = ({ id }) => (id === dying ? never() : undefined);
-    await live(world, async (scheduler) => {
+    await live(world, async (scheduler, ctx) => {
       await make(scheduler, { cron: "*/10 * * * *", paused: true });
       expect(take(await scheduler.backfill("minutely", { ...hour, ...by }))).toEqual({ firings: 6 });
       await vi.waitFor(() => expect(world.started).toContain(dying), { timeout: 10_000 });
+      at(0, 5_000);
+      await scheduler.alarm();
+      expect(await ctx.storage.getAlarm()).toBe(noon + 6_000);
     });
     expect(world.runs.size).toBe(3);
     world.before = () => undefined;
@@ -630,6 +636,22 @@ describe("guarantee 6: a backfill", () => {
       await scheduler.ended({ id: "minutely", at: noon }, slot(-1));
       await drained(scheduler);
     });
+  });
+
+  it("one after the other takes a run that cannot be asked to go on", async () => {
+    const world = new World();
+    const range = { fromAt: noon - 3 * minuteMs, untilAt: noon, overlap: "buffer-all", ...by } as const;
+    await live(world, async (scheduler, ctx) => {
+      await make(scheduler, { paused: true });
+      take(await scheduler.backfill("minutely", range));
+      await vi.waitFor(() => expect(world.started).toEqual([slot(-3)]), { timeout: 10_000 });
+      const look = vi.spyOn(world, "look").mockRejectedValue(new Error("connection lost"));
+      // The first alarm may come a moment before the run is asked.
+      for (const _ of [1, 2]) await wake(scheduler, ctx);
+      await vi.waitFor(() => expect(look).toHaveBeenCalled());
+      await turn();
+    });
+    expect(world.started).toEqual([slot(-3)]);
   });
 
   it("counts what is refused, shows it as the last error, and goes on", async () => {

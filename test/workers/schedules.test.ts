@@ -235,6 +235,21 @@ describe("the alarm", () => {
     });
   });
 
+  it("is set to a minute later where what becomes of a firing cannot be written", async () => {
+    await live(new World(ruleOf({ cron: "*/10 * * * *" })), async (scheduler, ctx) => {
+      await scheduler.tick();
+      const exec = ctx.storage.sql.exec.bind(ctx.storage.sql);
+      ctx.storage.sql.exec = (query, ...bindings) => {
+        if (query.startsWith("INSERT")) throw new Error("disk I/O error: SQLITE_IOERR");
+        return exec(query, ...bindings);
+      };
+      at(0);
+      await scheduler.alarm({ isRetry: false, retryCount: 0, scheduledTime: noon });
+      ctx.storage.sql.exec = exec;
+      expect(await ctx.storage.getAlarm()).toBe(noon + minuteMs);
+    });
+  });
+
   it("is for every schedule, also in a life that begins with the end of one's run", async () => {
     const hourly = ruleOf({ id: "hourly", cron: "0 * * * *", overlap: "buffer-one" });
     const world = new World(hourly, ruleOf({ cron: "*/10 * * * *" }));

@@ -108,7 +108,7 @@ describe("what is refused", () => {
     const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     const last = digits.indexOf(path.slice(-1));
     const others = [1, 2, 3].map((bits) => `${path.slice(0, -1)}${digits[last + bits]}`);
-    for (const other of [...others, `${path}=`, path.replace(".", "=."), path.replace(".", "%20.")]) {
+    for (const other of [...others, `${path}=`, `${path}.AA`, path.replace(".", "=."), path.replace(".", "%20.")]) {
       expect(await refusal(`POST ${other}`, { token: null })).toBe("404 webhook_not_found");
     }
     expect(await refusals(id)).toEqual([]);
@@ -187,6 +187,12 @@ describe("POST /v1/runs/:id/webhooks/:name/revoke", () => {
   });
 });
 
+it("PUBLIC_URL may end in a slash", async () => {
+  settings["PUBLIC_URL"] = "http://example.com/";
+  const { paths } = await open({});
+  expect((await ask(`POST ${paths[0] ?? ""}`, { token: null })).status).toBe(202);
+});
+
 describe("SIGNING_SECRET", () => {
   it("rotates without killing addresses: the first signs, all are taken", async () => {
     const calls: { path: string; id: string }[] = [];
@@ -202,7 +208,9 @@ describe("SIGNING_SECRET", () => {
     }
     // Signed with the whole of a text that has a comma in it, before there were several.
     settings["SIGNING_SECRET"] = before;
-    expect((await ask(`POST ${calls[0]?.path ?? ""}`, { token: null })).status).toBe(202);
+    const [payload = ""] = (calls[0]?.path ?? "").slice("/hooks/".length).split(".");
+    const mac = createHmac("sha256", before).update(Buffer.from(payload, "base64url")).digest("base64url");
+    expect((await ask(`POST /hooks/${payload}.${mac}`, { token: null })).status).toBe(202);
     settings["SIGNING_SECRET"] = `${after}, ${middle}`;
     for (const { path } of calls.slice(1)) expect((await ask(`POST ${path}`, { token: null })).status).toBe(202);
     settings["SIGNING_SECRET"] = middle;
@@ -218,6 +226,8 @@ describe("SIGNING_SECRET", () => {
       expect(body["detail"]).toMatch(/^SIGNING_SECRET/);
       expect(String(body["detail"])).not.toContain("long enough");
     }
+    settings["SIGNING_SECRET"] = "sixteen letters.";
+    expect(await refusal(`POST ${paths[0] ?? ""}`, { token: null })).toBe("404 webhook_not_found");
   });
 });
 

@@ -105,8 +105,7 @@ export function rightOf(visitor: Visitor, { grants }: Access): Right {
   throw new RequestError("role_insufficient", `Access knows ${visitor.name}; ACCESS_ROLES gives them no role here.`);
 }
 
-function fits(pattern: string, { kind, name }: Visitor): boolean {
-  if (pattern === "*") return true;
-  if (kind === "service" || !pattern.includes("@")) return kind === "service" && pattern === name;
+/** A person's name has an @, that of a service has none: no pattern for the one fits the other. */
+function fits(pattern: string, { name }: Visitor): boolean {
   return pattern.startsWith("*") ? name.endsWith(pattern.slice(1)) : pattern === name;
 }

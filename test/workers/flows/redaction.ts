@@ -85,4 +85,10 @@ const again = defineWorkflow("redaction-again", {
   },
 });
 
-export const redactionWorkflows = [all, child, again];
+/** Its schema quotes what it refuses. */
+const strict = defineWorkflow("redaction-strict", {
+  input: z.object({ word: z.string() }).superRefine(({ word }, context) => context.addIssue(`not ${word}`)),
+  handler: () => null,
+});
+
+export const redactionWorkflows = [all, child, again, strict];

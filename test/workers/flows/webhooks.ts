@@ -92,7 +92,7 @@ export const webhooks = [
   }),
   defineWebhook("few", { verify: verify.token({ token: "the token" }), workflow: takesFew }),
   defineWebhook("one", {
-    verify: "none",
+    verify: verify.token({ token: "the token" }),
     workflow: takesOne,
     id: ({ query }) => query["id"] ?? null,
     respond: (_call, run) => ({ body: run }),
