@@ -147,6 +147,15 @@ const stops = /^(run\.(created|cancel_requested|retried|completed|failed|cancell
 /** What shows that the handler has not come to its end, which stops what can be undone before it is on record. */
 const signs = /^(timer\.fired|wait\.timed_out|signal\.consumed)$/;
 
+/** The run was cancelled before, and waits for the step's end: it is told to stop as it begins. */
+function isAwaited(entries: readonly Entry[], { key, outcome }: Effect): boolean {
+  const { step, isUndo } = deedOf(key);
+  if (isUndo) return false;
+  return entries.some((entry) => {
+    return entry.kind === "run.cancel_requested" && entry.seq <= outcome && entry.awaited.includes(step);
+  });
+}
+
 /** After so many deaths steps begin one at a time: of those that can be undone, also once their run was stopped. */
 function isSuspect(entries: readonly Entry[], { key }: Effect): boolean {
   const { step } = deedOf(key);
@@ -162,11 +171,12 @@ export function checkSignals(entries: readonly Entry[], effects: readonly Effect
     const { key, attempt, outcome, episode, signal } = effect;
     if (signal === null || outcome === Infinity) continue;
     const { step, isUndo } = deedOf(key);
-    const wasStopped = entries.some((entry) => {
-      return entry.kind === "run.cancel_requested" && entry.seq <= outcome && entry.awaited?.includes(step);
-    });
-    // Told to stop as it began.
-    if (wasStopped && !isUndo && isSuspect(entries, effect)) continue;
+    const { aborted } = signal;
+    const told = { step, attempt, outcome, aborted };
+    if (isAwaited(entries, effect)) {
+      expect(told).toEqual({ ...told, aborted: true });
+      continue;
+    }
     const later = entries.filter(({ seq }) => seq > outcome);
     const end = later.find((entry) => {
       const [noun, verb = ""] = entry.kind.split(".");
@@ -174,8 +184,6 @@ export function checkSignals(entries: readonly Entry[], effects: readonly Effect
       return isEnd && "attempt" in entry && "step" in entry && entry.step === step && entry.attempt === attempt;
     });
     const stop = later.find(({ kind }) => stops.test(kind))?.seq ?? Infinity;
-    const { aborted } = signal;
-    const told = { step, attempt, outcome, aborted };
     if (end === undefined || stop < end.seq) {
       if (end === undefined && !isDead) expect(told).toEqual({ ...told, aborted: true });
       continue;
@@ -184,7 +192,7 @@ export function checkSignals(entries: readonly Entry[], effects: readonly Effect
     const goesOn = later.some(({ kind, seq }) => seq > end.seq && seq < stop && signs.test(kind));
     const begins = effects.some((each) => {
       const isWithin = each.episode === episode && each.outcome >= end.seq && each.outcome < stop;
-      return isWithin && each.signal !== null && !isSuspect(entries, each);
+      return isWithin && each.signal !== null && !isSuspect(entries, each) && !isAwaited(entries, each);
     });
     if (isLate || goesOn || begins) expect(told).toEqual({ ...told, aborted: isLate });
   }

@@ -420,6 +420,37 @@ describe("a run that is held", () => {
     expect([a.run.state.end?.kind, done]).toEqual(["run.failed", ["refund"]]);
   });
 
+  test.each([
+    ["is cancelled", 1],
+    ["is cancelled", 4],
+    ["times out", 1],
+    ["times out", 4],
+  ])(
+    "guarantee 8: waits for a step that can be undone, and that a death cut off, where it %s after %d deaths",
+    async (how, deaths) => {
+      const simulation = new LaneSimulation();
+      const ledger = new Ledger(simulation);
+      // Takes longer than it may.
+      const charging = (_input: unknown, step: Step) =>
+        step.run("charge", () => ledger.work(step.info.id, 2 * minute), { undo: () => {} });
+      const a = simulation.add("a", define(charging, { timeoutMs: minute }), [need("mail", 1)]);
+      await simulation.drive(10_000);
+      for (let death = 1; death <= deaths; death++) {
+        a.kill();
+        // Somebody else has its slot by now.
+        if (death === deaths) simulation.loses = () => true;
+        await simulation.drive(10_000 * (1 + death));
+      }
+      expect(a.status).toBe("queued");
+      if (how === "is cancelled") a.act((run) => act(run, "cancel"));
+      const since = how === "is cancelled" ? simulation.now : minute;
+      await simulation.drive(5 * minute);
+      expect(a.run.state.end?.kind).toBe(how === "is cancelled" ? "run.cancelled" : "run.failed");
+      expect(a.entries("step.failed")).toMatchObject([{ step: "charge", error: { code: "step_timeout" } }]);
+      expect((a.run.state.end?.at ?? 0) - startAt - since).toBeLessThan(31_000);
+    },
+  );
+
   test("cleans up and undoes without a slot once it is cancelled", async () => {
     const simulation = new LaneSimulation();
     const ledger = new Ledger(simulation);

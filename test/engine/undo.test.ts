@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { AttemptContext } from "../../src/core/definition/options.ts";
 import type { Step } from "../../src/core/definition/step.ts";
 import { encode } from "../../src/core/value/value.ts";
 import { Host, act, play, startAt } from "./host.ts";
@@ -269,18 +270,56 @@ describe("undo", () => {
     expect(seen).toEqual(["booked", "packed", "unpacked", "unbooked"]);
   });
 
-  test("guarantee 8: nor does it pause the run that is to end, where it may not run twice", async () => {
-    let host = new Host(async (_input, step) => {
-      const options = { atMostOnce: true, onExhausted: "pause", undo: () => {} } as const;
-      await step.run("charge", () => new Promise(() => {}), options);
+  test.each([
+    ["in a pause", "pause", "cancel"],
+    ["once it was cancelled", "cancel", null],
+  ] as const)(
+    "guarantee 8: nor does it pause the run that is to end, where it may not run twice: %s",
+    async (_when, first, then) => {
+      let host = new Host(async (_input, step) => {
+        const options = { atMostOnce: true, onExhausted: "pause", undo: () => {} } as const;
+        await step.run("charge", () => new Promise(() => {}), options);
+      });
+      await host.plan(startAt + 500, (run) => act(run, first)).drive(startAt + 1000);
+      host = await host
+        .reopen()
+        .plan(startAt + 2000, (run) => then !== null && act(run, then))
+        .drive();
+      expect(host.entries("step.failed")).toMatchObject([{ step: "charge", error: { code: "step_interrupted" } }]);
+      expect(host.status).toBe("cancelled");
+    },
+  );
+
+  test.each([
+    ["hangs", () => new Promise(() => {}), 30_000],
+    ["fails", (host: Host) => host.clock.after(5000).then(() => Promise.reject(new Error("no"))), 5000],
+  ])("one that %s in a run that was cancelled is not tried again, also after a death", async (_how, work, afterMs) => {
+    const begun: AttemptContext[] = [];
+    let host: Host = new Host(async (_input, step) => {
+      await step.run("charge", (context) => (begun.push(context), work(host)), { undo: () => {} });
     });
-    await host.plan(startAt + 500, (run) => act(run, "pause")).drive(startAt + 1000);
-    host = await host
-      .reopen()
-      .plan(startAt + 2000, (run) => act(run, "cancel"))
-      .drive();
-    expect(host.entries("step.failed")).toMatchObject([{ step: "charge", error: { code: "step_interrupted" } }]);
-    expect(host.status).toBe("cancelled");
+    host.plan(startAt + 1000, (run) => act(run, "cancel"));
+    await host.drive(startAt + 2000);
+    host = host.reopen({ at: startAt + 3000 });
+    await host.drive();
+    expect(begun.map(({ attempt, signal }) => [attempt, signal.aborted])).toEqual([
+      [1, true],
+      [1, true],
+    ]);
+    expect([host.status, host.clock.at]).toEqual(["cancelled", startAt + 3000 + afterMs]);
+  });
+
+  test("guarantee 2: one that ends at the instant at which its run does is not begun again for its end", async () => {
+    let begun = 0;
+    const host: Host = new Host(async (_input, step) => {
+      const failed = step.run("stock", () => host.clock.after(1000)).then(() => step.fail("no"));
+      const once = { atMostOnce: true, undo: () => {} } as const;
+      await Promise.race([step.run("once", () => host.clock.after(1000).then(() => ++begun), once), failed]);
+      await step.sleep("1 h");
+    });
+    await host.drive();
+    expect([begun, host.entries("step.completed").length, host.entries("step.failed")]).toEqual([1, 2, []]);
+    expect(host.snapshot).toMatchObject({ status: "failed", error: { undone: ["once"] } });
   });
 
   test("one whose attempt had failed by then is not tried again while others are waited for", async () => {

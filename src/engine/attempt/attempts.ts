@@ -78,11 +78,6 @@ export class Attempts {
     this.orders.resume();
   }
 
-  /** Nobody waits for the call any more. */
-  closed(pending: Pending): void {
-    if (pending.plan.kind === "run") this.queued.leave(pending);
-  }
-
   /** Something here could begin if it were not held. */
   get isReady(): boolean {
     return this.suspects.waiting > 0 || this.queued.isReady;
@@ -227,13 +222,20 @@ export class Attempts {
       },
       (end) => this.#ended(pending, plan, attempt, end),
     );
-    const reason = this.#stopping.get(pending);
-    if (reason !== undefined) attempt.stop(reason, this.#course.world.clock.now() + graceMs);
+    const reason = this.#stopReason(pending, plan);
+    if (reason !== null) attempt.stop(reason, this.#course.world.clock.now() + graceMs);
     this.#inFlight.set(pending.key, { attempt, plan, id: pending.id });
     // Only now: before, whoever computes the next deadline would miss the attempt's.
     this.#course.wakeBy(attempt.timeoutAt);
     if (isOrder) this.orders.begin(pending, plan, attempt);
     else attempt.start();
+  }
+
+  /** Why the attempt is told to stop as it begins; null where the run was not stopped before, in this life or another. */
+  #stopReason(pending: Pending, { kind }: RunPlan): Error | null {
+    const { cancelling } = this.#course.state;
+    const isAwaited = kind === "run" && cancelling?.awaited.includes(pending.id) === true;
+    return this.#stopping.get(pending) ?? (isAwaited ? new Error(cancelling.error.message) : null);
   }
 
   #ended(pending: Pending, plan: RunPlan, attempt: Attempt, end: AttemptEnd): void {
@@ -286,7 +288,7 @@ export class Attempts {
     this.#course.post(() => {
       if (this.#failing.get(pending.key) !== pending) return;
       this.#failing.delete(pending.key);
-      const [policy, stopped] = [withoutPauseIfLost(pending, plan), this.#stopping.has(pending)];
+      const [policy, stopped] = [withoutPauseIfLost(pending, plan), this.#stopReason(pending, plan) !== null];
       this.#carryOut(failForGood(this.#course.state, policy, { ...made, error }, stopped));
     });
   }

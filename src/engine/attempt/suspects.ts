@@ -81,8 +81,8 @@ export class Suspects {
 
   /** By the record it may have been at work in a death, and no attempt has ended since. */
   wasCutOff(key: string): boolean {
-    const { attempts = 0, begunAttempt = 0, interruptions = 0 } = this.#course.state.calls.get(key) ?? {};
-    return interruptions > 0 || begunAttempt > attempts;
+    const { done = true, attempts = 0, begunAttempt = 0, interruptions = 0 } = this.#course.state.calls.get(key) ?? {};
+    return !done && (interruptions > 0 || begunAttempt > attempts);
   }
 
   has(key: string): boolean {

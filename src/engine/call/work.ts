@@ -150,7 +150,7 @@ export class Work {
   /** Nobody waits for the call any more. */
   closed(pending: Pending): void {
     this.waits.closed(pending);
-    this.attempts.closed(pending);
+    if (pending.plan.kind === "run") this.attempts.queued.leave(pending);
     if (!this.#course.live) this.children.closed(pending);
   }
 
