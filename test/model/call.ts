@@ -268,6 +268,7 @@ export class Call {
       claim(this.stopped || !this.#pauses, `${this.id} pauses the run rather than fails`);
       return this.reject(this.#failure(code));
     }
+    claim(this.refusal === null, `${this.id} is tried again though its run was cancelled`);
     if (entry["retryAt"] !== null) return this.#rest(left, entry.at, entry["retryAt"] as number);
     claim(this.#pauses && left === 0, `${this.id} has attempts left, or fails`);
     this.state = "exhausted";
