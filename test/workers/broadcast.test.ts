@@ -419,6 +419,17 @@ describe("a broadcast", () => {
     expect(await shard.claim("whole", "run", [])).toEqual({ id: "whole", signal });
   });
 
+  it("that was claimed and not settled is looked after by the alarm (guarantee 4)", async () => {
+    const stub = env.DIRECTORY.getByName(`alone-${++made}`);
+    const shard = stub as unknown as DirectoryRpc;
+    await shard.hold("claimed", signalOf("claimed"), Date.now() + dayMs);
+    expect(await shard.claim("claimed", "run1", [])).toMatchObject({ id: "claimed" });
+    await runInDurableObject(stub, async (_object, { storage }) => {
+      expect(await storage.getAlarm()).toBeLessThanOrEqual(Date.now() + claimMs);
+      await storage.deleteAlarm();
+    });
+  });
+
   it("is looked after again where the shard's storage failed as its alarm came (guarantee 4)", async () => {
     await runInDurableObject(env.DIRECTORY.getByName(`alone-${++made}`), async (object, { storage }) => {
       const { signals } = openDirectory(storage.sql);
