@@ -133,7 +133,7 @@ export class RunLanes {
       execution?.beginHeld();
       execution?.tick(this.#run.now());
     }
-    if (step !== null && this.slots.steps.get(step)?.isOpen === true) execution?.work.admitted(step);
+    if (step !== null && this.slots.backlog.get(step)?.isOpen === true) execution?.work.admitted(step);
     this.#answered.ring();
   }
 

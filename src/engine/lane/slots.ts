@@ -34,7 +34,7 @@ export class Slots implements Limiter {
   #madeFor: readonly LaneNeed[] | undefined = undefined;
   /** The run has something to do, and so needs its slots. */
   isWanted = false;
-  readonly steps = new Backlog();
+  readonly backlog = new Backlog();
   /** The turn of each slot that this run denied to hold: the lane may be about to take it back. */
   readonly #denied = new Map<string, number>();
   #requests: LaneRequest[] = [];
@@ -60,17 +60,17 @@ export class Slots implements Limiter {
     return [...this.#state().queued.values()].some((queued) => queued.step === step);
   }
 
-  /** The run is parked: gives back what it does not keep. @param all also what an earlier memory may have left */
-  rest(all = false): void {
+  /** The run is parked: gives back what it does not keep. @param inherited also what an earlier memory may have left */
+  rest(inherited = false): void {
     this.isWanted = false;
     if (this.#state().created?.lanes === undefined) return;
     const { queued } = this.#state();
-    const inLine = all || this.isQueued(null) || this.#keptForCouriers;
+    const all = inherited || this.isQueued(null) || this.#keptForCouriers;
     for (const [index, slot] of [...this.#acquisition().slots].entries()) {
       const isQueued = queued.has(laneKey({ lane: slot.lane, step: null }));
       if (index < this.#kept && (slot.phase === "held" || (slot.phase === "away" && !isQueued))) continue;
       // One that has not begun asks again when it does.
-      if (this.#counts(slot)) this.#giveBack(slot, inLine);
+      if (this.#counts(slot)) this.#giveBack(slot, all);
     }
   }
 
@@ -83,20 +83,20 @@ export class Slots implements Limiter {
 
   admit(step: string): boolean {
     if (this.#isExempt) return true;
-    const [known, needs, isDispatched] = [this.steps.get(step), this.#needs("step"), this.#isDispatched(step)];
+    const [known, needs, isDispatched] = [this.backlog.get(step), this.#needs("step"), this.#isDispatched(step)];
     if (known !== undefined) return known.isOpen || isDispatched;
     if (needs.length === 0) return true;
-    this.steps.add(step, new Acquisition(needs, this.#ticket(step), isDispatched || this.isQueued(step)));
+    this.backlog.add(step, new Acquisition(needs, this.#ticket(step), isDispatched || this.isQueued(step)));
     return isDispatched;
   }
 
   leave(step: string): void {
-    for (const slot of this.steps.remove(step)) this.#giveBack(slot, true);
+    for (const slot of this.backlog.remove(step)) this.#giveBack(slot, true);
   }
 
-  /** @param waiting only of steps that are not under way without this memory */
-  leaveAll(waiting = false): void {
-    for (const step of this.steps.steps) if (!waiting || !this.#isDispatched(step)) this.leave(step);
+  /** @param idle only of steps that are not under way without this memory, at a courier */
+  leaveAll(idle = false): void {
+    for (const step of this.backlog.steps) if (!idle || !this.#isDispatched(step)) this.leave(step);
   }
 
   /** Adds the requests that are due now. */
@@ -106,8 +106,8 @@ export class Slots implements Limiter {
         if (slot.phase !== "held") this.#giveBack(slot, false);
       }
     } else if (this.isWanted) this.#ask(this.#needed(), now);
-    this.steps.advance();
-    for (const slots of this.steps.asked) this.#ask(slots, now);
+    this.backlog.advance();
+    for (const slots of this.backlog.asked) this.#ask(slots, now);
   }
 
   /** The requests for the lanes; each is returned once. */
@@ -163,7 +163,7 @@ export class Slots implements Limiter {
     const { queued, created } = this.#state();
     if (created?.lanes === undefined) return false;
     if (step !== null) {
-      const isQueued = queued.has(laneKey({ lane, step })) && this.steps.get(step) === undefined;
+      const isQueued = queued.has(laneKey({ lane, step })) && this.backlog.get(step) === undefined;
       return this.#isDispatched(step) || (due && this.#inherited && isQueued);
     }
     const { slots } = this.#acquisition();
@@ -258,12 +258,12 @@ export class Slots implements Limiter {
 
   /** The run's, and those that are asked for its steps. */
   #slots(): Slot[] {
-    return [...(this.#run?.slots ?? []), ...this.steps.asked.flat()];
+    return [...(this.#run?.slots ?? []), ...this.backlog.asked.flat()];
   }
 
   /** The slot, if it is held or asked for. */
   #find(lane: string, step: string | null): Slot | undefined {
-    const acquisition = step === null ? this.#run : this.steps.get(step);
+    const acquisition = step === null ? this.#run : this.backlog.get(step);
     return acquisition?.slots.find((slot) => slot.lane === lane && slot.phase !== "away");
   }
 
@@ -281,7 +281,7 @@ export class Slots implements Limiter {
     slot.place = null;
     const { lane } = slot;
     const { step } = slot.ticket;
-    if (step !== null) this.steps.entered(step);
+    if (step !== null) this.backlog.entered(step);
     return this.#state().queued.has(laneKey({ lane, step })) ? [{ kind: "lane.entered", lane, step }] : [];
   }
 
@@ -291,6 +291,6 @@ export class Slots implements Limiter {
     if (phase === "away" && !(all && inherited)) return;
     if (phase !== "held" || need.periodMs === null) this.#requests.push({ kind: "leave", lane, ticket });
     slot.left = true;
-    (ticket.step === null ? this.#run : this.steps.get(ticket.step))?.renew(slot);
+    (ticket.step === null ? this.#run : this.backlog.get(ticket.step))?.renew(slot);
   }
 }
