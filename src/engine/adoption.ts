@@ -97,9 +97,9 @@ export class Adoption {
   noteReturn(pending: Pending): void {
     const { id, plan } = pending;
     if (plan.kind === "run" && this.#state.marked.size === 0) return;
-    const key = callKey(recordKind(plan), id);
     // Those that are no steps go on record anew by themselves, but for a webhook, which keeps its address.
-    const isBack = (plan.kind === "run" || plan.kind === "received") && wasRemoved(this.#state, key);
+    const isKept = plan.kind === "run" || plan.kind === "received";
+    const isBack = isKept && wasRemoved(this.#state, callKey(recordKind(plan), id));
     if (isBack || this.#isOutOfRace(pending)) this.#course.record(addition(pending));
   }
 
