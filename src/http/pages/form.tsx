@@ -33,7 +33,7 @@ export function ValueForm({ id, label, field, name, initial, plain = false }: Va
   // client/action.ts collects it by its name, as it does any control.
   const place = name === null ? { "data-spread": "" } : name === "" ? { "data-body": "" } : { name };
   return (
-    <div id={id} class="value-form" data-keep data-reader="form" {...place} {...start}>
+    <div id={id} class="value-form" data-keep data-value-form {...place} {...start}>
       <div class="value-head">
         <h3 id={`${id}-label`}>{label}</h3>
         {isDrawn && !plain ? <Switch id={id} label={label} /> : null}

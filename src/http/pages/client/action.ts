@@ -6,8 +6,10 @@
  * - `data-body` makes the value of that field the whole body; `data-spread` puts its fields among the body's.
  * - `data-part` fills `{name}` in the address and is not in the body.
  * - `data-header="actor"` and `"reason"` become headers; the actor is kept in local storage.
- * - `data-reader="…"` is read by the function that `addReader` added under this name.
+ * - `data-value-form` is a form for a JSON value, which form.ts reads.
  */
+import { FieldError } from "./error.ts";
+import { readForm, valueForm } from "./form.ts";
 import { refresh } from "./page.ts";
 import { toast } from "./toast.ts";
 
@@ -18,9 +20,6 @@ type Problem = {
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
 };
 
-/** The content of a field is not valid. The message is shown in the dialog. */
-export class FieldError extends Error {}
-
 /** Gets the focus when a dialog opens; if there is none, the actor or the reason gets it. */
 const firstField =
   "[autofocus], :is(input, select, textarea)[name]:not([type=hidden]), [data-pane]:not([hidden]) :is(input, select, textarea)";
@@ -28,14 +27,8 @@ const firstField =
 const actorKey = "holdfast.actor";
 const previewMs = 200;
 
-const readers = new Map<string, (element: HTMLElement) => unknown>();
 /** Idempotency keys, the same from opening to closing, so that a second click after a lost response repeats the same request. */
 const keys = new WeakMap<HTMLFormElement, string>();
-
-/** @param read returns the element's value, or undefined to leave it out; may throw FieldError */
-export function addReader(name: string, read: (element: HTMLElement) => unknown): void {
-  readers.set(name, read);
-}
 
 export function startActions(): void {
   document.addEventListener("submit", (event) => {
@@ -190,15 +183,16 @@ function read(form: HTMLFormElement, address: string): ApiRequest {
   const parts: Json = {};
   const body: Json = {};
   let whole: { readonly value: unknown } | null = null;
-  for (const field of form.querySelectorAll<HTMLElement>("[data-header], [name], [data-reader]")) {
+  for (const field of form.querySelectorAll<HTMLElement>(`[data-header], [name], ${valueForm}`)) {
     const { header, part, body: isWhole, spread } = field.dataset;
     const name = field.getAttribute("name") ?? "";
     if (header !== undefined) {
       addHeader(headers, header, (field as Field).value.trim());
       continue;
     }
-    if (field.closest("[data-reader]") !== field && field.closest("[data-reader]") !== null) continue;
-    const value = valueOf(field);
+    const isForm = field.matches(valueForm);
+    if (!isForm && field.closest(valueForm) !== null) continue;
+    const value = isForm ? readForm(field) : valueOf(field as Field);
     if (value === undefined) continue;
     if (part !== undefined) parts[name] = value;
     else if (isWhole !== undefined) whole = { value };
@@ -228,10 +222,8 @@ function setAt(into: Json, [name = "", ...rest]: readonly string[], value: unkno
 }
 
 /** Returns undefined for a field to leave out. @throws FieldError */
-function valueOf(element: HTMLElement): unknown {
-  const { reader, json, empty } = element.dataset;
-  if (reader !== undefined) return readers.get(reader)?.(element);
-  const field = element as Field;
+function valueOf(field: Field): unknown {
+  const { json, empty } = field.dataset;
   if (field.disabled || (field instanceof HTMLInputElement && field.type === "radio" && !field.checked))
     return undefined;
   if (field instanceof HTMLInputElement && field.type === "checkbox") return field.checked;

@@ -1,6 +1,9 @@
 /** Owns: errors of a value, shown at their fields and announced by screen readers. */
 import { bodyOf, entriesOf, fieldIn, fieldsIn, hasBody, nameOf, rowsOf } from "./row.ts";
 
+/** The content of a field is not valid. The message is shown in the dialog. */
+export class FieldError extends Error {}
+
 /** The field at the path of a server's error, or the nearest one around it. */
 export function findField(field: HTMLElement, [name, ...rest]: readonly string[]): HTMLElement {
   if (name === undefined || !hasBody(field)) return field;

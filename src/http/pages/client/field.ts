@@ -2,8 +2,7 @@
  * Owns: reading a JSON value from a field that form.tsx drew, and filling a field with a value. `undefined` means no value.
  */
 import type { Json } from "../../../core/form/field.ts";
-import { FieldError } from "./action.ts";
-import { showError } from "./error.ts";
+import { FieldError, showError } from "./error.ts";
 import { bodyOf, choiceOf, controlOf, entriesOf, fieldIn, fieldsIn, hasBody, nameOf } from "./row.ts";
 import { copy, countRows, insertRow, rowsOf } from "./row.ts";
 import type { Control } from "./row.ts";

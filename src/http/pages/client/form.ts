@@ -3,9 +3,8 @@
  * the server at their fields. client/field.ts reads and fills the fields.
  */
 import type { Json } from "../../../core/form/field.ts";
-import { addReader, FieldError } from "./action.ts";
 import { addRow, applyGiven, chooseVariant, difference, fillField, prepareField, readField } from "./field.ts";
-import { clearError, findField, showError } from "./error.ts";
+import { clearError, FieldError, findField, showError } from "./error.ts";
 import { onDrawn } from "./page.ts";
 import { removeRow } from "./row.ts";
 
@@ -14,27 +13,28 @@ type Problem = {
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
 };
 
-const values = "[data-reader=form]";
+export const valueForm = "[data-value-form]";
 
 export function startForms(): void {
-  addReader("form", readForm);
   onDrawn((root) => {
-    for (const form of root.querySelectorAll<HTMLElement>(`${values}:not([data-ui-ready])`)) prepare(form);
+    for (const form of root.querySelectorAll<HTMLElement>(`${valueForm}:not([data-ui-ready])`)) prepare(form);
   });
   document.addEventListener("click", ({ target }) => {
-    const button = target instanceof Element ? target.closest<HTMLButtonElement>(`${values} button`) : null;
+    const button = target instanceof Element ? target.closest<HTMLButtonElement>(`${valueForm} button`) : null;
     if (button !== null) press(button);
   });
   document.addEventListener("change", ({ target }) => {
     const select = target instanceof HTMLSelectElement ? target : null;
     const around = select?.parentElement ?? null;
-    if (select === null || around === null || select.closest(values) === null) return;
+    if (select === null || around === null || select.closest(valueForm) === null) return;
     if (select.dataset["given"] !== undefined) applyGiven(around);
     if (select.dataset["variant"] !== undefined) chooseVariant(around, select.selectedIndex);
   });
   document.addEventListener("input", ({ target }) => {
     const field =
-      target instanceof Element ? target.closest<HTMLElement>(`${values} .form-field[data-kind], ${values}`) : null;
+      target instanceof Element
+        ? target.closest<HTMLElement>(`${valueForm} .form-field[data-kind], ${valueForm}`)
+        : null;
     if (field !== null) clearError(field);
   });
   document.addEventListener("problem", (event) => {
@@ -57,7 +57,7 @@ function prepare(form: HTMLElement): void {
 }
 
 /** The entered value, or undefined for none. @throws FieldError */
-function readForm(form: HTMLElement): Json | undefined {
+export function readForm(form: HTMLElement): Json | undefined {
   for (const field of form.querySelectorAll<HTMLElement>(".form-field")) clearError(field);
   clearError(form);
   const field = fieldOf(form);
@@ -95,7 +95,7 @@ function press(button: HTMLButtonElement): void {
     removeRow(row);
     (near ?? add)?.focus();
   }
-  const form = button.closest<HTMLElement>(values);
+  const form = button.closest<HTMLElement>(valueForm);
   if (form !== null && (mode === "json" || mode === "fields")) switchMode(form, mode);
 }
 
@@ -162,7 +162,7 @@ function rawOf(form: HTMLElement, use: (raw: HTMLTextAreaElement) => void): void
 /** Shows each error at its field. If each has one, the default is prevented, which is a list of all errors. */
 function showErrors(outer: HTMLFormElement, event: CustomEvent<Problem>): void {
   const { code = "", errors = [] } = event.detail;
-  const forms = [...outer.querySelectorAll<HTMLElement>(values)];
+  const forms = [...outer.querySelectorAll<HTMLElement>(valueForm)];
   const placed = errors.map(({ path, message }) => {
     const segments = path
       .split("/")
