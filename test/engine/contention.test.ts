@@ -3,6 +3,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { Contest } from "./contention.ts";
 import type { Contestant } from "./contention.ts";
 import { makeContention } from "./contenders.ts";
+import { checkUndone } from "./effects.ts";
 import { checkLives } from "./lives.ts";
 import { checkProcesses, checkPublished } from "./processes.ts";
 
@@ -43,6 +44,8 @@ function checkRun({ archive: { lives, entries }, lived, visitor, simulated }: Co
   visitor.check(entries);
   checkLives(lives);
   checkProcesses(entries, lived);
+  const effects = lived.flatMap(({ life }) => life.effects);
+  checkUndone(entries, effects, simulated.run.state);
   const last = lived.at(-1);
   if (last !== undefined) checkPublished(lives, last.life, simulated.run);
 }

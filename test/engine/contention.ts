@@ -13,7 +13,7 @@ import { act, signal } from "./host.ts";
 import { define } from "./memory.ts";
 import { interpret, newLife } from "./player.ts";
 import type { Carried } from "./player.ts";
-import { replyTo } from "./crash.ts";
+import { replyTo, requested } from "./crash.ts";
 import { inquire } from "./question.ts";
 import type { Question } from "./question.ts";
 import { surroundingsOf } from "./processes.ts";
@@ -166,8 +166,7 @@ export class Contest {
     const { simulated, progress, lived } = this.#runOf(id);
     const sent = simulated.entries("step.dispatched").find(({ seq }) => seq === order.id.seq);
     const [attempt, { outcome, episode }] = [sent?.attempt ?? 0, progress];
-    const path = String(order.request.body);
-    lived.at(-1)?.life.effects.push({ path, key: order.key, attempt, outcome, episode, signal: null });
+    lived.at(-1)?.life.effects.push({ ...requested(order), attempt, outcome, episode });
     return replyTo(order, attempt + episode);
   }
 

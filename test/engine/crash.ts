@@ -9,7 +9,8 @@ import { act, signal, startAt } from "./host.ts";
 import type { Host } from "./host.ts";
 import { Archive } from "./archive.ts";
 import type { Write } from "./archive.ts";
-import { checkEffects, checkKeys, checkSignals, Progress } from "./effects.ts";
+import { checkEffects, checkKeys, checkSignals, checkUndone, Progress } from "./effects.ts";
+import type { Effect } from "./effects.ts";
 import { checkLives } from "./lives.ts";
 import { define } from "./memory.ts";
 import type { ManualClock } from "./memory.ts";
@@ -63,8 +64,7 @@ export function hostProgram(
   const reply: Reply = (order) => {
     const sent = host.entries("step.dispatched").find(({ seq }) => seq === order.id.seq);
     const attempt = sent?.attempt ?? 0;
-    const path = String(order.request.body);
-    life.effects.push({ path, key: order.key, attempt, outcome: outcome(), episode: episode(), signal: null });
+    life.effects.push({ ...requested(order), attempt, outcome: outcome(), episode: episode() });
     return replyTo(order, attempt + episode());
   };
   const { timeoutMs, steps, perStep, deployment } = program;
@@ -165,6 +165,11 @@ function slowly(wait: () => Promise<void>): Schema {
     return { value };
   };
   return { "~standard": { version: 1, vendor: "test", validate } };
+}
+
+/** The request as an effect of the step that has it made. */
+export function requested({ request, key }: Order): Pick<Effect, "path" | "key" | "signal" | "undoable"> {
+  return { path: String(request.body), key, signal: null, undoable: request.url.endsWith("/undo") };
 }
 
 /** What a request comes to, as its address says: so long, and refused so often. */
@@ -281,6 +286,7 @@ function checkAnswers(hosted: Hosted): void {
   const isCut = host.dead || host.snapshot.error?.code === "terminated";
   checkQuestions(questions, life, archive.entries, isCut);
   checkSignals(archive.entries, life.effects, host.dead);
+  if (!host.dead) checkUndone(archive.entries, life.effects, host.run.state);
   // What was done is what is undone; in a run that is retried another call may have its name.
   const undone = life.effects.filter(({ path }) => hosted.program.retries === 0 && path.includes(" undone of "));
   expect(undone).toEqual([]);
@@ -367,28 +373,39 @@ async function checkEnded(program: Program, { host }: Hosted): Promise<void> {
   await askAlone(again);
 }
 
-/** Several deaths in a row, each after a random number of further commits. */
+/**
+ * Several deaths in a row, each after a random number of further commits; or each as soon as it was noted what the one before
+ * cut off, so that steps come under suspicion, and the run is cancelled then.
+ */
 export async function checkDeaths(program: Program, next: (limit: number) => number): Promise<void> {
   let hosted = hostProgram(program, [], startAt);
+  const effects: Effect[] = [];
+  const isRash = next(3) === 0;
   for (let deaths = 0; ; deaths++) {
     const { host } = hosted;
     const { writes } = hosted.archive;
-    const dieAt = writes.length + 1 + next(6);
+    const dieAt = writes.length + (isRash && deaths > 0 ? 2 + next(2) : 1 + next(6));
     const { onAppend } = host.journal;
     host.journal.onAppend = (entries) => {
       onAppend?.(entries);
-      if (deaths < 6 && writes.length >= dieAt) host.dead = true;
+      if (deaths < (isRash ? 4 : 6) && writes.length >= dieAt) host.dead = true;
     };
+    if (isRash && deaths > 2) host.plan(host.clock.at + (spans[next(4)] ?? 0), (run) => act(run, "cancel"));
     await finish(hosted);
     checkAnswers(hosted);
+    effects.push(...hosted.life.effects);
     if (!host.dead) break;
     const commits = writes.at(-1)?.commits ?? [];
     hosted = hostProgram(program, commits, host.clock.at + next(3) * 1000, true, writes, hosted.couriers.known);
   }
   checkLives(hosted.archive.lives);
   checkSecrets(hosted.archive.entries);
+  checkUndone(hosted.archive.entries, effects, hosted.host.run.state);
   expect(hosted.host.status).toMatch(/^(completed|failed|cancelled)$/);
 }
+
+/** How long behind the last of several deaths a run is cancelled. */
+const spans: readonly number[] = [0, 1, 100, 1000];
 
 /** What the first or the last handler saw, without the time. */
 export function seen({ life }: Hosted, which: "first" | "last", upTo = Infinity): string[] {

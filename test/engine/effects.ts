@@ -1,9 +1,10 @@
 /** What attempts did to the world, held against the journal: what is never done again, and under which key what is. */
 import { expect } from "vitest";
 import type { Entry } from "../../src/core/history/entry.ts";
+import type { RunState } from "../../src/core/state/state.ts";
 import type { Life } from "./player.ts";
 
-type Effect = Life["effects"][number];
+export type Effect = Life["effects"][number];
 
 /** How far a run has come, by all that it ever had on record. */
 export class Progress {
@@ -90,7 +91,7 @@ function marksOf(entries: readonly Entry[]): Map<string, Mark[]> {
       undone = [];
     }
     if (entry.kind === "undo.completed") undone.push(entry.step);
-    if (!/^(step|undo)\.(completed|failed|attempt_started)$/.test(entry.kind)) continue;
+    if (!/^(step|undo)\.(completed|failed|attempt_failed|attempt_started)$/.test(entry.kind)) continue;
     const { kind, step, attempt, seq } = entry as Extract<Entry, { kind: "step.completed" }>;
     const name = nameOf({ life, step, isUndo: kind.startsWith("undo"), times: times.get(step) ?? 0 });
     marks.set(name, [...(marks.get(name) ?? []), { kind, attempt, seq, episode }]);
@@ -138,6 +139,32 @@ export function checkKeys(before: readonly Effect[], now: readonly Effect[]): vo
   for (const effect of now) {
     const known = keys.get(placeOf(effect)) ?? effect.key;
     if (known !== effect.key) expect(effect.key).toBe(known);
+  }
+}
+
+/**
+ * Of a run that has failed or was cancelled it is known how each attempt ended of a step that can be undone, and what has succeeded is
+ * named as undone or not, unless nobody could wait for that (guarantee 8).
+ */
+export function checkUndone(
+  entries: readonly Entry[],
+  effects: readonly Effect[],
+  { end, created, undoable }: Pick<RunState, "end" | "created" | "undoable">,
+): void {
+  if (end === null || end.kind === "run.completed" || /^(terminated|handler_crashed)$/.test(end.error.code ?? ""))
+    return;
+  const { undone = [], notUndone = [] } = end.error;
+  expect([...undone, ...notUndone.map(({ step }) => step)].sort()).toEqual([...undoable].sort());
+  const marks = marksOf(entries);
+  const { episode } = new Progress().see(...entries);
+  for (const effect of effects) {
+    const deed = deedOf(effect.key);
+    const isPast = effect.outcome === Infinity || effect.episode < episode || deed.life !== created?.at.toString(36);
+    if (!effect.undoable || deed.isUndo || isPast) continue;
+    const ended = marks.get(nameOf(deed))?.some(({ kind, attempt, seq }) => {
+      return kind !== "step.attempt_started" && attempt >= effect.attempt && seq > effect.outcome;
+    });
+    expect({ effect, ended }).toEqual({ effect, ended: true });
   }
 }
 

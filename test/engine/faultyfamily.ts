@@ -24,7 +24,7 @@ import { inquire } from "./question.ts";
 import type { Question } from "./question.ts";
 import { payloadOf, valueOf } from "./values.ts";
 import { Visitor, unlessRefused } from "./visitor.ts";
-import { replyTo } from "./crash.ts";
+import { replyTo, requested } from "./crash.ts";
 
 const hourMs = 3_600_000;
 /** How long calls between runs take. */
@@ -153,8 +153,10 @@ export class FaultyFamily {
   #request(id: string, order: Order): ReturnType<ReplyTo> {
     const [sent, { outcome, episode }] = [this.family.entries(id, "step.dispatched"), this.#progressOf(id)];
     const attempt = sent.find(({ seq }) => seq === order.id.seq)?.attempt ?? 0;
-    const effect = { path: String(order.request.body), key: order.key, attempt, outcome, episode, signal: null };
-    this.lived.get(id)?.at(-1)?.life.effects.push(effect);
+    this.lived
+      .get(id)
+      ?.at(-1)
+      ?.life.effects.push({ ...requested(order), attempt, outcome, episode });
     return replyTo(order, attempt + episode);
   }
 

@@ -31,6 +31,8 @@ export type Life = {
     readonly episode: number;
     /** What tells the attempt to stop; null where somebody else makes it. */
     readonly signal: AbortSignal | null;
+    /** It is that of a step that can be undone. */
+    readonly undoable: boolean;
   }[];
 };
 
@@ -256,7 +258,7 @@ class Player {
   }
 
   async fetch({ name, ms, fails, undo }: Extract<Wide, { t: "fetch" }>, path: string): Promise<unknown> {
-    const request = { url: `https://example.com/${ms}/${fails}`, method: "POST", body: { path } };
+    const request = { url: `https://example.com/${ms}/${fails}/${undo ? "undo" : ""}`, method: "POST", body: { path } };
     const retry = { limit: 2, delay: 700, jitter: 0.5 };
     const options = { retry, timeout: "10 m", ...(undo ? { undo: this.undo(path, 0) } : {}) };
     try {
@@ -272,7 +274,7 @@ class Player {
   async map({ name, spans: times, bad, fan, undo }: MapNode, path: string): Promise<unknown> {
     const item = async (ms: number, context: AttemptContext & { index: number }) => {
       const { index } = context;
-      this.effect(`${path}:${index}`, context);
+      this.effect(`${path}:${index}`, context, undo);
       await this.around.after(ms);
       if (bad.includes(index) && this.around.episode() <= index % 2) throw new NonRetryableError(`${path}:${index}`);
       return index;
@@ -284,9 +286,9 @@ class Player {
     return fan.settled ? (results as readonly PromiseSettledResult<number>[]).map(outcomeOf) : results;
   }
 
-  effect(path: string, { idempotencyKey: key, attempt, signal }: AttemptContext): void {
+  effect(path: string, { idempotencyKey: key, attempt, signal }: AttemptContext, undoable = false): void {
     const { outcome, episode } = this.around;
-    this.life.effects.push({ path, key, attempt, outcome: outcome(), episode: episode(), signal });
+    this.life.effects.push({ path, key, attempt, outcome: outcome(), episode: episode(), signal, undoable });
   }
 
   undo(path: string, ms: number): (result: unknown, context: AttemptContext) => Promise<void> {
@@ -311,7 +313,7 @@ class Player {
     };
     const effect = async (context: AttemptContext): Promise<unknown> => {
       const { attempt } = context;
-      this.effect(path, context);
+      this.effect(path, context, how.undo);
       await around.after(ms);
       for (let i = 0; i < turns; i++) await around.turn();
       if (attempt + around.episode() > fails) return given;

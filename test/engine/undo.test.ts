@@ -322,6 +322,19 @@ describe("undo", () => {
     expect(host.snapshot).toMatchObject({ status: "failed", error: { undone: ["once"] } });
   });
 
+  test("guarantee 2: one that is done on record, as the handler ends upon what was done beside it, is done no more", async () => {
+    const seen: string[] = [];
+    const host = await play(async (_input, step) => {
+      const once = { atMostOnce: true, undo: () => void seen.push("refunded") } as const;
+      await Promise.all([
+        step.run("first", () => {}, { atMostOnce: true }).then(() => step.fail("no")),
+        step.run("charge", () => void seen.push("charged"), once),
+      ]);
+    });
+    expect(seen).toEqual(["charged", "refunded"]);
+    expect(host.entries("step.failed")).toEqual([]);
+  });
+
   test("one whose attempt had failed by then is not tried again while others are waited for", async () => {
     const attempts: number[] = [];
     const host: Host = new Host(async (_input, step) => {
