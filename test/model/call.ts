@@ -76,7 +76,7 @@ export class Call {
   unsure = false;
   /** When it was last marked as cut off, or as begun. */
   markedAt = 0;
-  /** A death cut it off, and a pause holds it back since: others that died with it may begin before it. */
+  /** A death cut it off, and a pause holds it back since. */
   #isCutOff = false;
   /** When what it waits for may come, and when it must have come. */
   earliest: number;
@@ -220,11 +220,7 @@ export class Call {
       [this.fixedAt, this.earliest] = [at, at];
       if (this.kind !== "child") this.latest = at;
       this.fallDue();
-      if (!this.#isCutOff) return;
-      this.#isCutOff = false;
-      this.begin(at);
-      [this.latest, this.unsure] = [Infinity, true];
-      return;
+      return this.beginAgain(at);
     }
     const shiftMs = at - Math.max(pausedAt, this.fixedAt);
     if (this.state === "waiting" || this.state === "resting")
@@ -232,6 +228,14 @@ export class Call {
     // A death may have cut it off in the pause; suspects begin again one after another.
     if (this.state === "flying" && this.#slackMs > 0) [this.latest, this.unsure] = [Infinity, true];
     if (this.state !== "flying") this.latest = Math.max(at, this.latest + shiftMs);
+  }
+
+  /** What a death cut off is held back no longer; others that died with it may begin before it. */
+  beginAgain(at: number): void {
+    if (!this.#isCutOff) return;
+    this.#isCutOff = false;
+    this.begin(at);
+    [this.latest, this.unsure] = [Infinity, true];
   }
 
   /** A step that had no attempt left has all of them again. */

@@ -59,6 +59,10 @@ test.each([
   expect((await check(seed, makeCancelledProgram)).runs).toBeGreaterThan(0);
 });
 
+test("a run that is cancelled as steps end, which the model once took for wrong: what a death cut off in a pause begins again", async () => {
+  expect((await check(77100165, makeCancelledProgram)).runs).toBeGreaterThan(0);
+});
+
 test.each([
   ["a pause at the very instant of the retry holds what has not begun", 1054],
   ["a wait that has lost its race again shows as open until then", 166],

@@ -484,7 +484,9 @@ export class Model {
     claim(this.#cancelled === null && this.#toUndo === null, "cancelled though it is on its way to its end");
     this.#cancelled = Object.assign(new Given(), { code: "cancelled" });
     this.#calls.tie();
-    // What a death cut off in a pause is not in flight any more, and what falls due at this instant may be, or not.
+    // Its end must be known, though a pause holds it back.
+    for (const call of this.#calls.open) if (call.plan.how.undo !== null) call.beginAgain(this.#calls.at);
+    // What falls due at this instant may be in flight, or not.
     const isSure = ({ unsure }: Call): boolean => this.#clock.slackMs === 0 && !unsure;
     const flying = this.#calls.undecided.filter((call) => isSure(call) || awaited.includes(call.id));
     same(awaited.toSorted(), flying.map(({ id }) => id).toSorted(), "the steps that are waited for");
