@@ -276,8 +276,10 @@ export class Run {
   /** Cancels through the handler, if one can be had: the cancellation reaches it in its turn. */
   async #cancel(request: Extract<Fact, { kind: "run.cancel_requested" }>, action: Action): Promise<void> {
     const creation = this.state.created?.seq;
-    const stalled = this.execution?.course.replay.isStalled === true ? this.execution : null;
-    const execution = stalled === null ? await this.#drive.awakeUnlessStuck() : null;
+    const awake = this.#drive.awakeUnlessStuck();
+    const recorded = this.execution?.closing.cancelStalled(request).then(() => "recorded" as const);
+    const execution = await (recorded === undefined ? awake : Promise.race([awake, recorded]));
+    if (execution === "recorded") return await this.act(action);
     if (execution !== null && (await execution.closing.cancel(request))) return;
     // The run went on as new, or began once more, before the handler could hear of it.
     if (this.state.created?.seq !== creation) return await this.act(action);
@@ -286,10 +288,8 @@ export class Run {
     if (fact.kind !== request.kind) return this.#drive.append(fact);
     // The handler has ended, and the end of the run is about to go on record.
     if (execution?.course.over === false) return this.#drive.append(...noted(this.state, action, "cancel"));
-    // No handler can clean up. If steps are to be undone, or its replay stalls, the next hears of it in a replay of its own.
-    const isLast = stalled === null && this.state.undoable.size === 0;
-    this.#drive.append(isLast ? { ...request, kind: "run.cancelled" } : request);
-    stalled?.course.stop(() => new Error("the run was cancelled"));
+    // No handler can clean up. If steps are to be undone, the next handler learns of the cancellation in its replay.
+    this.#drive.append(this.state.undoable.size > 0 ? request : { ...request, kind: "run.cancelled" });
     if (this.execution === null || this.execution.course.over) this.#drive.reopen();
   }
 }

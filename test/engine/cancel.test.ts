@@ -172,7 +172,50 @@ describe("cancel", () => {
     await host.drive(startAt + 6000);
     host = host.reopen();
     await host.plan(startAt + 7000, (run) => act(run, "cancel")).drive();
-    expect([host.status, seen, host.clock.at]).toEqual(["cancelled", ["cancelled", "cleaned"], startAt + 12_000]);
+    expect([host.status, seen, host.clock.at]).toEqual(["cancelled", ["cancelled", "cleaned"], startAt + 10_000]);
+  });
+
+  test.each([1, 2])(
+    "guarantees 2, 8: what %i deaths cut off is undone where the cancellation came as the replay stood still",
+    async (deaths) => {
+      const seen: string[] = [];
+      let lives = 0;
+      let host: Host = new Host(async (_input, step) => {
+        const isLast = ++lives > deaths;
+        if (isLast) await host.clock.after(5000);
+        const charge = () => (isLast ? void seen.push("charged") : new Promise(() => {}));
+        await Promise.all([
+          step.run("charge", charge, { undo: () => void seen.push("refunded") }),
+          step.run("ship", () => Promise.reject(new Error("no")), { retry: { limit: 0 } }),
+        ]);
+      });
+      for (let life = 0; life < deaths; life++) host = (await host.drive(host.clock.at + 100)).reopen();
+      let isAnswered = false;
+      host.plan(host.clock.at + 2000, async (run) => {
+        await act(run, "cancel");
+        isAnswered = true;
+      });
+      await host.drive();
+      expect([seen, host.snapshot.error?.undone]).toEqual([["charged", "refunded"], ["charge"]]);
+      expect(isAnswered).toBe(true);
+    },
+  );
+
+  test("guarantee 4: the first call that reaches a run in its next life cancels it, though its replay stands still", async () => {
+    let lives = 0;
+    let host = new Host(async (_input, step) => {
+      if (++lives > 1) await new Promise(() => {});
+      await step.sleep("1 d");
+    });
+    host = (await host.drive(startAt + 1000)).reopen({ cold: false });
+    // Whoever asks for the same again meanwhile is answered alike.
+    const answers = ["once", "once", "other"].map(async (key) => await act(host.run, "cancel", key));
+    await host.drive();
+    await Promise.all(answers);
+    expect([host.status, host.clock.at]).toEqual(["cancelled", startAt + 10_000]);
+    expect(host.entries("run.cancelled")).toMatchObject([{ givenUp: true }]);
+    expect(host.entries("run.action_noted")).toMatchObject([{ key: "other" }]);
+    expect(act(host.run, "cancel", "once")).toBeUndefined();
   });
 
   test("bail and fail in clean-up code do not change how it ends", async () => {

@@ -11,9 +11,12 @@ import { authorOf } from "../../core/author.ts";
 import type { EntryOf, Fact } from "../../core/history/entry.ts";
 import type { Attempts } from "../attempt/attempts.ts";
 import type { Calls } from "../call/calls.ts";
+import { Bell } from "../turn/bell.ts";
 import type { Course } from "../turn/course.ts";
 import { endOf, undoing } from "./ending.ts";
 import type { End } from "./ending.ts";
+
+type Cancellation = Omit<EntryOf<"run.cancel_requested">, "seq" | "at" | "told">;
 
 /** How long the handler of a run that is to end is waited for while it has no call open. */
 const graceMs = 10_000;
@@ -30,6 +33,10 @@ export class Closing {
   #end: (() => void) | null = null;
   /** The end that waits for steps in flight that can be undone. */
   #awaited: Exclude<End, { kind: "run.completed" }> | null = null;
+  /** A cancellation that waits for the replay, until that has stood still for too long. */
+  #early: Cancellation | null = null;
+  /** Rings once that is on record. */
+  readonly #recorded = new Bell();
   /** When a handler that has no call open though its run is to end is given up. */
   #givenUpAt: number | null = null;
 
@@ -54,7 +61,7 @@ export class Closing {
    * Tells the handler of the cancellation through its open calls. Resolves to true once that is on record, and to false
    * where the run is on its way to its end already.
    */
-  async cancel(request: Omit<EntryOf<"run.cancel_requested">, "seq" | "at" | "awaited" | "told">): Promise<boolean> {
+  async cancel(request: Cancellation): Promise<boolean> {
     const { state, rested } = this.#course;
     const requested = await this.#course.turn(() => {
       // A run on its way to another end stays on it: a replay could not tell which of the two came first.
@@ -68,6 +75,18 @@ export class Closing {
     });
     if (this.#course.failure !== null) throw this.#course.failure;
     return requested === true;
+  }
+
+  /**
+   * Gives the handler up where its replay stands still for too long, and resolves once a cancellation is on record for that;
+   * never otherwise: what a death cut off that can be undone is known only once the replay is over.
+   */
+  async cancelStalled(request: Cancellation): Promise<void> {
+    if (!this.#course.live) {
+      this.#early ??= request;
+      this.drained();
+    }
+    await this.#recorded.rung();
   }
 
   /** Ends the run from outside, whatever the handler makes of it. */
@@ -149,11 +168,23 @@ export class Closing {
     if (!this.#isLost) this.#givenUpAt = null;
     if (this.dueAt > now) return;
     this.#givenUpAt = null;
+    this.#recordEarly();
     const { cancelling } = this.#course.state;
     // How it ends was said from outside.
     if (cancelling === null) return this.conclude(null);
     const { error, reason } = cancelling;
     this.conclude({ kind: "run.cancelled", error, ...authorOf(cancelling), reason, givenUp: true });
+  }
+
+  /** The handler is not told: it is given up. */
+  #recordEarly(): void {
+    const { state, ledger } = this.#course;
+    const request = this.#early;
+    if (request === null || state.cancelling !== null || this.#end !== null) return;
+    this.#course.guard(() => {
+      ledger.append(request);
+      this.#recorded.ring();
+    });
   }
 
   #finish(end: () => void): void {
@@ -215,6 +246,7 @@ export class Closing {
     const { state, live, over, replay } = this.#course;
     if (over || this.finished || state.ending !== null || this.#awaited !== null) return false;
     if (this.#calls.pending.size > 0) return false;
-    return live ? state.cancelling !== null : replay.isStalled && (state.cancelling !== null || this.#end !== null);
+    if (live) return state.cancelling !== null;
+    return replay.isStalled && (state.cancelling !== null || this.#end !== null || this.#early !== null);
   }
 }
