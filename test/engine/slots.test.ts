@@ -1188,6 +1188,27 @@ describe("guarantee 4: whatever dies", () => {
     },
   );
 
+  test.each([
+    ["waits for its slot again", []],
+    ["is held back with its run", [need("own", 1)]],
+  ])(
+    "a step that a death cut off gives its slot back at the end of a cancelled run, where it %s",
+    async (_what, own) => {
+      const simulation = new LaneSimulation();
+      let lives = 0;
+      const flow: Handler = async (_input, step) => {
+        lives++;
+        await step.run("charge", () => simulation.clock.after(lives > 1 ? 1000 : minute), { undo: () => {} });
+      };
+      const a = simulation.add("a", flow, [...own, need("mail", 1, { scope: "step" })]);
+      simulation.at(1500, () => a.kill());
+      simulation.at(2000, () => a.act((run) => act(run, "cancel")));
+      await simulation.drive(10_000);
+      expect(a.run.snapshot()).toMatchObject({ status: "cancelled", error: { undone: ["charge"] } });
+      expect(["own", "mail"].map((name) => simulation.lane(name).isEmpty)).toEqual([true, true]);
+    },
+  );
+
   test("a run survives a death after every entry, while others want its slot", async () => {
     const crash = async (keep: number): Promise<string[]> => {
       const simulation = new LaneSimulation(`crash ${keep}`);

@@ -152,14 +152,14 @@ export class Attempts {
    * must be undone: also those that were cut off, which begin whatever holds them back. Returns the steps that are waited for.
    */
   stop(reason: Error): string[] {
-    this.queued.stop();
     for (const pending of [...this.#pending.values()]) {
       const { plan } = pending;
       if (!isAttempted(plan) || !this.isCutOff(pending)) continue;
       this.#stopping.set(pending, reason);
-      pending.begun = true;
+      this.queued.pass(pending);
       this.#beginAdmitted(pending, plan);
     }
+    this.queued.stop();
     const awaited: string[] = [];
     for (const [key, { attempt, plan, id }] of this.#inFlight) {
       if (plan.undo !== null) {

@@ -57,6 +57,13 @@ export class Queued {
     this.#course.limiter.leave(id);
   }
 
+  /** It begins whether it has its slots or not: as it ends it gives back also those that an earlier life left it. */
+  pass(pending: Pending): void {
+    pending.begun = true;
+    this.#course.limiter.admit(pending.id);
+    this.#waiting.delete(pending.key);
+  }
+
   /** None is to begin any more: slots would come too late. */
   stop(): void {
     for (const pending of [...this.#waiting.values()]) this.leave(pending);
