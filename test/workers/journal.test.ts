@@ -5,6 +5,9 @@ import { gcm } from "../../src/core/cipher/aes.ts";
 import { parseKeys, Vault } from "../../src/core/cipher/cipher.ts";
 import type { Entry } from "../../src/core/history/entry.ts";
 import { HoldfastError } from "../../src/core/error.ts";
+import { encode } from "../../src/core/value/value.ts";
+import { creationOf } from "../../src/objects/run/creation.ts";
+import { Memory } from "../../src/objects/run/memory.ts";
 import { SqlJournal } from "../../src/store/journal.ts";
 import { testJournal } from "../engine/journal-suite.ts";
 import { settings } from "./settings.ts";
@@ -47,6 +50,45 @@ describe("a journal whose first commit could not be written", () => {
       expect(() => journal.append([{ ...entry, seq: 1.00001 }])).toThrow(/datatype mismatch/);
       journal.append([entry]);
       expect([...new SqlJournal(storage).read()]).toEqual([entry]);
+    });
+  });
+});
+
+describe("a memory of a run that was given up", () => {
+  it.each([
+    ["writes nothing beside the next one", (memory: Memory) => Promise.resolve(memory.forget()), "was given up"],
+    [
+      "writes nothing into the next run",
+      (memory: Memory) => memory.clear(async () => {}),
+      "the run was removed meanwhile",
+    ],
+  ])("%s", async (_what, giveUp, refused) => {
+    await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, ctx) => {
+      const memory = new Memory(
+        ctx,
+        () => undefined,
+        () => Promise.reject(new Error("starts no other")),
+      );
+      const given = {
+        id: "given-up",
+        workflow: "some",
+        version: "1",
+        input: encode(1, "input"),
+        labels: {},
+        by: "test",
+      };
+      const request = { ...given, parent: null, schedule: null };
+      const begin = (at: number) =>
+        memory.begin((run) =>
+          run.create({ ...creationOf(request, at), continuation: { count: 1, createdAt: at, keys: [] } }),
+        );
+      expect(begin(1)).toBe(true);
+      const former = memory.run;
+      await giveUp(memory);
+      begin(2);
+      const entries = memory.journal.page(0, 9);
+      expect(() => former.act({ kind: "pause", by: "test", reason: null })).toThrow(refused);
+      expect(memory.openJournal().page(0, 9)).toEqual(entries);
     });
   });
 });
