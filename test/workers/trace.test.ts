@@ -272,6 +272,20 @@ describe("the collector", () => {
     expect(await postsTo(box)).toHaveLength(2);
   });
 
+  it("gets nothing of a run that had ended in another deployment", async () => {
+    const box = await collect();
+    const run = await begin("traced-stairs", { steps: 1 });
+    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 20_000 });
+    const id = newId("moved");
+    const { text: raw } = await ask(`POST /v1/runs/${run.id}/export`);
+    expect((await ask(`POST /v1/runs/import?id=${id}`, { raw })).status).toBe(201);
+    await evict(id);
+    await ask(`GET /v1/runs/${id}`);
+    const other = await begin("traced-stairs", { steps: 1 });
+    await vi.waitFor(async () => expect(await marked(other.id)).toBe(true), { timeout: 20_000 });
+    expect(await postsTo(box)).toHaveLength(2);
+  });
+
   it("gets what a retry adds, and not the rest again", async () => {
     const box = await collect();
     const run = await begin("traced-fragile", null);
