@@ -2,6 +2,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { Outbox } from "../../src/objects/outbox/outbox.ts";
 import { ask, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import { settings } from "./settings.ts";
 import { contentOf, nothing } from "./storage.ts";
@@ -184,5 +185,35 @@ describe("a run whose retention is over", () => {
     });
     const told = await (await fetch(url)).json<{ body: { type: string } }[]>();
     expect(told.map(({ body }) => body.type)).toEqual(["run.failed", "run.completed", "run.failed"]);
+  });
+
+  it("goes on where it is tried again while it is asked whether its notices are over (guarantee 1)", async () => {
+    const [id, word] = [newId("erased-at-once"), newId("word")];
+    const url = `${inject("collector")}/${newId("told")}`;
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+    const { settled } = Outbox.prototype;
+    const asking = vi.spyOn(Outbox.prototype, "settled").mockImplementation(async function (this: Outbox) {
+      const over = await settled.call(this);
+      if (!over || this.run.state.created?.id !== id) return over;
+      ask();
+      await answered;
+      return true;
+    });
+    broken.add(word);
+    await good("POST /v1/workflows/erased-at-once/runs", { json: { id, input: { word, urls: [url] } } });
+    await asked;
+    broken.delete(word);
+    const retried = good(`POST /v1/runs/${id}/retry`);
+    await vi.waitFor(async () => expect((await good(`GET /v1/runs/${id}`))["status"]).not.toBe("failed"), 10_000);
+    answer();
+    await retried;
+    await vi.waitFor(async () => expect(await refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found"), {
+      timeout: 10_000,
+      interval: 50,
+    });
+    asking.mockRestore();
+    const told = await (await fetch(url)).json<{ body: { type: string } }[]>();
+    expect(told.map(({ body }) => body.type)).toEqual(["run.failed", "run.completed"]);
   });
 });
