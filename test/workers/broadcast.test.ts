@@ -261,6 +261,26 @@ describe("a broadcast", () => {
     for (const id of ghosts) await directoryOf(id).remove(id, crowd.createdAt);
   });
 
+  it("fails where one of more than a hundred runs was not reached, which a repetition reaches (guarantee 1)", async () => {
+    const ghosts = Array.from({ length: 110 }, (_, index) => `many-${index}`);
+    const crowd = summaryOf("many", { status: "waiting", waitingFor: [waitFor("item")] });
+    for (const id of ghosts) await directoryOf(id).report({ ...crowd, id });
+    const [near = "", away = ""] = await Promise.all(["near", "away"].map((name) => startInbox(name)));
+    await listed("item", [near, away]);
+    const own = env.RUNS.getByName.bind(env.RUNS);
+    const unreachable = { signal: () => Promise.reject(new Error("told to throw")), died: async () => {} };
+    const named = vi
+      .spyOn(env.RUNS, "getByName")
+      .mockImplementation((name) => (name === away ? (unreachable as never) : own(name)));
+    const sent = () => broadcast(signalOf("item", { n: 4 }, "key-many"));
+    await expect(sent()).rejects.toThrow("told to throw");
+    named.mockRestore();
+    expect(await outputOf(near)).toEqual([4]);
+    expect(await sent()).toEqual({ delivered: 2, buffered: false });
+    expect(await outputOf(away)).toEqual([4]);
+    for (const id of ghosts) await directoryOf(id).remove(id, crowd.createdAt);
+  });
+
   it("is not held up by a run that never answers, and reaches that when it is sent again (guarantee 1)", async () => {
     const [id, stuck] = await Promise.all(["moving", "stuck"].map((name) => startInbox(name)));
     await listed("item", [id, stuck].map(String));
@@ -345,6 +365,19 @@ describe("a broadcast", () => {
     expect(await beginWait("q1", ["queue"], receiver, 3)).toEqual([]);
   });
 
+  it("fills also a wait that the run begins with what it has received", async () => {
+    for (const value of ["a", "b", "c"]) await broadcast(signalOf("loop", value));
+    const receiver = new Receiver();
+    const { offers } = await directoryOf("l1").report(
+      summaryOf("l1", { status: "waiting", waitingFor: [waitFor("loop")] }),
+    );
+    await claimOffers("l1", offers, async (signal) => {
+      const answer = await receiver.receive(signal);
+      return answer.ok ? { ok: true, value: { ...answer.value, more: receiver.got.length < 2 } } : answer;
+    });
+    expect([offers, receiver.got]).toEqual([["loop"], ["a", "b"]]);
+  });
+
   it("does not fill a second wait with what the run has already received", async () => {
     await broadcast(signalOf("again", 1));
     await broadcast(signalOf("again", 2));
@@ -426,6 +459,33 @@ describe("a broadcast", () => {
     expect(await shard.claim("claimed", "run1", [])).toMatchObject({ id: "claimed" });
     await runInDurableObject(stub, async (_object, { storage }) => {
       expect(await storage.getAlarm()).toBeLessThanOrEqual(Date.now() + claimMs);
+      await storage.deleteAlarm();
+    });
+  });
+
+  it("that was given back is looked after at once, and not when its claim would be (guarantee 4)", async () => {
+    const stub = env.DIRECTORY.getByName(`alone-${++made}`);
+    const shard = stub as unknown as DirectoryRpc;
+    await shard.hold("returned", signalOf("returned"), Date.now() + dayMs);
+    await shard.claim("returned", "run1", []);
+    await shard.release("returned", "run1");
+    const dueAt = () => runInDurableObject(stub, (_object, { storage }) => openDirectory(storage.sql).signals.dueAt());
+    await vi.waitFor(async () => expect(await dueAt()).toBeGreaterThan(Date.now() + claimMs), { timeout: 10_000 });
+  });
+
+  it("is looked after again, but not at once, where the runs that wait could not be found (guarantee 4)", async () => {
+    const shards = await prototypeOfShards();
+    await runInDurableObject(env.DIRECTORY.getByName(`alone-${++made}`), async (object, { storage }) => {
+      const { signals } = openDirectory(storage.sql);
+      const now = Date.now();
+      signals.hold("due", signalOf("due"), null, now + dayMs, now);
+      signals.checkAt("due", now);
+      const asked = vi.spyOn(shards, "waiters").mockRejectedValue(new Error("told to throw"));
+      await object.alarm?.();
+      asked.mockRestore();
+      const at = await storage.getAlarm();
+      expect(at).toBeGreaterThanOrEqual(now + claimMs);
+      expect(at).toBeLessThanOrEqual(Date.now() + claimMs);
       await storage.deleteAlarm();
     });
   });
