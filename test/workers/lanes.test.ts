@@ -317,6 +317,17 @@ describe("when processes die", () => {
     expect([heard, next.heard]).toEqual([[], []]);
   });
 
+  test("a slot that is given back before it was asked for is not asked for", async () => {
+    const lane = newLane();
+    const { requests, enter, leave, slot, memory } = asking(lane.name);
+    const { run, heard } = memory([leave, enter]);
+    requests.attend(run);
+    if (slot !== undefined) slot.left = true;
+    await requests.idle();
+    requests.deliver(run);
+    expect([heard, await lane.state()]).toEqual([[slot, null], { holders: [], queue: [] }]);
+  });
+
   test("guarantee 4: a dead run gives its slot back once somebody waits, and not before", async () => {
     // From here on time passes only where the test says so.
     passTime(0);
@@ -662,6 +673,17 @@ describe("the limit of all keys", () => {
     expect([await limitOf("used"), await limitOf("new")]).toEqual([5, 5]);
     expect(await versionOf()).toEqual({ limit: null, version: expect.any(Number) });
     expect((await versionOf()).version).toBeGreaterThan(version);
+  });
+
+  test("is the last of two that were set within a millisecond", async () => {
+    const base = `concurrency:${newId("wf")}`;
+    const lane = `${base}:key`;
+    await laneObject(lane).enter({ ...request("a"), limit: 5 });
+    await until(async () => expect(await laneRoll().names(base, 1)).toEqual([lane]));
+    passTime(0);
+    await laneRoll().overrideAll(base, 2);
+    await laneRoll().overrideAll(base, 3);
+    expect((await laneObject(lane).read(1))?.limit).toBe(3);
   });
 
   test("reaches them also when it is set while another is passed on", async () => {
