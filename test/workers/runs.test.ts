@@ -331,6 +331,14 @@ describe("pause and repair", () => {
     expect(await kinds(run.id)).toContain("run.retried");
   });
 
+  it("is not restarted as a run of another workflow, which had its id before", async () => {
+    const { id } = await start("nap", { ms: 3_600_000 });
+    await until(id, "waiting");
+    const request = { workflow: "flaky", version: "1", by: "test", reason: null };
+    expect(await runObject(id).restart(request)).toMatchObject({ ok: false, refusal: { code: "run_not_found" } });
+    expect(await until(id, "waiting")).toMatchObject({ workflow: "nap" });
+  });
+
   it("deletes an ended run, and its id is free again", async () => {
     const run = await start("echo", 1, 5000);
     await service.runs.act(run.id, { kind: "delete", by: "ana", reason: null });
