@@ -92,6 +92,19 @@ describe("guarantee 6: a firing starts one run", () => {
     expect(world.started).toEqual([slot(0), slot(1), slot(2)]);
   });
 
+  it("one that is owed also after the clock was set back, and not only once it is where it was", async () => {
+    const world = new World(ruleOf());
+    world.before = () => Promise.reject(new Error("connection lost"));
+    await live(world, async (scheduler) => {
+      await scheduler.tick();
+      await tickAt(scheduler, [0]);
+      world.before = () => undefined;
+      await tickAt(scheduler, [-60]);
+    });
+    expect(world.started).toEqual([slot(0), slot(0)]);
+    expect([...world.runs]).toEqual([slot(0)]);
+  });
+
   it("none twice after the rule was out of the code for a while", async () => {
     const world = new World(ruleOf());
     await live(world, (scheduler) => scheduler.tick());
