@@ -3,11 +3,11 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { DurableObject } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { undefinedValue } from "../../src/core/value/value.ts";
+import { encode, undefinedValue } from "../../src/core/value/value.ts";
 import { defineWorkflow } from "../../src/index.ts";
 import { Catalog } from "../../src/objects/deployment/catalog.ts";
 import { nameOfKey } from "../../src/objects/deployment/digest.ts";
-import { laneObject } from "../../src/objects/address.ts";
+import { laneObject, runObject } from "../../src/objects/address.ts";
 import type { LaneRpc } from "../../src/objects/rpc/lane.ts";
 import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import { createService, startByName } from "../../src/objects/service.ts";
@@ -82,6 +82,29 @@ describe("a start that is repeated", () => {
     expect(await begin(json, key)).toEqual([200, id]);
     expect(await runThatIs(String(id), { status: "completed" })).toMatchObject({ output: { doubled: 4 } });
     expect((await historyOf(String(id))).filter(({ kind }) => kind === "signal.received")).toHaveLength(1);
+  });
+
+  it("is refused with a signal under the key of a start that brought none, also where an older version made the run", async () => {
+    const id = newId("older");
+    const start = {
+      id,
+      key: newId("key"),
+      workflow: "inbox",
+      version: "1",
+      input: encode({ count: 1 }, ""),
+      labels: {},
+      by: "test",
+    };
+    const request = { ...start, parent: null, schedule: null };
+    const { key } = start;
+    const payload = encode({ n: 1 }, "");
+    const signal = { name: "item", payload, fitted: payload, by: "test", key };
+    expect(await runObject(id).start(request)).toMatchObject({ ok: true, value: { created: true } });
+    const refused = { ok: false, refusal: { code: "idempotency_conflict" } };
+    expect(await runObject(id).start({ ...request, signal })).toMatchObject(refused);
+    expect(await runObject(id).start(request)).toMatchObject({ ok: true, value: { created: false } });
+    const other = { ...signal, key: newId("other") };
+    expect(await runObject(id).start({ ...request, key: other.key, signal: other })).toMatchObject({ ok: true });
   });
 
   it("finds its run whatever labels its workflow makes by now", async () => {
