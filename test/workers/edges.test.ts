@@ -108,6 +108,31 @@ describe("a parked run", () => {
       vi.useRealTimers();
     }
   });
+
+  it("that died of its alarm was cut off, whatever was due, and is watched before it goes on (guarantee 4)", async () => {
+    const { id, stub } = await park({ sleep: "2 hours" });
+    const { waitingFor } = await service.runs.read(id);
+    const until = waitingFor.find(({ kind }) => kind === "timer")?.until ?? 0;
+    const { entries } = watched(id);
+    const { length } = entries;
+    await evict(id);
+    vi.useFakeTimers({ now: until, toFake: ["Date"] });
+    try {
+      await runInDurableObject(stub, (object, { storage }) => {
+        const setAlarm = storage.setAlarm.bind(storage);
+        const known: number[] = [];
+        vi.spyOn(storage, "setAlarm").mockImplementation((time) => {
+          known.push(entries.length);
+          return setAlarm(time);
+        });
+        void object.alarm?.({ scheduledTime: aheadOf(until), retryCount: 1, isRetry: true });
+        expect([known, entries[length]?.kind]).toEqual([[length], "run.interrupted"]);
+      });
+    } finally {
+      vi.useRealTimers();
+    }
+    await service.runs.act(id, { kind: "terminate", by: "test", reason: null });
+  });
 });
 
 describe("calls at the same moment", () => {
