@@ -58,6 +58,14 @@ describe("a parked run", () => {
     return { id, stub: env.RUNS.getByName(id) };
   }
 
+  /** One that sleeps until then, and is not in memory. */
+  async function evicted(): Promise<{ id: string; stub: DurableObjectStub; until: number }> {
+    const { id, stub } = await park({ sleep: "2 hours" });
+    const { waitingFor } = await service.runs.read(id);
+    await evict(id);
+    return { id, stub, until: waitingFor.find(({ kind }) => kind === "timer")?.until ?? 0 };
+  }
+
   const alarmOf = (stub: DurableObjectStub) => runInDurableObject(stub, (_object, ctx) => ctx.storage.getAlarm());
 
   it.each([
@@ -86,12 +94,9 @@ describe("a parked run", () => {
   });
 
   it("that its alarm wakes ahead of its time rests until then, with no other alarm, and was not cut off (guarantee 4)", async () => {
-    const { id, stub } = await park({ sleep: "2 hours" });
-    const { waitingFor } = await service.runs.read(id);
-    const until = waitingFor.find(({ kind }) => kind === "timer")?.until ?? 0;
+    const { id, stub, until } = await evicted();
     const { entries } = watched(id);
     const { length } = entries;
-    await evict(id);
     // Its clock is set there, and stands still.
     vi.useFakeTimers({ now: until - 1, toFake: ["Date"] });
     try {
@@ -110,12 +115,9 @@ describe("a parked run", () => {
   });
 
   it("that died of its alarm was cut off, whatever was due, and is watched before it goes on (guarantee 4)", async () => {
-    const { id, stub } = await park({ sleep: "2 hours" });
-    const { waitingFor } = await service.runs.read(id);
-    const until = waitingFor.find(({ kind }) => kind === "timer")?.until ?? 0;
+    const { id, stub, until } = await evicted();
     const { entries } = watched(id);
     const { length } = entries;
-    await evict(id);
     vi.useFakeTimers({ now: until, toFake: ["Date"] });
     try {
       await runInDurableObject(stub, (object, { storage }) => {

@@ -109,3 +109,8 @@ export type HistoryPage = {
   readonly next: number | null;
   readonly ended?: boolean;
 };
+
+/** Whether the run is being cancelled or undone: then it has no result to wait for. */
+export function isEnding({ lead }: Pick<RunSummary, "lead">): boolean {
+  return typeof lead === "string";
+}

@@ -4,7 +4,7 @@
  * Invariant 1: the number of simultaneous calls is limited, for any number of children.
  */
 import type { ChildPolicy, ParentRun } from "../../core/run/origin.ts";
-import { isEnded } from "../../core/run/run.ts";
+import { isEnded, isEnding } from "../../core/run/run.ts";
 import { goneError } from "../../core/lifecycle/child.ts";
 import type { SignalRequest } from "../../core/service/service.ts";
 import type { ChildEnd, Children, ChildStart, ChildStarted, FormerChild } from "../../engine/world.ts";
@@ -111,9 +111,8 @@ async function goesOn(self: Self, { child, key, kept }: FormerChild): Promise<Pi
   if (retried.refusal.code !== "not_retryable") unwrap(retried);
   const found = await runObject(child.id).read(0);
   if (!found.ok) return null;
-  const { status, lead } = found.value;
-  // What is cancelled, or is undone, has no result to wait for.
-  const goesOnAlready = kept && !isEnded(status) && typeof lead !== "string";
+  const { status } = found.value;
+  const goesOnAlready = kept && !isEnded(status) && !isEnding(found.value);
   return status === "completed" || goesOnAlready ? own(found.value) : null;
 }
 

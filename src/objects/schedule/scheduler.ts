@@ -46,27 +46,27 @@ class HostedScheduler extends DurableObject implements SchedulerRpc {
   }
 
   /** Opened on first use, so that every caller gets the error if the encryption keys are malformed. */
-  get #scheduler(): Scheduler {
+  #open(): Scheduler {
     return (this.#opened ??= new Scheduler(this.ctx, this.#app));
   }
 
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
-    if (await this.#canOpen()) await this.#scheduler.alarm(info?.scheduledTime ?? 0);
+    if (await this.#canOpen()) await this.#open().alarm(info?.scheduledTime ?? 0);
   }
 
   async tick(): Promise<void> {
-    if (await this.#canOpen()) await this.#scheduler.tick();
+    if (await this.#canOpen()) await this.#open().tick();
   }
 
   async #ask<Value>(request: (planner: Planner) => Value | Promise<Value>): Promise<Answer<Value>> {
-    const opened = await answer(() => this.#scheduler);
+    const opened = await answer(() => this.#open());
     return opened.ok ? await opened.value.ask(request) : opened;
   }
 
   /** False if the encryption keys are malformed: then it tries again after a minute, and fires nothing meanwhile. */
   async #canOpen(): Promise<boolean> {
     try {
-      void this.#scheduler;
+      this.#open();
       return true;
     } catch (error) {
       console.error(`the schedules cannot be read; they are looked at again: ${describe(error)}`);
@@ -76,23 +76,23 @@ class HostedScheduler extends DurableObject implements SchedulerRpc {
   }
 
   async ended(of: ScheduleFiring, runId: string, end?: RunEnd): Promise<void> {
-    this.#scheduler.ended(of.id, runId, end);
+    this.#open().ended(of.id, runId, end);
   }
 
   async revived(of: ScheduleFiring, runId: string): Promise<void> {
-    this.#scheduler.planner.adopt(of.id, runId);
+    this.#open().planner.adopt(of.id, runId);
   }
 
   rekey(): Promise<Answer<Resealed>> {
-    return answer(() => this.#scheduler.reseal());
+    return answer(() => this.#open().reseal());
   }
 
   list(workflow?: string): Promise<Answer<readonly ScheduleInfo[]>> {
-    return answer(() => this.#scheduler.planner.list(workflow));
+    return answer(() => this.#open().planner.list(workflow));
   }
 
   find(id: string, next: number): Promise<Answer<ScheduleInfo>> {
-    return answer(() => this.#scheduler.planner.find(id, next));
+    return answer(() => this.#open().planner.find(id, next));
   }
 
   create(request: ScheduleRequest): Promise<Answer<{ schedule: ScheduleInfo; created: boolean }>> {
