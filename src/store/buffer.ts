@@ -3,7 +3,9 @@
  * a run that reports a wait makes a further call only if there is something. `broadcasts` and `payloads` are used in the
  * first shard only: the buffered signals in order of arrival, who has claimed them, and the keys of delivered ones.
  *
- * A broadcast is first open (free, or claimed by one run) and then settled. A claim lasts until the claimer settles or
+ * A broadcast is first open (free, or claimed by one run) and then settled. It is `finished` once its sender has asked every
+ * run that waited: one that failed before and is sent again is asked of them also where a run has settled its claim
+ * meanwhile. A claim lasts until the claimer settles or
  * releases it; it never passes to another run by itself, because a second run would consume the signal a second time.
  * `checkAt` is when a claim that was not settled, or a signal that was given back, has to be checked. Sealed columns are
  * written and read by `signal`.
@@ -51,9 +53,10 @@ export const bufferIndexes = `
 /** How long a claimer has before its claim is checked. */
 export const claimMs = 60_000;
 
-/** What `hold` finds: nothing delivered yet, delivered before, or the id used for something else. */
+/** What `hold` finds: not delivered yet, to a claimer only while its sender has not finished, delivered, another signal. */
 export type Hold =
   | { readonly kind: "open" }
+  | { readonly kind: "taken" }
   | { readonly kind: "settled"; readonly delivered: number }
   | { readonly kind: "conflict" }
   | Unreadable;
@@ -128,15 +131,16 @@ export class SignalBuffer {
   hold(id: string, signal: SignalRequest, digest: string | null, expiresAt: number, now: number): Hold {
     this.purge(now);
     const known = this.#sql
-      .exec<{ name: string; digest: string | null; delivered: number | null }>(
-        "SELECT name, digest, delivered FROM broadcasts WHERE id = ?",
+      .exec<{ name: string; digest: string | null; delivered: number | null; finished: number }>(
+        "SELECT name, digest, delivered, finished FROM broadcasts WHERE id = ?",
         id,
       )
       .toArray()[0];
     if (known !== undefined) {
       const same = known.name === signal.name ? this.#signals.isSame(id, known.digest, digest) : false;
       if (same !== true) return same === false ? { kind: "conflict" } : same;
-      return known.delivered === null ? { kind: "open" } : { kind: "settled", delivered: known.delivered };
+      if (known.delivered === null) return { kind: "open" };
+      return known.finished === 0 ? { kind: "taken" } : { kind: "settled", delivered: known.delivered };
     }
     this.#signals.insert(id, signal, digest, expiresAt);
     return { kind: "open" };
@@ -187,19 +191,20 @@ export class SignalBuffer {
     );
   }
 
-  /** The signal was delivered to that many runs. */
-  settle(id: string, delivered: number): void {
+  /** The signal was delivered to that many runs. @param finished false where a claimer says so, and not the sender */
+  settle(id: string, delivered: number, finished: boolean): void {
     this.#sql.exec("DELETE FROM payloads WHERE number = (SELECT number FROM broadcasts WHERE id = ?)", id);
     this.#sql.exec("DELETE FROM broadcasts WHERE id = ? AND digest IS NULL", id);
     this.#sql.exec(
-      "UPDATE broadcasts SET delivered = max(ifnull(delivered, 0), ?), claimed_by = NULL, check_at = NULL WHERE id = ?",
-      delivered,
-      id,
+      `UPDATE broadcasts SET delivered = max(ifnull(delivered, 0), ?), finished = max(finished, ?), claimed_by = NULL,
+         check_at = NULL WHERE id = ?`,
+      ...[delivered, Number(finished), id],
     );
   }
 
-  /** The outcome of a buffered signal; one that is no longer known was consumed by a waiter. */
-  outcome(id: string): BroadcastOutcome {
+  /** Ends a broadcast that its sender could deliver to nobody; one that is no longer known was consumed by a waiter. */
+  finish(id: string): BroadcastOutcome {
+    this.#sql.exec("UPDATE broadcasts SET finished = 1 WHERE id = ? AND finished = 0", id);
     const row = this.#sql
       .exec<{ delivered: number | null; claimed_by: string | null }>(
         "SELECT delivered, claimed_by FROM broadcasts WHERE id = ?",

@@ -37,6 +37,8 @@ const migrations: readonly string[] = [
   // Virtual, so computed when it is read: the quoted code of the error, null where there is none.
   "ALTER TABLE runs ADD COLUMN code TEXT GENERATED ALWAYS AS (rest -> '$.error.code') VIRTUAL",
   bufferIndexes,
+  // What older versions write counts as finished.
+  "ALTER TABLE broadcasts ADD COLUMN finished INTEGER NOT NULL DEFAULT 1",
 ];
 
 const maxWaits = 300_000;

@@ -30,12 +30,15 @@ export class Signals {
   insert(id: string, signal: SignalRequest, digest: string | null, expiresAt: number): void {
     const { number } = this.#sql
       .exec<{ number: number }>(
-        "INSERT INTO broadcasts (id, name, sender, digest, expires_at) VALUES (?, ?, ?, ?, ?) RETURNING number",
+        `INSERT INTO broadcasts (id, name, sender, digest, expires_at, finished) VALUES (?, ?, ?, ?, ?, ?)
+         RETURNING number`,
         id,
         signal.name,
         this.#vault.seal(senderOf(signal), placeOf(id, "sender")),
         digest === null ? null : this.#vault.seal(digest, placeOf(id, "digest")),
         expiresAt,
+        // Without a digest it is never sent again.
+        digest === null ? 1 : 0,
       )
       .one();
     for (const [part, text] of cut(signal.payload, this.#vault).entries()) {

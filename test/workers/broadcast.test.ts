@@ -70,7 +70,7 @@ describe("the buffer", () => {
       expect(signals.claim("go", "run3", [], 1)?.id).toBe("c");
       expect(signals.claim("go", "run4", [], 1)).toBeNull();
       expect(signals.claim("other", "run4", [], 1)).toBeNull();
-      signals.settle("b", 1);
+      signals.settle("b", 1, true);
       expect(signals.claim("go", "run1", [], 1)).toBeNull();
     });
   });
@@ -82,9 +82,9 @@ describe("the buffer", () => {
       expect(signals.claim("go", "run2", [], claimMs * 10)).toBeNull();
       signals.release("a", "run2", null);
       expect(signals.take("a", "run2", 5)).toBe(false);
-      expect(signals.outcome("a")).toEqual({ delivered: 1, buffered: false });
+      expect(signals.finish("a")).toEqual({ delivered: 1, buffered: false });
       signals.release("a", "run1", null);
-      expect(signals.outcome("a")).toEqual({ delivered: 0, buffered: true });
+      expect(signals.finish("a")).toEqual({ delivered: 0, buffered: true });
       expect(signals.claim("go", "run1", ["a"], 5)).toBeNull();
       expect(signals.claim("go", "run2", [], 5)?.id).toBe("a");
     });
@@ -97,7 +97,7 @@ describe("the buffer", () => {
       signals.claim("go", "run1", [], 100);
       expect([signals.dueAt(), signals.unattended(100 + claimMs - 1)]).toEqual([100 + claimMs, []]);
       expect(signals.unattended(100 + claimMs)).toEqual([{ id: "a", claimedBy: "run1" }]);
-      signals.settle("a", 1);
+      signals.settle("a", 1, true);
       expect([signals.dueAt(), signals.unattended(dayMs)]).toEqual([null, []]);
     });
   });
@@ -124,8 +124,8 @@ describe("the buffer", () => {
       expect(signals.hold("key", signalOf("go"), "digest", dayMs, 1)).toEqual({ kind: "open" });
       expect(signals.hold("key", signalOf("stop"), "digest", dayMs, 1)).toEqual({ kind: "conflict" });
       expect(signals.hold("key", signalOf("go"), "digest2", dayMs, 1)).toEqual({ kind: "conflict" });
-      signals.settle("key", 3);
-      signals.settle("key", 1);
+      signals.settle("key", 3, true);
+      signals.settle("key", 1, false);
       expect(signals.hold("key", signalOf("go"), "digest", dayMs, 2)).toEqual({ kind: "settled", delivered: 3 });
       expect(signals.claim("go", "run1", [], 2)).toBeNull();
       expect(sql.exec("SELECT count(*) AS n FROM payloads").one()).toEqual({ n: 0 });
@@ -178,7 +178,7 @@ describe("the buffer", () => {
           unattended: () => signals.unattended(4),
           rest: () => signals.rest(`s${claimed}`),
           dueAt: () => signals.dueAt(),
-          settle: () => signals.settle(`s${claimed}`, 1),
+          settle: () => signals.settle(`s${claimed}`, 1, true),
           withdraw: () => signals.withdraw(`s${claimed}`, "go"),
           hold: () => signals.hold("one more", signalOf("go"), "digest", dayMs, 5),
         };
@@ -276,7 +276,8 @@ describe("a broadcast", () => {
     await expect(sent()).rejects.toThrow("told to throw");
     named.mockRestore();
     expect(await outputOf(near)).toEqual([4]);
-    expect(await sent()).toEqual({ delivered: 2, buffered: false });
+    await notListed("item", near);
+    expect(await sent()).toEqual({ delivered: 1, buffered: false });
     expect(await outputOf(away)).toEqual([4]);
     for (const id of ghosts) await directoryOf(id).remove(id, crowd.createdAt);
   });
@@ -284,22 +285,36 @@ describe("a broadcast", () => {
   it("is not held up by a run that never answers, and reaches that when it is sent again (guarantee 1)", async () => {
     const [id, stuck] = await Promise.all(["moving", "stuck"].map((name) => startInbox(name)));
     await listed("item", [id, stuck].map(String));
-    const own = env.RUNS.getByName.bind(env.RUNS);
-    const hanging = { signal: () => new Promise<never>(() => {}) };
-    const named = vi
-      .spyOn(env.RUNS, "getByName")
-      .mockImplementation((name) => (name === stuck ? (hanging as never) : own(name)));
-    const wait = globalThis.setTimeout;
-    const timers = vi.spyOn(globalThis, "setTimeout").mockImplementation((act: () => void, after?: number) => {
-      return wait(act, (after ?? 0) > 59_000 ? 0 : after);
-    });
     const sent = () => broadcast(signalOf("item", { n: 8 }, "key-stuck"));
-    await expect(sent()).rejects.toMatchObject({ retryable: true });
-    timers.mockRestore();
-    named.mockRestore();
+    await hangs(String(stuck), sent);
     expect(await outputOf(String(id))).toEqual([8]);
-    expect(await sent()).toEqual({ delivered: 2, buffered: false });
+    await notListed("item", String(id));
+    expect(await sent()).toEqual({ delivered: 1, buffered: false });
     expect(await outputOf(String(stuck))).toEqual([8]);
+  });
+
+  it("that failed is not over for the others where a run claims it meanwhile (guarantee 1)", async () => {
+    const [id, stuck] = await Promise.all([startInbox("again", 2), startInbox("behind")]);
+    await listed("item", [id, stuck]);
+    const sent = () => broadcast(signalOf("item", { n: 8 }, "key-behind"));
+    await hangs(stuck, sent);
+    // It waits a second time, finds the offer, and has received it already.
+    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]), { timeout: 20_000 });
+    expect(await sent()).toEqual({ delivered: 2, buffered: false });
+    expect(await outputOf(stuck)).toEqual([8]);
+    await service.signals.send(id, signalOf("item", { n: 9 }));
+    expect(await outputOf(id)).toEqual([8, 9]);
+  });
+
+  it("that a later run took is over, also where its sender asks again (guarantee 5)", async () => {
+    const sent = () => broadcast(signalOf("taken", 1, "key-taken"));
+    expect(await sent()).toEqual({ delivered: 0, buffered: true });
+    expect(await sent()).toEqual({ delivered: 0, buffered: true });
+    const [first, second] = [new Receiver(), new Receiver()];
+    await beginWait("taken-1", ["taken"], first);
+    await beginWait("taken-2", ["taken"], second);
+    expect(await sent()).toEqual({ delivered: 1, buffered: false });
+    expect([first.got, second.got]).toEqual([[1], []]);
   });
 
   it("is one with a key, however often it is sent, also all at once (guarantee 5)", async () => {
@@ -539,7 +554,7 @@ describe("a broadcast", () => {
       },
       { timeout: 10_000 },
     );
-    await settle("unwanted", name, 0);
+    await settle("unwanted", name, 0, true);
   });
 
   it("reaches a run that began to wait while a step of it is at work", async () => {
@@ -572,6 +587,26 @@ async function startInbox(name: string, count = 1): Promise<string> {
 
 async function listed(name: string, ids: string[]): Promise<void> {
   await vi.waitFor(async () => expect(await waitersOf(name)).toEqual(expect.arrayContaining(ids)), { timeout: 20_000 });
+}
+
+async function notListed(name: string, id: string): Promise<void> {
+  await vi.waitFor(async () => expect(await waitersOf(name)).not.toContain(id), { timeout: 20_000 });
+}
+
+/** Sends while the run does not answer, and ends the sender's patience at once. */
+async function hangs(stuck: string, send: () => Promise<unknown>): Promise<void> {
+  const own = env.RUNS.getByName.bind(env.RUNS);
+  const hanging = { signal: () => new Promise<never>(() => {}) };
+  const named = vi
+    .spyOn(env.RUNS, "getByName")
+    .mockImplementation((name) => (name === stuck ? (hanging as never) : own(name)));
+  const wait = globalThis.setTimeout;
+  const timers = vi.spyOn(globalThis, "setTimeout").mockImplementation((act: () => void, after?: number) => {
+    return wait(act, (after ?? 0) > 59_000 ? 0 : after);
+  });
+  await expect(send()).rejects.toMatchObject({ retryable: true });
+  timers.mockRestore();
+  named.mockRestore();
 }
 
 async function outputOf(id: string): Promise<number[]> {

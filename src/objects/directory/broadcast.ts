@@ -27,7 +27,8 @@ const portion = 200;
 
 /**
  * Delivers the signal to every run that waits for the name; if none does, keeps it for the next one, for a day. With a key, a
- * repetition within the day is the same broadcast and has no further effect.
+ * repetition within the day is the same broadcast and has no further effect, unless it failed: then it is delivered to those
+ * that wait still.
  * @throws HoldfastError idempotency_conflict: the key was used for another name or payload
  */
 export async function broadcast(signal: SignalRequest): Promise<BroadcastOutcome> {
@@ -40,13 +41,13 @@ export async function broadcast(signal: SignalRequest): Promise<BroadcastOutcome
     throw new HoldfastError("idempotency_conflict", "the same Idempotency-Key came with another signal");
   }
   if (held.kind === "unreadable") throw new HoldfastError(held.code, held.message);
-  await Promise.all(directoryShards().map((shard) => shard.offer(id, name, expiresAt)));
+  if (held.kind === "open") await Promise.all(directoryShards().map((shard) => shard.offer(id, name, expiresAt)));
   const delivered = await deliverToAll(await waitersOf(name), id, signal);
   if (delivered > 0) {
-    await settle(id, name, delivered);
+    await settle(id, name, delivered, true);
     return { delivered, buffered: false };
   }
-  // A run that began to wait meanwhile may have taken the offer already.
+  // A run that began to wait meanwhile, or before a repetition, may have taken the offer already.
   return directoryShard(0).outcome(id);
 }
 
@@ -72,7 +73,7 @@ async function claimName(runId: string, name: string, waits: number, receive: Re
     if (held === null) return;
     const answer = await receive(asBroadcast(held.id, held.signal));
     if (answer.ok) {
-      await settle(held.id, name, 1);
+      await settle(held.id, name, 1, false);
       // A duplicate was consumed in an earlier incarnation of the run, so this wait is still open.
       if (!answer.value.duplicate) open--;
       if (answer.value.more === true) open = Math.max(open, 1);
@@ -102,9 +103,12 @@ export async function deliver(runId: string, id: string, signal: SignalRequest):
   return answer.ok;
 }
 
-/** Ends a broadcast that was delivered: no other run may get it. */
-export async function settle(id: string, name: string, delivered: number): Promise<void> {
-  await directoryShard(0).settle(id, delivered);
+/**
+ * Ends a broadcast that was delivered: no run that begins to wait later gets it.
+ * @param finished whether all that waited were asked, as the sender does; a claimer knows of itself only
+ */
+export async function settle(id: string, name: string, delivered: number, finished: boolean): Promise<void> {
+  await directoryShard(0).settle(id, delivered, finished);
   // An offer that remains costs a call and expires, so an error here is ignored.
   await Promise.allSettled(directoryShards().map((shard) => shard.withdraw(id, name)));
 }

@@ -194,12 +194,12 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     await this.#arm(now);
   }
 
-  async settle(id: string, delivered: number): Promise<void> {
-    this.#whole(() => this.#signals.settle(id, delivered));
+  async settle(id: string, delivered: number, finished = true): Promise<void> {
+    this.#whole(() => this.#signals.settle(id, delivered, finished));
   }
 
   async outcome(id: string): Promise<BroadcastOutcome> {
-    return this.#signals.outcome(id);
+    return this.#signals.finish(id);
   }
 
   /** Rows of the list first, then buffered signals; both in pages, so that each call is short. */
@@ -274,7 +274,7 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
     const waiters = (await waitersOf(held.signal.name)).filter((runId) => runId !== claimedBy);
     for (const runId of claimedBy === null ? waiters : [claimedBy, ...waiters]) {
       if (!this.#signals.take(id, runId, Date.now())) return;
-      if (await deliver(runId, id, held.signal)) return settle(id, held.signal.name, 1);
+      if (await deliver(runId, id, held.signal)) return settle(id, held.signal.name, 1, false);
       this.#signals.release(id, runId, null);
     }
     this.#signals.rest(id);

@@ -58,11 +58,11 @@ export interface DirectoryRpc {
   claim(name: string, runId: string, except: readonly string[]): Promise<Held | null>;
   /** First shard only: the run refused the claimed signal, which then is offered to other waiting runs. */
   release(id: string, runId: string): Promise<void>;
-  /** First shard only: the signal was delivered to that many runs. */
-  settle(id: string, delivered: number): Promise<void>;
+  /** First shard only: the signal was delivered to that many runs. @param finished false: by a claim, not by its sender */
+  settle(id: string, delivered: number, finished?: boolean): Promise<void>;
   /** Encrypts a page of rows of this shard again, with the newest key. */
   rekey(from: ShardMark): Promise<RekeyedShard>;
-  /** First shard only: the outcome of a held signal. */
+  /** First shard only: the outcome of a held signal that its sender could deliver to nobody. */
   outcome(id: string): Promise<BroadcastOutcome>;
 }
 
