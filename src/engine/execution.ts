@@ -18,7 +18,6 @@ import { Closing } from "./end/closing.ts";
 import { Course } from "./turn/course.ts";
 import { noLimiter } from "./lane/limiter.ts";
 import type { Limiter } from "./lane/limiter.ts";
-import type { End } from "./end/ending.ts";
 import { Errors } from "./errors.ts";
 import { callHandler } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
@@ -273,19 +272,14 @@ export class Execution {
   #startHandler(dress = (step: Step): Step => step): void {
     const step = dress(createStep(this));
     within(this.calls.root, () => callHandler(this.definition, this.course, step)).then(
-      (output) => this.#handlerSettled({ kind: "run.completed", output }),
+      (output) => this.renewal.handlerSettled({ kind: "run.completed", output }),
       (error: unknown) => this.failed(error),
     );
   }
 
   /** The handler has thrown, or somebody in its place. */
   failed(error: unknown): void {
-    this.#handlerSettled({ kind: "run.failed", error: this.errors.toRunError(error) });
-  }
-
-  #handlerSettled(end: End): void {
-    if (this.renewal.requested) this.renewal.handlerSettled(end);
-    else this.closing.handlerSettled(end);
+    this.renewal.handlerSettled({ kind: "run.failed", error: this.errors.toRunError(error) });
   }
 
   /**

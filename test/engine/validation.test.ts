@@ -482,6 +482,76 @@ describe("of the handler's own values", () => {
     }
   });
 
+  describe("beside a schema that looks at the input of a run that goes on as new", () => {
+    /** Ends as it is told in the turn in which it asks to go on as new; the schema takes `ms`, or mere microtasks for null. */
+    async function ending(how: "bail" | "fail" | "throw" | "return", ms: number | null, isBad = false): Promise<Host> {
+      const validate = async (): Promise<{ value: never } | { issues: { message: string }[] }> => {
+        if (ms !== null) await host.clock.after(ms);
+        return isBad ? { issues: [{ message: "it is bad" }] } : { value: 1 as never };
+      };
+      const input: Schema<unknown, never> = { "~standard": { version: 1, vendor: "test", validate } };
+      const flow: Handler = async (life: number | undefined, step) => {
+        if (life === 1) return "new";
+        await step.run("book", () => "booked", { undo: () => {} });
+        step.continueAsNew(1).catch(() => {});
+        // Longer than a schema takes that waits for nothing.
+        await pass(20);
+        if (how === "bail") step.bail("left");
+        if (how === "fail") step.fail(new Error("left"));
+        if (how === "throw") throw new Error("left");
+        return "left";
+      };
+      const host: Host = new Host(define(flow, { input }));
+      return await host.drive();
+    }
+
+    test.each(["bail", "fail", "throw", "return"] as const)(
+      "guarantee 3: an end that the handler comes to behind that does not count, however long it takes (%s)",
+      async (how) => {
+        for (const ms of [null, 0, 2000]) {
+          const host = await ending(how, ms);
+          expect([ms, host.status, host.output]).toEqual([ms, "completed", "new"]);
+        }
+      },
+    );
+
+    test.each([
+      ["bail", "cancelled", "left", ["book"]],
+      ["fail", "failed", "left", ["book"]],
+      ["throw", "failed", "left", ["book"]],
+      ["return", "completed", undefined, undefined],
+    ] as const)(
+      "guarantee 3: that end counts where the input is refused (%s)",
+      async (how, status, message, undone) => {
+        for (const ms of [null, 0, 2000]) {
+          const { snapshot } = await ending(how, ms, true);
+          const { error } = snapshot;
+          expect([ms, snapshot.status, error?.message, error?.undone]).toEqual([ms, status, message, undone]);
+        }
+      },
+    );
+
+    test("guarantee 3: what the handler does in the same turn comes before its answer, however quick that is", async () => {
+      for (const ms of [null, 2000]) {
+        const order: string[] = [];
+        const validate = async (): Promise<{ issues: { message: string }[] }> => {
+          if (ms !== null) await host.clock.after(ms);
+          return { issues: [{ message: "it is bad" }] };
+        };
+        const input: Schema<unknown, never> = { "~standard": { version: 1, vendor: "test", validate } };
+        const flow: Handler = async (_input, step) => {
+          const refused = step.continueAsNew(1).catch(() => order.push("refused"));
+          await pass(20);
+          order.push("beside");
+          await refused;
+        };
+        const host: Host = new Host(define(flow, { input }));
+        await host.drive();
+        expect([ms, order]).toEqual([ms, ["beside", "refused"]]);
+      }
+    });
+  });
+
   test("guarantee 4: no deadline is due of a step that has ended, and waits with its outcome for the schema", async () => {
     const slow = new Slow();
     const flow: Handler = async (input: number | undefined, step) => {

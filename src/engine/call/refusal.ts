@@ -3,12 +3,12 @@
  * Does not own: why they cannot be made (step, calls).
  */
 import type { Calls } from "./calls.ts";
-import type { Closing } from "../end/closing.ts";
+import type { Renewal } from "../end/renewal.ts";
 import type { Errors } from "../errors.ts";
 
 type Caller = {
   readonly calls: Pick<Calls, "refuses">;
-  readonly closing: Pick<Closing, "leave">;
+  readonly renewal: Pick<Renewal, "leave">;
   readonly errors: Errors;
 };
 
@@ -21,7 +21,7 @@ export function orRefuse(caller: Caller, call: () => Promise<unknown>): Promise<
     return call();
   } catch (error) {
     if (caller.calls.refuses()) return Promise.reject(error);
-    caller.closing.leave({ kind: "run.failed", error: caller.errors.toRunError(error) });
+    caller.renewal.leave({ kind: "run.failed", error: caller.errors.toRunError(error) });
     return new Promise(() => {});
   }
 }

@@ -33,7 +33,6 @@ import type { WebhookOptions } from "../../core/webhook/webhook.ts";
 import type { MessageHandlers } from "../ask/handlers.ts";
 import type { Plan, RunPlan } from "./call.ts";
 import type { Calls } from "./calls.ts";
-import type { Closing } from "../end/closing.ts";
 import type { Course } from "../turn/course.ts";
 import type { End } from "../end/ending.ts";
 import { handlerLeft } from "../errors.ts";
@@ -59,7 +58,6 @@ export interface Caller extends RaceOwner {
   /** The policy of steps that set none of their own. */
   readonly retry: ResolvedRetry;
   readonly calls: Pick<Calls, "make" | "refuses" | "scope" | "isInVain" | "seenAt">;
-  readonly closing: Pick<Closing, "leave">;
   readonly errors: Errors;
   readonly publisher: Pick<Publisher, "publish">;
   readonly messageHandlers: Pick<MessageHandlers, "query" | "update" | "listen">;
@@ -261,9 +259,9 @@ function fail(caller: Caller, error: unknown): never {
 }
 
 /** A branch that lost its race gets no further: how the run goes on is no longer its to say. */
-function leave({ calls, closing }: Caller, end: End): never {
+function leave({ calls, renewal }: Caller, end: End): never {
   if (calls.isInVain) throw branchLost;
-  closing.leave(end);
+  renewal.leave(end);
   throw handlerLeft;
 }
 

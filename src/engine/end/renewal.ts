@@ -4,6 +4,8 @@
  * Invariant 1: the new journal replaces the old one in one write: there is always exactly one.
  * Invariant 2: a run that was cancelled is not renewed; a paused one is once it is resumed.
  * Invariant 3: once it is asked for, nothing of the old journal begins any more.
+ * Invariant 4: of that and the handler's own end (it bails, fails, or settles), the one that was called first counts, unless
+ * the input of the new start is refused: how long its schema takes decides nothing (guarantee 3).
  */
 import { added, emptySet } from "../../core/empty.ts";
 import { continuationOf, nextIncarnation } from "../../core/lifecycle/continuation.ts";
@@ -31,6 +33,8 @@ export class Renewal {
   #requests: Set<Request> = emptySet;
   /** The end that the handler has come to meanwhile. */
   #end: End | null = null;
+  /** What is done about its ends once it is known whether one of these requests counts. */
+  #undecided: Set<() => void> = emptySet;
   #refusal: StoredError | null = null;
 
   constructor(definition: Definition, course: Course, calls: Calls, closing: Closing) {
@@ -65,6 +69,7 @@ export class Renewal {
       return await this.#ask(request, nextIncarnation(this.#definition, created, stored));
     } catch (error) {
       this.#requests.delete(request);
+      this.#decide();
       throw error;
     }
   }
@@ -78,6 +83,7 @@ export class Renewal {
       [request.next, request.reject] = [next, reject];
       this.#closing.finished = true;
       this.#course.stirred.ring();
+      this.#decide();
       this.proceed();
     });
   }
@@ -89,7 +95,31 @@ export class Renewal {
 
   /** The handler has settled: one that goes on as new does not end by that, unless it is cancelled instead. */
   handlerSettled(end: End): void {
-    this.#end ??= end;
+    this.#onceDecided(() => {
+      if (this.requested) this.#end ??= end;
+      else this.#closing.handlerSettled(end);
+    });
+  }
+
+  /** The handler ends the run itself, by bail or fail. */
+  leave(end: End): void {
+    this.#onceDecided(() => this.#closing.leave(end));
+  }
+
+  #onceDecided(act: () => void): void {
+    if (this.#isUndecided) this.#undecided = added(this.#undecided, act);
+    else act();
+  }
+
+  #decide(): void {
+    if (this.#isUndecided) return;
+    for (const act of this.#undecided) act();
+    this.#undecided = emptySet;
+  }
+
+  /** Schemas still look at the inputs of all requests. */
+  get #isUndecided(): boolean {
+    return this.#requests.size > 0 && this.#next === null && !this.#calls.frozen;
   }
 
   /** The run is cancelled: the handler is to clean up instead. False where it had not asked to go on as new. */

@@ -132,6 +132,10 @@ export class Validations {
     what: string,
   ): Output | Promise<Output> {
     const made = validate(schema, value, code, what);
-    return made instanceof Promise ? this.exclusive(made, () => schemaTimeout(code, what)) : made;
+    if (!(made instanceof Promise)) return made;
+    // However quick it is, what the handler does in this turn comes before its answer: so it is in every life.
+    made.catch(() => {});
+    const heard = this.#clock.turn().then(() => made);
+    return this.exclusive(heard, () => schemaTimeout(code, what));
   }
 }
