@@ -3,6 +3,7 @@ import { env, waitUntil } from "cloudflare:workers";
 import type { DurableObject } from "cloudflare:workers";
 import { createApp } from "./http/app.ts";
 import { parseConfig } from "./http/config.ts";
+import { checkBindings } from "./objects/address.ts";
 import { createObjects } from "./objects/deployment/assembly.ts";
 import { Catalog, definitionsOf } from "./objects/deployment/catalog.ts";
 import { findCollector } from "./objects/outbox/collector.ts";
@@ -42,6 +43,7 @@ export function createWorker(options: WorkerOptions): HoldfastWorker {
   const catalog = new Catalog(definitionsOf(options));
   const service = createService(catalog, collectWebhooks(options.webhooks, catalog));
   const app = createApp(service, () => {
+    checkBindings();
     checkLog();
     findCollector();
     checkNotify();

@@ -127,10 +127,32 @@ export function variable(name: string, field?: string): string | undefined {
   return part === undefined ? undefined : String(part);
 }
 
-function named<Rpc>(binding: string, name: string): Rpc {
+/** The class that each binding must have. */
+const classes = {
+  RUNS: "RunObject",
+  DIRECTORY: "DirectoryObject",
+  SCHEDULER: "SchedulerObject",
+  LANES: "LaneObject",
+} as const;
+
+type Binding = keyof typeof classes;
+
+/**
+ * For each request, because a start does not need all of them itself: its run would lack them, and only the log would tell.
+ * @throws HoldfastError config_invalid
+ */
+export function checkBindings(): void {
+  for (const binding of Object.keys(classes) as Binding[]) namespaceOf(binding);
+}
+
+function named<Rpc>(binding: Binding, name: string): Rpc {
+  return namespaceOf(binding).getByName(name) as unknown as Rpc;
+}
+
+function namespaceOf(binding: Binding): DurableObjectNamespace {
   const namespace = (env as unknown as Record<string, unknown>)[binding] as DurableObjectNamespace | undefined;
-  if (namespace === undefined) {
-    throw new HoldfastError("config_invalid", `the Durable Object binding ${binding} is missing; see wrangler.toml`);
-  }
-  return namespace.getByName(name) as unknown as Rpc;
+  if (typeof namespace?.getByName === "function") return namespace;
+  const what = `a Durable Object binding with name = "${binding}" and class_name = "${classes[binding]}"`;
+  const where = `wrangler.toml must have ${what}, and that class in the new_sqlite_classes of a migration`;
+  throw new HoldfastError("config_invalid", where);
 }

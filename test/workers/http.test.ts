@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { routes } from "../../src/http/app.ts";
 import { repair } from "./flows/http.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
+import { settings } from "./settings.ts";
 import { evict } from "./storage.ts";
 
 const rfc3339 = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
@@ -13,6 +14,27 @@ describe("GET /health", () => {
   it("is alive, to anybody", async () => {
     const { status, body } = await ask("GET /health", { token: null });
     expect([status, body]).toEqual([200, { status: "ok" }]);
+  });
+});
+
+describe("a binding that wrangler.toml does not have", () => {
+  const classes = {
+    RUNS: "RunObject",
+    DIRECTORY: "DirectoryObject",
+    SCHEDULER: "SchedulerObject",
+    LANES: "LaneObject",
+  };
+
+  it.each(Object.entries(classes))("%s is an error that names it and says what to add", async (name, className) => {
+    delete settings[name];
+    const { status, body } = await ask("POST /v1/workflows/web-order/runs", { json: { input: order } });
+    expect([status, body["code"]]).toEqual([503, "config_invalid"]);
+    expect(body["detail"]).toContain(`name = "${name}" and class_name = "${className}"`);
+  });
+
+  it("but has as a variable is the same error", async () => {
+    settings["LANES"] = "some text";
+    expect(await refusal("GET /v1/runs")).toBe("503 config_invalid");
   });
 });
 
