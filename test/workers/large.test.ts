@@ -19,6 +19,13 @@ async function historyOf(id: string): Promise<{ kinds: string[]; pages: number }
   return { kinds, pages };
 }
 
+async function exported(id: string): Promise<string> {
+  const headers = { authorization: `Bearer ${tokens.admin}` };
+  const response = await exports.default.fetch(`http://example.com/v1/runs/${id}/export`, { method: "POST", headers });
+  expect(response.status).toBe(200);
+  return await response.text();
+}
+
 /** A JSON text of that many characters, one of them beyond Latin-1. */
 const wide = (characters: number): string => `→${"x".repeat(characters - 1)}`;
 
@@ -32,12 +39,7 @@ describe("a value that is large and has a character beyond Latin-1", () => {
     expect(kinds).toEqual(["run.created", "run.started", "step.completed", "run.completed"]);
     expect(pages).toBe(3);
     expect((await ask(`GET /runs/${id}`)).status).toBe(200);
-    const headers = { authorization: `Bearer ${tokens.admin}` };
-    const exported = await exports.default.fetch(`http://example.com/v1/runs/${id}/export`, {
-      method: "POST",
-      headers,
-    });
-    const lines = (await exported.text()).trimEnd().split("\n");
+    const lines = (await exported(id)).trimEnd().split("\n");
     expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({ entries: 4 });
   });
 
@@ -115,9 +117,10 @@ it("a log line whose text and data fit into no call together is shown and forked
   }
 });
 
-it("a value whose text does not fit into the text of a run makes an export refused, and says which", async () => {
+it("a run with an entry that fits into no call is exported, and arrives", async () => {
   const { id } = await start("large-quoting", {}, "?wait=20s");
-  const { status, body } = await ask(`POST /v1/runs/${id}/export`);
-  expect([status, body["code"]]).toEqual([413, "value_too_large"]);
-  expect(body["detail"]).toContain("entry 3 (step.completed)");
+  const raw = await exported(id);
+  expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+  const { status, body } = await ask("POST /v1/runs/import", { raw });
+  expect([status, body["status"], body["output"]]).toEqual([201, "completed", 8_388_600]);
 });

@@ -84,7 +84,7 @@ export interface RunRpc {
   /** Begins an export: the first line, and how to fetch the rest. Refused with not_exportable. */
   depart(): Promise<Answer<ExportPlan>>;
   /** The next lines of an export. Refused with run_not_found after this incarnation was removed. */
-  carry(page: PageRequest): Promise<Answer<{ readonly text: string; readonly last: number; readonly entries: number }>>;
+  lines(page: PageRequest): Promise<Answer<ExportPage>>;
   /** Imports a run in one transaction, or finds it if it was imported from the same text before. Refused with import_invalid, run_exists. */
   arrive(text: ReadableStream<Uint8Array>, asked: Arrival): Promise<Answer<Made<PackedRun>>>;
   /** The body of the notice of an end of this incarnation. Refused with run_not_found after it was removed. */
@@ -128,6 +128,13 @@ export type ExportPlan = { readonly manifest: Manifest; readonly createdAt: numb
 
 /** The next page: entries of this incarnation with a `seq` above `after`, up to `upTo`. */
 export type PageRequest = Omit<ExportPlan, "manifest"> & { readonly after: number; readonly upTo: number };
+
+/** `text` is streamed, because one entry may be larger than a call carries; `last` is the `seq` of its last entry. */
+export type ExportPage = {
+  readonly text: ReadableStream<Uint8Array>;
+  readonly last: number;
+  readonly entries: number;
+};
 
 /** The id under which a run is imported, its placement here, and the author of the request. */
 export type Arrival = Omit<Placement, "lanes"> & Author & { readonly reason: string | null };

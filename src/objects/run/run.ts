@@ -63,6 +63,7 @@ import type { HolderRpc } from "../rpc/lane.ts";
 import type {
   Arrival,
   Callee,
+  ExportPage,
   ExportPlan,
   PageRequest,
   HookAddress,
@@ -245,7 +246,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
     return answer(() => exportOf(this.#memory.existing(), this.#memory.journal));
   }
 
-  carry(page: PageRequest): Promise<Answer<{ text: string; last: number; entries: number }>> {
+  lines(page: PageRequest): Promise<Answer<ExportPage>> {
     return answer(() => linesOf(this.#memory.creation(), this.#memory.journal, page));
   }
 

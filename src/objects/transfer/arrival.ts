@@ -20,7 +20,6 @@ import { checkTextLength, readManifest, readObject, readTrailer, refuseLine } fr
 import type { Manifest, Trailer } from "../../core/transfer/manifest.ts";
 import { arriving } from "../../core/transfer/transfer.ts";
 import type { Placement } from "../../core/transfer/transfer.ts";
-import { group } from "../../core/size.ts";
 import { openCalls } from "../../core/state/state.ts";
 import type { RunState } from "../../core/state/state.ts";
 import { retentionOf } from "../../engine/drive.ts";
@@ -29,8 +28,6 @@ import { transferVault } from "../deployment/keys.ts";
 import type { Arrival } from "../rpc/run.ts";
 import { hookUrl } from "../webhook/token.ts";
 
-/** Enough for a value of 16 MiB, as JSON within JSON. */
-const maxLine = 32 * 1024 * 1024;
 const newline = 10;
 /** The length of a commit: large enough for far fewer rows than entries, small enough to avoid large rows. */
 const commitLength = 50_000;
@@ -63,7 +60,9 @@ export async function receive(
   refuse();
   const received = await Received.read(text);
   const { manifest, trailer, lines } = received;
-  if (isBuiltIn(manifest.workflow)) throw refuseLine(1, "runs of built-in workflows do not travel");
+  const { workflow } = manifest;
+  if (isBuiltIn(workflow))
+    throw refuseLine(1, `${workflow} is built in, and acted on another deployment: leave it out`);
   const open = opener(manifest);
   const inspection = new Inspection(manifest, Date.now(), open);
   for (const { text: entry, line } of received.entries()) inspection.admit(entry, line);
@@ -251,14 +250,11 @@ function* linesOf(chunks: readonly Uint8Array[]): Generator<string> {
       from = end + 1;
     }
     parts.push(chunk.subarray(from));
-    if (lengthOf(parts) > maxLine) throw refuseLine(line, `it is over ${group(maxLine)} bytes`);
   }
   if (lengthOf(parts) > 0) throw refuseLine(line, "the text ends within it: a part of it is missing");
 }
 
 function decodeLine(parts: readonly Uint8Array[], line: number): string {
-  const length = lengthOf(parts);
-  if (length > maxLine) throw refuseLine(line, `it is over ${group(maxLine)} bytes`);
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   try {
     return parts.map((part) => decoder.decode(part, { stream: true })).join("") + decoder.decode();

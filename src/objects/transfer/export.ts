@@ -3,26 +3,22 @@
  * Does not own: the text as a whole (transfer), what is left out (core/transfer).
  * Invariant 1: results of sensitive steps leave the object encrypted, or not at all.
  */
-import type { Entry, EntryOf } from "../../core/history/entry.ts";
+import type { EntryOf } from "../../core/history/entry.ts";
 import { HoldfastError } from "../../core/error.ts";
 import type { Journal } from "../../core/history/journal.ts";
-import { checkTogether, narrowed } from "../../core/value/capacity.ts";
 import { manifestOf } from "../../core/transfer/manifest.ts";
 import { toExport, isSecret, refuseExport } from "../../core/transfer/transfer.ts";
 import type { Run } from "../../engine/run.ts";
 import { placeOf } from "./arrival.ts";
 import { transferVault } from "../deployment/keys.ts";
-import type { ExportPlan, PageRequest } from "../rpc/run.ts";
+import type { ExportPage, ExportPlan, PageRequest } from "../rpc/run.ts";
 
-/** @throws HoldfastError not_exportable, config_invalid, value_too_large */
+/** @throws HoldfastError not_exportable, config_invalid */
 export function exportOf(run: Run, journal: Journal): ExportPlan {
   const { state } = run;
   const isSealed = transferVault().newest !== null;
   let secrets = 0;
-  for (const entry of journal.read()) {
-    if (isSecret(entry)) secrets++;
-    else checkTogether([lineOf(entry)], `entry ${entry.seq} (${entry.kind}), as text within the text of the run, has`);
-  }
+  for (const entry of journal.read()) if (isSecret(entry)) secrets++;
   const { active, steps } = run.snapshot();
   refuseExport(state, { running: Math.max(active.length, steps.running), secrets, isSealable: isSealed });
   const omitted = state.omitted.size + (isSealed ? 0 : secrets);
@@ -34,7 +30,7 @@ export function linesOf(
   created: EntryOf<"run.created">,
   journal: Journal,
   { createdAt, after, upTo, isSealed }: PageRequest,
-): { readonly text: string; readonly last: number; readonly entries: number } {
+): ExportPage {
   const gone = new HoldfastError("run_not_found", "the run that is being exported has gone on as new, or is gone");
   if (created.at !== createdAt) throw gone;
   const vault = transferVault();
@@ -47,10 +43,6 @@ export function linesOf(
   const page = journal.page(after, Infinity).filter(({ seq }) => seq <= upTo);
   const last = page.at(-1)?.seq;
   if (last === undefined) throw gone;
-  const text = page.map((entry) => lineOf(toExport(entry, seal))).join("");
-  return { text: narrowed(text), last, entries: page.length };
-}
-
-function lineOf(entry: Entry): string {
-  return narrowed(`${JSON.stringify(entry)}\n`);
+  const text = new Blob(page.map((entry) => `${JSON.stringify(toExport(entry, seal))}\n`));
+  return { text: text.stream(), last, entries: page.length };
 }

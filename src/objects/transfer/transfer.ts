@@ -8,6 +8,7 @@ import { authorOf } from "../../core/author.ts";
 import { joinBytes, readUtf8, toHex } from "../../core/bytes.ts";
 import { objectName } from "../../core/run/key.ts";
 import { readManifest, refuseLine } from "../../core/transfer/manifest.ts";
+import type { Manifest, Trailer } from "../../core/transfer/manifest.ts";
 import { checkRunId } from "../../core/name.ts";
 import type { Made } from "../../core/run/run.ts";
 import type { ImportRequest } from "../../core/service/service.ts";
@@ -27,48 +28,41 @@ const dropMs = 10_000;
 /** @throws HoldfastError run_not_found, not_exportable */
 export async function exportRun(id: string): Promise<ReadableStream<Uint8Array>> {
   const plan = unwrap(await runObject(checkRunId(id)).depart());
-  return new ReadableStream<Uint8Array>(new ExportSource(id, plan), { highWaterMark: 0 });
+  const text = textOf(id, plan);
+  const source: UnderlyingSource<Uint8Array> = {
+    async pull(controller) {
+      const { done, value } = await text.next();
+      if (done === true) controller.close();
+      else controller.enqueue(value);
+    },
+    // Or the object would keep its page for a caller who has left.
+    cancel: async () => void (await text.return(undefined)),
+  };
+  return new ReadableStream(source, { highWaterMark: 0 });
 }
 
-/** Makes the text of a run, one page of its history at a time. The last line confirms that it is complete. */
-class ExportSource {
-  readonly #id: string;
-  readonly #plan: ExportPlan;
-  readonly #digest = new crypto.DigestStream("SHA-256");
-  readonly #digesting = this.#digest.getWriter();
-  /** The `seq` of the newest entry that was sent; null before the first line. */
-  #last: number | null = null;
-  #entries = 0;
-
-  constructor(id: string, plan: ExportPlan) {
-    this.#id = id;
-    this.#plan = plan;
+/** The text of a run, one page of its history after the other. The last line confirms that it is complete. */
+async function* textOf(id: string, { manifest, createdAt, isSealed }: ExportPlan): AsyncGenerator<Uint8Array> {
+  const digest = new crypto.DigestStream("SHA-256");
+  const digesting = digest.getWriter();
+  const digested = async (bytes: Uint8Array): Promise<Uint8Array> => {
+    await digesting.write(bytes);
+    return bytes;
+  };
+  yield await digested(lineOf(manifest));
+  let entries = 0;
+  for (let after = 0; after < manifest.seq;) {
+    const page = unwrap(await runObject(id).lines({ createdAt, after, upTo: manifest.seq, isSealed }));
+    for await (const bytes of page.text) yield await digested(bytes);
+    after = page.last;
+    entries += page.entries;
   }
+  await digesting.close();
+  yield lineOf({ entries, sha256: toHex(new Uint8Array(await digest.digest)) });
+}
 
-  async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    const { manifest, createdAt, isSealed } = this.#plan;
-    if (this.#last === null) {
-      this.#last = 0;
-      return await this.#send(controller, `${JSON.stringify(manifest)}\n`);
-    }
-    if (this.#last < manifest.seq) {
-      const page = { createdAt, after: this.#last, upTo: manifest.seq, isSealed };
-      const { text, last, entries } = unwrap(await runObject(this.#id).carry(page));
-      this.#last = last;
-      this.#entries += entries;
-      return await this.#send(controller, text);
-    }
-    await this.#digesting.close();
-    const sha256 = toHex(new Uint8Array(await this.#digest.digest));
-    controller.enqueue(new TextEncoder().encode(`${JSON.stringify({ entries: this.#entries, sha256 })}\n`));
-    controller.close();
-  }
-
-  async #send(controller: ReadableStreamDefaultController<Uint8Array>, text: string): Promise<void> {
-    const bytes = new TextEncoder().encode(text);
-    await this.#digesting.write(bytes);
-    controller.enqueue(bytes);
-  }
+function lineOf(fields: Manifest | Trailer): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(fields)}\n`);
 }
 
 /**

@@ -54,7 +54,7 @@ const logging = defineWorkflow("large-logging", {
 
 /** As text within text, each of its quotes has four characters. */
 const quoting = defineWorkflow("large-quoting", {
-  handler: async (_input: unknown, step) => await step.run("quote", () => '"'.repeat(8_388_600)),
+  handler: async (_input: unknown, step) => (await step.run("quote", () => '"'.repeat(8_388_600))).length,
 });
 
 /** Results that are recorded together. */
