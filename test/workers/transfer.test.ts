@@ -514,6 +514,16 @@ describe("what is no such text is refused, and leaves nothing behind", () => {
     expect(await contentOf(id)).toEqual(nothing);
   });
 
+  it("of a built-in workflow, which acted where it was, and which it names", async () => {
+    const { body: bulk } = await ask("POST /v1/runs/bulk", {
+      json: { action: "cancel", filter: { workflow: "none" } },
+    });
+    await runThatIs(String(bulk["id"]), { status: "completed" });
+    const { status, body } = await imported(await exported(String(bulk["id"])), "?id=copied-bulk");
+    expect([status, body["code"]]).toEqual([422, "import_invalid"]);
+    expect(body["detail"]).toContain("line 1: holdfast.bulk is built in");
+  });
+
   it("no text, no lines, no UTF-8, or a line without an end", async () => {
     for (const raw of ["", "\n", "[]\n", "null\n", "{}\n", "x".repeat(100_000), new Uint8Array([255, 254, 10])]) {
       expect(await refusal("POST /v1/runs/import", { raw })).toBe("422 import_invalid");
