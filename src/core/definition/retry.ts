@@ -10,6 +10,7 @@ export type RetryPolicy = {
   readonly limit?: number;
   readonly delay?: Duration;
   readonly backoff?: "exponential" | "linear" | "constant";
+  /** 1 hour unless somebody sets it, but then no less than `delay`: what an author wrote is kept. */
   readonly maxDelay?: Duration;
   /** A fraction: 0.2 spreads the delay over ±20 %, after `maxDelay`. */
   readonly jitter?: number;
