@@ -48,6 +48,8 @@ export class Execution {
   readonly patches: Patches;
   /** How the run goes on as new. */
   readonly renewal: Renewal;
+  /** Steps of a handler that is over which can be undone, and may have been at work as it was stopped. */
+  leftAtWork: readonly string[] = [];
   readonly #adoption: Adoption;
 
   constructor(definition: Definition, ledger: Ledger, world: World, limiter: Limiter = noLimiter) {
@@ -265,6 +267,9 @@ export class Execution {
   }
 
   release(reason: () => Error): void {
+    const { unsettled } = this.work.attempts;
+    // What is on record as another kind of call was never at work as a step.
+    this.leftAtWork = unsettled.filter((pending) => this.#adoption.changedKind(pending) === null).map(({ id }) => id);
     this.calls.pending.clear();
     this.work.attempts.abandon(reason);
   }

@@ -289,7 +289,9 @@ export class Run {
     // The handler has ended, and the end of the run is about to go on record.
     if (execution?.course.over === false) return this.#drive.append(...noted(this.state, action, "cancel"));
     // No handler can clean up. If steps are to be undone, the next handler learns of the cancellation in its replay.
-    this.#drive.append(this.state.undoable.size > 0 ? request : { ...request, kind: "run.cancelled" });
+    const awaited = this.execution?.leftAtWork ?? [];
+    const isUnwound = this.state.undoable.size > 0 || awaited.length > 0;
+    this.#drive.append(isUnwound ? { ...request, awaited, told: true } : { ...request, kind: "run.cancelled" });
     if (this.execution === null || this.execution.course.over) this.#drive.reopen();
   }
 }

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { Step } from "../../src/core/definition/step.ts";
 import { Host, act, startAt } from "./host.ts";
 import { pass } from "../../src/engine/turn/microtask.ts";
@@ -270,6 +270,68 @@ describe("guarantee 7: a name that changed its kind", () => {
     await act(host.run, "retry");
     const changed = await host.reopen({ definition: around(after) }).drive(startAt);
     expect(changed.snapshot).toMatchObject({ status: "paused", error: { code: "step_kind_changed" } });
+  });
+
+  describe("and the run, which it pauses, is cancelled", () => {
+    const seen: string[] = [];
+    beforeEach(() => void seen.splice(0));
+
+    /** A step that takes a second and can be undone, beside what it is given. */
+    const beside =
+      (host: () => Host, rest: Flow): Flow =>
+      async (input, step) => {
+        const charge = (): Promise<void> => {
+          seen.push("charged");
+          return host().clock.after(1000);
+        };
+        const undo = (): void => void seen.push("refunded");
+        await Promise.all([step.run("charge", charge, { undo }), rest(input, step)]);
+      };
+    const nap: Flow = (_input, step) => step.sleep("nap", "1 h");
+    const changedNap: Flow = (_input, step) => run(step, "nap");
+
+    test.each<[string, Flow, number, number]>([
+      ["when its process died", changedNap, 1, 2],
+      ["when its process died, twice", changedNap, 2, 3],
+      ["as it was paused", async (input, step) => [await run(step, "first"), await changedNap(input, step)], 1, 3],
+      [
+        "when its process died, and never what has another kind now,",
+        (_input, step) => step.run("nap", () => seen.push("napped"), { undo: () => {} }),
+        1,
+        2,
+      ],
+    ])("guarantees 2, 8: what was at work %s is undone", async (_what, rest, deaths, times) => {
+      let host: Host = new Host(beside(() => host, nap));
+      for (let death = 0; death < deaths; death++) host = (await host.drive(host.clock.at + 500)).reopen();
+      host = host.reopen({ definition: define(beside(() => host, rest)) });
+      for (let pauses = 0; pauses < 2; pauses++) {
+        await host.drive(host.clock.at + 500);
+        expect(host.snapshot).toMatchObject({ status: "paused", error: { code: "step_kind_changed" } });
+        if (pauses === 0) void act(host.run, "resume");
+      }
+      await act(host.run, "cancel");
+      await host.drive();
+      expect(host.snapshot).toMatchObject({ status: "cancelled", error: { undone: ["charge"] } });
+      expect(seen).toEqual([...Array.from({ length: times }, () => "charged"), "refunded"]);
+    });
+
+    test("what waits for its next attempt is not made once more, and a run with nothing at work ends at once", async () => {
+      const failing: Flow = (_input, step) =>
+        step.run("charge", () => Promise.reject(new Error(`no ${seen.push("charged")}`)), {
+          undo: () => {},
+          retry: { delay: "1 m" },
+        });
+      let host = new Host(async (input, step) => void (await Promise.all([failing(input, step), nap(input, step)])));
+      await host.drive(startAt + 500);
+      host = host.reopen({
+        definition: define(async (input, step) => void (await Promise.all([failing(input, step), run(step, "nap")]))),
+      });
+      await host.drive(startAt + 500);
+      expect(host.status).toBe("paused");
+      await act(host.run, "cancel");
+      await host.drive();
+      expect([host.status, seen, host.clock.at]).toEqual(["cancelled", ["charged"], startAt]);
+    });
   });
 
   test("a name used for two kinds by the same code is no change", async () => {

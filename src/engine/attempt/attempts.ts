@@ -10,17 +10,16 @@ import type { StoredError } from "../../core/error.ts";
 import type { Flight } from "../../core/run/snapshot.ts";
 import { Attempt } from "./attempt.ts";
 import type { AttemptEnd } from "./attempt.ts";
-import { isAttempted } from "../call/call.ts";
+import { canBeUndone, isAttempted } from "../call/call.ts";
 import type { Pending, RunPlan } from "../call/call.ts";
 import type { Course } from "../turn/course.ts";
 import { crashError, interruptionError } from "./failure.ts";
 import { Abandonments } from "./abandonments.ts";
 import { Orders } from "../courier/orders.ts";
 import { completion, idempotencyKeyOf, startMark, storedOf, traceparent } from "./record.ts";
-import { isWithdrawn } from "../call/scope.ts";
 import { Queued } from "./queued.ts";
 import { Suspects } from "./suspects.ts";
-import { failForGood, judgeFailure } from "./verdict.ts";
+import { failForGood, judgeFailure, withoutPauseIfLost } from "./verdict.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** Deaths in a row under a step after which the step is held to be their cause. */
@@ -93,9 +92,17 @@ export class Attempts {
     return isUnderWay || this.suspects.isWaiting(key);
   }
 
-  /** A death cut it off, it has not begun again, and it can be undone: its end must be known before the run ends. */
-  isCutOff({ key, plan }: Pending): boolean {
-    return plan.kind === "run" && plan.undo !== null && !this.#hasBegun(key) && this.suspects.wasCutOff(key);
+  /** It was cut off, has not begun again, and can be undone: its end must be known before the run ends. */
+  isCutOff(pending: Pending): boolean {
+    return canBeUndone(pending) && !this.#hasBegun(pending.key) && this.suspects.wasCutOff(pending);
+  }
+
+  /** Steps that can be undone, and are at work, or may have been as the last life ended. */
+  get unsettled(): Pending[] {
+    return [...this.#pending.values()].filter(canBeUndone).filter((pending) => {
+      if (this.#hasBegun(pending.key) || this.suspects.wasCutOff(pending)) return true;
+      return !this.#course.live && this.suspects.mayHaveBegun(pending);
+    });
   }
 
   /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */
@@ -109,8 +116,7 @@ export class Attempts {
     if (plan.atMostOnce) {
       this.#beginOnce(pending, plan);
     } else if (call !== undefined && (call.crashes >= crashLimit || call.interruptions >= interruptionLimit)) {
-      const attempts = call.attempts + 1 + call.interruptions;
-      this.#failWithoutAttempt(pending, plan, crashError(pending.id, attempts));
+      this.#failWithoutAttempt(pending, plan, crashError(pending.id, call.attempts + 1 + call.interruptions));
     } else if (this.suspects.has(pending.key)) {
       this.suspects.begin(pending);
     } else {
@@ -174,8 +180,7 @@ export class Attempts {
         this.suspects.abandon(key);
       }
     }
-    for (const [key, { plan }] of this.#failing)
-      if (!isAttempted(plan) || plan.undo === null) this.#failing.delete(key);
+    for (const [key, pending] of this.#failing) if (!canBeUndone(pending)) this.#failing.delete(key);
     this.#starting.clear();
     for (const pending of [...this.#failing.values(), ...this.suspects.stop()]) {
       awaited.push(pending.id);
@@ -292,9 +297,4 @@ export class Attempts {
       this.#carryOut(failForGood(this.#course.state, policy, { ...made, error }, stopped));
     });
   }
-}
-
-/** In a branch that lost its race nobody waits for the step: its failure does not pause the run. */
-function withoutPauseIfLost({ scope }: Pending, plan: RunPlan): RunPlan {
-  return isWithdrawn(scope) ? { ...plan, onExhausted: "fail" } : plan;
 }

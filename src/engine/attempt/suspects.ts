@@ -7,7 +7,7 @@
  */
 import { added, emptyMap, emptySet, put } from "../../core/empty.ts";
 import type { Fact } from "../../core/history/entry.ts";
-import { isAttempted } from "../call/call.ts";
+import { canBeUndone, isAttempted } from "../call/call.ts";
 import type { Pending, RunPlan } from "../call/call.ts";
 import type { Course } from "../turn/course.ts";
 import { interruption, startMark } from "./record.ts";
@@ -46,30 +46,18 @@ export class Suspects {
     return this.#course.held && !this.#isEnding;
   }
 
-  /**
-   * Of these calls, marks the steps that were at work when the last life ended, durably; suspects as they begin. It also marks
-   * retries that fell due before this life began, because they may have begun. What was called while the run was held had not
-   * begun, nor what an earlier life marked meanwhile.
-   */
+  /** Of these calls, marks the steps that were at work when the last life ended, durably; suspects as they begin. */
   async mark(open: readonly Pending[]): Promise<void> {
     const facts: Fact[] = [];
-    const { calls, paused } = this.#course.state;
-    // A retry that falls due in a pause does not begin in it.
-    const now = paused?.at ?? this.#course.world.clock.now();
-    for (const { id, key, plan, seenSeq } of open) {
+    for (const { id, key, plan } of open.filter((pending) => this.mayHaveBegun(pending))) {
       const {
         retryAt = null,
         interruptions = 0,
         attempts = 0,
         exhausted = false,
-        markedSeq = 0,
-      } = calls.get(key) ?? {};
-      if (!isAttempted(plan) || (retryAt !== null && retryAt > now)) continue;
-      if (Math.max(seenSeq, markedSeq) > this.#course.ledger.openedHeldSeq) continue;
+      } = this.#course.state.calls.get(key) ?? {};
       // A step that runs at most once, or is a request, has marks of its own.
-      if (plan.atMostOnce || plan.request !== undefined || exhausted) continue;
-      // One that waited for its slot had not begun, but a suspect among them begins behind a mark all the same.
-      if (plan.kind === "run" && interruptions < suspicionLimit && this.#course.limiter.isQueued(id)) continue;
+      if (!isAttempted(plan) || plan.atMostOnce || plan.request !== undefined || exhausted) continue;
       if (retryAt !== null) facts.push(startMark(plan, id, attempts + 1));
       else if (interruptions < suspicionLimit) facts.push(interruption(this.#course, plan, id));
       else this.#keys = added(this.#keys, key);
@@ -79,10 +67,26 @@ export class Suspects {
     await this.#course.durable();
   }
 
-  /** By the record it may have been at work in a death, and no attempt has ended since. */
-  wasCutOff(key: string): boolean {
-    const { done = true, attempts = 0, begunAttempt = 0, interruptions = 0 } = this.#course.state.calls.get(key) ?? {};
-    return !done && (interruptions > 0 || begunAttempt > attempts);
+  /**
+   * It may have been at work when the last life ended: also a retry that fell due before this one began. What was called while
+   * the run was held had not begun, nor what an earlier life marked meanwhile.
+   */
+  mayHaveBegun({ id, key, plan, seenSeq }: Pending): boolean {
+    const { calls, paused } = this.#course.state;
+    const { retryAt = null, interruptions = 0, markedSeq = 0 } = calls.get(key) ?? {};
+    // A retry that falls due in a pause does not begin in it.
+    const now = paused?.at ?? this.#course.world.clock.now();
+    if (!isAttempted(plan) || (retryAt !== null && retryAt > now)) return false;
+    if (Math.max(seenSeq, markedSeq) > this.#course.ledger.openedHeldSeq) return false;
+    // One that waited for its slot had not begun, but a suspect among them begins behind a mark all the same.
+    return plan.kind !== "run" || interruptions >= suspicionLimit || !this.#course.limiter.isQueued(id);
+  }
+
+  /** By the record it may have been at work in a death, and no attempt has ended since; or else a cancellation waits for it. */
+  wasCutOff({ key, id }: Pending): boolean {
+    const { calls, cancelling } = this.#course.state;
+    const { done = true, attempts = 0, begunAttempt = 0, interruptions = 0 } = calls.get(key) ?? {};
+    return (!done && (interruptions > 0 || begunAttempt > attempts)) || cancelling?.awaited.includes(id) === true;
   }
 
   has(key: string): boolean {
@@ -124,8 +128,8 @@ export class Suspects {
   /** None is to begin any more, but for those that can be undone, because their ends must be known: these are returned. */
   stop(): Pending[] {
     this.#isEnding = true;
-    for (const [key, { plan }] of [...this.#waiting]) {
-      if (isAttempted(plan) && plan.undo !== null) continue;
+    for (const [key, pending] of [...this.#waiting]) {
+      if (canBeUndone(pending)) continue;
       this.#waiting.delete(key);
       this.abandon(key);
     }

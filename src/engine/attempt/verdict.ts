@@ -9,7 +9,8 @@ import { createRandom } from "../../core/random.ts";
 import { attemptLimit, nextDelayMs } from "../../core/definition/retry.ts";
 import { callKey } from "../../core/state/state.ts";
 import type { RunState } from "../../core/state/state.ts";
-import type { RunPlan } from "../call/call.ts";
+import type { Pending, RunPlan } from "../call/call.ts";
+import { isWithdrawn } from "../call/scope.ts";
 import { isTransient, stepError } from "./failure.ts";
 import type { Ledger } from "../ledger.ts";
 import { markOf } from "./record.ts";
@@ -34,6 +35,11 @@ export function judgeFailure(
   const kind = plan.kind === "undo" ? "undo.attempt_failed" : "step.attempt_failed";
   const about = { ...made, ...limitOf(ledger.state, plan, made.step), ...markOf(plan) };
   return { kind: "again", fact: { kind, ...about, error, retryAt }, retryAt };
+}
+
+/** In a branch that lost its race nobody waits for the step: its failure does not pause the run. */
+export function withoutPauseIfLost({ scope }: Pending, plan: RunPlan): RunPlan {
+  return isWithdrawn(scope) ? { ...plan, onExhausted: "fail" } : plan;
 }
 
 /** No attempt is left. */

@@ -92,3 +92,8 @@ export function recordedCall({ calls }: Pick<RunState, "calls">, { plan, key, id
 export function isAttempted(plan: Plan): plan is RunPlan {
   return plan.kind === "run" || plan.kind === "undo";
 }
+
+/** How such a step ends must be known before its run does. */
+export function canBeUndone({ plan }: Pick<Pending, "plan">): boolean {
+  return plan.kind === "run" && plan.undo !== null;
+}

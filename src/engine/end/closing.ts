@@ -10,6 +10,7 @@
 import { authorOf } from "../../core/author.ts";
 import type { EntryOf, Fact } from "../../core/history/entry.ts";
 import type { Attempts } from "../attempt/attempts.ts";
+import { canBeUndone } from "../call/call.ts";
 import type { Calls } from "../call/calls.ts";
 import { Bell } from "../turn/bell.ts";
 import type { Course } from "../turn/course.ts";
@@ -210,8 +211,8 @@ export class Closing {
    */
   #freeze(unbegun = !this.#course.live): void {
     this.#calls.freeze((pending) => {
-      const { key, plan, begun } = pending;
-      if (plan.kind !== "run" || plan.undo === null) return false;
+      const { key, begun } = pending;
+      if (!canBeUndone(pending)) return false;
       return unbegun || (begun && !this.#isToBeRetried(key)) || this.#attempts.isCutOff(pending);
     });
   }
