@@ -14,7 +14,7 @@ import { HoldfastError, hasCode, storeError } from "../core/error.ts";
 import type { Journal } from "../core/history/journal.ts";
 import type { StepRef } from "../core/lifecycle/restart.ts";
 import type { RunState } from "../core/state/state.ts";
-import { withoutUndoing } from "./end/ending.ts";
+import { withoutHandler } from "./end/ending.ts";
 import { Execution } from "./execution.ts";
 import type { Beginning } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
@@ -227,7 +227,7 @@ export class Drive {
         "handler_crashed",
         `the process died ${interruptions} times in a row while the handler ran`,
       );
-      this.ledger.append({ kind: "run.failed", error: withoutUndoing(storeError(error), this.state) });
+      this.ledger.append({ kind: "run.failed", error: withoutHandler(storeError(error), this.state) });
       return;
     }
     if (cutOff) this.ledger.append(this.interrupted(this.ledger.openedUnder === this.#world.deployment));

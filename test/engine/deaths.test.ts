@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Step } from "../../src/core/definition/step.ts";
+import { NonRetryableError } from "../../src/core/error.ts";
 import { Host, play, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";
@@ -132,6 +133,54 @@ test("guarantee 4: a handler that dies in every life ends as handler_crashed", a
   expect(host.snapshot).toMatchObject({ status: "failed", error: { code: "handler_crashed" } });
   // Eight marks, and once more.
   expect(lives).toBe(10);
+});
+
+/** Two steps that can be undone, of which the second is at work as the process dies; from the second life on the handler kills it. */
+function poisoned(begin: (step: Step, pay: () => Promise<unknown>) => Promise<unknown>): Flow {
+  let begun = 0;
+  return (host) => async (_input, step) => {
+    if (++begun > 2) await die(host());
+    await step.run("book", () => 1, { undo: () => {} });
+    await begin(step, async () => {
+      await host().clock.after(100);
+      await die(host());
+    });
+  };
+}
+
+test("guarantee 8: a handler that is given up names the steps that its deaths cut off, and what could have been undone", async () => {
+  const { host } = await live(
+    poisoned((step, pay) => step.run("charge", pay, { undo: () => {} })),
+    50,
+  );
+  expect(host.snapshot.error).toMatchObject({
+    code: "handler_crashed",
+    message: expect.stringMatching(/; it is not known how step charge ended$/),
+    notUndone: [{ step: "book", message: "the run ended before it could be undone" }],
+  });
+});
+
+test("guarantee 8: one that is given up while its run is undone says what was undone, and what was not", async () => {
+  const { host } = await live(
+    poisoned(async (step, pay) => {
+      await step.run("hold", () => 1, { undo: pay });
+      await step.run("charge", () => 1, { undo: () => Promise.reject(new NonRetryableError("kept")) });
+      await step.run("pack", () => 1, { undo: () => {} });
+      step.fail(new Error("enough"));
+    }),
+    50,
+  );
+  const message = "the run ended before it could be undone";
+  expect(host.snapshot.error).toMatchObject({
+    code: "handler_crashed",
+    message: expect.stringMatching(/; it is not known how undoing hold ended$/),
+    undone: ["pack"],
+    notUndone: [
+      { step: "charge", message: "kept" },
+      { step: "hold", message },
+      { step: "book", message },
+    ],
+  });
 });
 
 test("guarantee 4: one that dies with every deployment ends so too, later", async () => {

@@ -9,11 +9,17 @@ import { added, emptyMap, emptySet, put } from "../../core/empty.ts";
 import type { Fact } from "../../core/history/entry.ts";
 import { canBeUndone, isAttempted } from "../call/call.ts";
 import type { Pending, RunPlan } from "../call/call.ts";
+import type { Call } from "../../core/state/state.ts";
 import type { Course } from "../turn/course.ts";
 import { interruption, startMark } from "./record.ts";
 
 /** Deaths after which suspects run one at a time. */
 const suspicionLimit = 2;
+
+/** By the record it may have been at work in a death, and no attempt has ended since. */
+export function wasCutOff({ done, attempts, begunAttempt, interruptions }: Call): boolean {
+  return !done && (interruptions > 0 || begunAttempt > attempts);
+}
 
 export class Suspects {
   readonly #course: Course;
@@ -82,11 +88,11 @@ export class Suspects {
     return plan.kind !== "run" || interruptions >= suspicionLimit || !this.#course.limiter.isQueued(id);
   }
 
-  /** By the record it may have been at work in a death, and no attempt has ended since; or else a cancellation waits for it. */
+  /** It was, by the record, or a cancellation waits for it. */
   wasCutOff({ key, id }: Pending): boolean {
     const { calls, cancelling } = this.#course.state;
-    const { done = true, attempts = 0, begunAttempt = 0, interruptions = 0 } = calls.get(key) ?? {};
-    return (!done && (interruptions > 0 || begunAttempt > attempts)) || cancelling?.awaited.includes(id) === true;
+    const call = calls.get(key);
+    return (call !== undefined && wasCutOff(call)) || cancelling?.awaited.includes(id) === true;
   }
 
   has(key: string): boolean {

@@ -6,7 +6,9 @@
 import { authorOf } from "../../core/author.ts";
 import type { Fact } from "../../core/history/entry.ts";
 import type { StoredError } from "../../core/error.ts";
+import { callOf, list } from "../../core/sentence/phrase.ts";
 import type { RunState } from "../../core/state/state.ts";
+import { wasCutOff } from "../attempt/suspects.ts";
 
 export type End = Extract<Fact, { kind: "run.completed" | "run.failed" | "run.cancelled" }>;
 
@@ -40,14 +42,28 @@ export function undoing(end: Exclude<End, { kind: "run.completed" }>, { undoable
   return { ...begun, ends: "cancelled", ...authorOf(end), reason: end.reason };
 }
 
-/** The error of a run that ends at once though steps of it could have been undone. */
-export function withoutUndoing(error: StoredError, { undoable }: RunState): StoredError {
-  if (undoable.size === 0) return error;
+/** The error of a run that ends without its handler: what is not undone, and of which steps it is not known how they ended. */
+export function withoutHandler(error: StoredError, state: RunState): StoredError {
+  const { undoable, undone, open } = state;
+  const tried = failedToUndo(state);
+  const over = new Set([...undone, ...tried.map(({ step }) => step)]);
   const message = "the run ended before it could be undone";
-  return { ...error, notUndone: [...undoable].toReversed().map((step) => ({ step, message })) };
+  const left = [...undoable].toReversed().filter((step) => !over.has(step));
+  const notUndone = [...tried, ...left.map((step) => ({ step, message }))];
+  const unknown = [...open].filter(wasCutOff).map(({ kind, id }) => callOf(kind, id));
+  return {
+    ...error,
+    ...(unknown.length === 0 ? {} : { message: `${error.message}; it is not known how ${list(unknown)} ended` }),
+    ...(undone.length === 0 ? {} : { undone: [...undone] }),
+    ...(notUndone.length === 0 ? {} : { notUndone }),
+  };
 }
 
-function withUndone(error: StoredError, { undone, notUndone }: RunState): StoredError {
-  const failed = notUndone.map(({ step, error: { message } }) => ({ step, message }));
-  return { ...error, undone: [...undone], ...(failed.length === 0 ? {} : { notUndone: failed }) };
+function withUndone(error: StoredError, state: RunState): StoredError {
+  const notUndone = failedToUndo(state);
+  return { ...error, undone: [...state.undone], ...(notUndone.length === 0 ? {} : { notUndone }) };
+}
+
+function failedToUndo({ notUndone }: RunState): NonNullable<StoredError["notUndone"]> {
+  return notUndone.map(({ step, error: { message } }) => ({ step, message }));
 }
