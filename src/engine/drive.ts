@@ -159,7 +159,8 @@ export class Drive {
   get timeoutAt(): number {
     const { cancelling, ending, timedFrom } = this.state;
     const timeoutMs = this.definition?.timeoutMs ?? null;
-    return timeoutMs === null || cancelling !== null || ending !== null ? Infinity : timedFrom + timeoutMs;
+    const isEnding = cancelling !== null || ending !== null || this.execution?.closing.isCancelled === true;
+    return timeoutMs === null || isEnding ? Infinity : timedFrom + timeoutMs;
   }
 
   /** @param cutOff as for `Run.advance` */

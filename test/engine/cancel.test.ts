@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Step } from "../../src/core/definition/step.ts";
 import type { Run } from "../../src/engine/run.ts";
 import { Host, act, signal, startAt } from "./host.ts";
+import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";
 
 /** Driven until somebody cancels it a second after its start, and on to its end. */
@@ -217,6 +218,25 @@ describe("cancel", () => {
     expect(host.entries("run.action_noted")).toMatchObject([{ key: "other" }]);
     expect(act(host.run, "cancel", "once")).toBeUndefined();
   });
+
+  test.each([
+    ["stands still", Infinity, [], 12_000],
+    ["goes on", 4000, ["cancelled"], 5000],
+  ])(
+    "guarantees 1, 8: a timeout that falls due while a cancellation waits for a replay that %s comes too late",
+    async (_what, ms, told, endedMs) => {
+      const seen: string[] = [];
+      let lives = 0;
+      const handler: Handler = async (_input, step) => {
+        if (++lives > 1) await host.clock.after(ms);
+        await step.sleep("1 d").catch(({ code }: { code: string }) => void seen.push(code));
+      };
+      let host = new Host(define(handler, { timeoutMs: 3000 }));
+      host = (await host.drive(startAt + 1000)).reopen({ at: startAt + 1000, cold: false });
+      await host.plan(startAt + 2000, (run) => act(run, "cancel")).drive();
+      expect([host.snapshot.error?.code, seen, host.clock.at]).toEqual(["cancelled", told, startAt + endedMs]);
+    },
+  );
 
   test("bail and fail in clean-up code do not change how it ends", async () => {
     for (const end of [(step: Step) => step.bail("other"), (step: Step) => step.fail(new Error("other"))]) {

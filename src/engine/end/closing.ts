@@ -90,6 +90,11 @@ export class Closing {
     await this.#recorded.rung();
   }
 
+  /** A cancellation waits for the replay: what would end the run from now on comes too late. */
+  get isCancelled(): boolean {
+    return this.#early !== null;
+  }
+
   /** Ends the run from outside, whatever the handler makes of it. */
   endFromOutside(end: End): void {
     if (this.#course.live) this.#course.post(() => this.conclude(end));
