@@ -67,6 +67,26 @@ describe("functions of authors that never say anything", () => {
 });
 
 describe("what is refused", () => {
+  it("guarantee 8: because a verify threw has what it threw in the log, which neither answer nor history says", async () => {
+    const { id, paths } = await open({ broken: true });
+    settings["LOG"] = "json";
+    const lines: string[] = [];
+    vi.spyOn(console, "warn").mockImplementation((line: string) => void lines.push(line));
+    const { status, text } = await ask(`POST ${paths[0]}`, { token: null });
+    expect(status).toBe(403);
+    expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
+      {
+        ...{ event: "webhook.rejected", run: id, webhook: "paid", workflow: "awaits-calls", at: expect.any(String) },
+        error: {
+          ...{ code: "webhook_rejected", message: "webhook paid refused the call" },
+          cause: "a secret of the author's",
+        },
+      },
+    ]);
+    expect(await refusals(id)).toEqual(["webhook_rejected"]);
+    expect(text + JSON.stringify(await historyOf(id))).not.toContain("a secret");
+  });
+
   it("guarantee 8: forged, broken, repeated, late and behind the end: answered as the contract says, and on record", async () => {
     const { id, paths } = await open({ secret: "s", end: false });
     const [path = ""] = paths;

@@ -89,11 +89,12 @@ export function logRemoval(
 }
 
 /**
- * Logs a refused call of a webhook that starts runs, because there is no run to record it. Only the log has what a function of
- * the author's threw over it; what is behind an unreadable body may quote the body.
+ * Logs a refused call of a webhook: one that starts runs has no run to record it, and only the log has what a function of the
+ * author's threw over a call. What is behind an unreadable body may quote the body.
+ * @param of the webhook, and the run that waits for its call
  */
 export function logDelivery(
-  { name, workflow }: { readonly name: string; readonly workflow: string },
+  { name, workflow, run }: { readonly name: string; readonly workflow: string; readonly run?: string },
   { code, message, cause }: HoldfastError,
   at: number,
 ): void {
@@ -101,7 +102,7 @@ export function logDelivery(
   const thrown = cause === undefined || code === "body_invalid" ? undefined : messageOf(cause).slice(0, longestMessage);
   const error = { code, message: message.slice(0, longestMessage), cause: thrown };
   const event = "webhook.rejected";
-  console.warn(JSON.stringify({ event, webhook: name, workflow, at: new Date(at).toISOString(), error }));
+  console.warn(JSON.stringify({ event, run, webhook: name, workflow, at: new Date(at).toISOString(), error }));
 }
 
 function has(entries: readonly Entry[], wanted: Entry["kind"]): boolean {

@@ -8,7 +8,7 @@ import type { RequestMetadata } from "../../core/author.ts";
 import type { DebouncedStart } from "../../core/lane/debounce.ts";
 import { isEnd } from "../../core/history/end.ts";
 import type { Entry } from "../../core/history/entry.ts";
-import { HoldfastError } from "../../core/error.ts";
+import { HoldfastError, hasCode } from "../../core/error.ts";
 import { planFork } from "../../core/lifecycle/fork.ts";
 import type { ForkCut } from "../../core/lifecycle/fork.ts";
 import { isKeyName } from "../../core/run/key.ts";
@@ -52,6 +52,7 @@ import { importText } from "../transfer/import.ts";
 import { Intake } from "./intake.ts";
 import { digestOf } from "../deployment/digest.ts";
 import { newestKey } from "../deployment/keys.ts";
+import { logDelivery } from "../deployment/logline.ts";
 import { Memory } from "./memory.ts";
 import { meterCalls } from "../meter.ts";
 import { pack } from "../packing.ts";
@@ -279,7 +280,14 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   hook({ call, createdAt, generation }: HookAddress, request: HookRequest): Promise<Answer<HookAnswer>> {
     return answer(async () => {
       const run = this.#incarnationOf(createdAt);
-      return await this.#host.during(receiveHook(run, call, request, generation, authorLimit));
+      const { id, workflow } = this.#memory.creation();
+      const received = this.#host.during(receiveHook(run, call, request, generation, authorLimit));
+      return await received.catch((error: unknown) => {
+        // What a `verify` threw: the history has the refusal, but not what may be a secret.
+        if (hasCode(error, "webhook_rejected") && error.cause !== undefined)
+          logDelivery({ name: call, workflow, run: id }, error, Date.now());
+        throw error;
+      });
     });
   }
 

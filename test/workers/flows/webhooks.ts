@@ -13,18 +13,24 @@ type Waits = {
   readonly end?: boolean;
   /** Says nothing of a call that has no body. */
   readonly silent?: boolean;
+  readonly broken?: boolean;
 };
+
+function throws(): never {
+  throw new Error("a secret of the author's");
+}
 
 /** Waits for the first call of each of its webhooks; then, unless it is to end, for a signal. */
 const awaitsCalls = defineWorkflow("awaits-calls", {
   handler: async (input: Waits, step: Step) => {
-    const { names = ["paid"], secret, timeout, end = true, silent = false } = input;
+    const { names = ["paid"], secret, timeout, end = true, silent = false, broken = false } = input;
     const hooks = [];
     for (const name of names) {
       hooks.push(
         await step.webhook(name, {
           ...(timeout === undefined ? {} : { timeout }),
           ...(secret === undefined ? {} : { verify: verify.github(secret) }),
+          ...(broken ? { verify: throws } : {}),
           ...(silent ? { verify: ({ body }) => (body === null ? never : true), respond: () => never } : {}),
         }),
       );
