@@ -43,6 +43,10 @@ const drop =
     expect(sql.exec("DELETE FROM journal WHERE row = ?", row).rowsWritten).toBe(1);
   };
 
+function refuse(): never {
+  throw new Error("disk I/O error: SQLITE_IOERR");
+}
+
 /** A run whose journal is: created and started, a step, a value of two parts, a step, a wait; due in an hour. */
 async function victim(): Promise<string> {
   const { id } = await start("damage-victim");
@@ -211,6 +215,32 @@ describe("a journal with", () => {
     expect((await ask(`POST /v1/runs/${id}/signals/go`, { json: {} })).status).toBe(202);
     await runThatIs(id, { status: "completed" });
   });
+
+  it.each([
+    ["was damaged before", drop(rowOf(3)), false],
+    ["cannot be read any more", null, true],
+  ])(
+    "wakes soon where the storage refused its keyed deletion, whose mark is kept for a day: %s",
+    async (_what, how, fails) => {
+      const id = await victim();
+      await ask(`POST /v1/runs/${id}/terminate`);
+      if (how !== null) await damage(id, how);
+      await inRun(id, ({ storage }) => {
+        vi.spyOn(storage, "deleteAll").mockImplementation(async () => {
+          if (fails) vi.spyOn(storage.sql, "exec").mockImplementation(refuse);
+          refuse();
+        });
+      });
+      const headers = { "idempotency-key": "delete it" };
+      expect((await ask(`DELETE /v1/runs/${id}`, { headers })).status).toBe(503);
+      const alarmAt = await inRun(id, async ({ storage }) => {
+        vi.restoreAllMocks();
+        return await storage.getAlarm();
+      });
+      expect((alarmAt ?? Infinity) - Date.now()).toBeLessThan(60_000);
+      expect((await ask(`DELETE /v1/runs/${id}`, { headers })).status).toBe(204);
+    },
+  );
 
   it("has no slot of a lane: it goes to the next", async () => {
     const [id, next] = [newId("holder"), newId("next")];

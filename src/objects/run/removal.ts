@@ -12,7 +12,7 @@ import { objectName } from "../../core/run/key.ts";
 import { firstCreatedAt } from "../../core/run/origin.ts";
 import type { RunAction } from "../../core/service/service.ts";
 import { directoryOf, laneObject, runObject } from "../address.ts";
-import { watchdogMs } from "../alarm.ts";
+import { housekeepingAt, watchdogMs } from "../alarm.ts";
 import type { Alarm } from "../alarm.ts";
 import { remainsOf, unlist } from "./damage.ts";
 import type { Outbox } from "../outbox/outbox.ts";
@@ -71,6 +71,7 @@ export class Removal {
       this.underWay = false;
       // This memory does not know whether the shard still lists the run.
       this.#memory.forget();
+      this.#wakeSoon();
       this.#host.proceed();
       throw error;
     }
@@ -79,7 +80,17 @@ export class Removal {
   /** Removes a run that cannot be read, on request; its id is free again. */
   async discard(id: string, damage: HoldfastError, note: Note): Promise<PackedRun> {
     if (this.underWay) throw new HoldfastError("run_not_found", "the run is being removed");
-    return remainsOf(id, await this.#clear(() => unlist(id), note), damage.message);
+    try {
+      return remainsOf(id, await this.#clear(() => unlist(id), note), damage.message);
+    } catch (error) {
+      this.#wakeSoon();
+      throw error;
+    }
+  }
+
+  /** After a failure: the note of the request may have set the alarm to its own end, a day away. */
+  #wakeSoon(): void {
+    void this.#alarm.rearm(housekeepingAt(Date.now() + watchdogMs));
   }
 
   /** Removes an expired run; false if that has to wait. Never rejects. */
