@@ -1209,6 +1209,20 @@ describe("guarantee 4: whatever dies", () => {
     },
   );
 
+  test.each([
+    ["waits for its slot again", []],
+    ["is held back with its run", [need("own", 1)]],
+  ])("so does one that cannot be undone, which does not begin again, where it %s", async (_what, own) => {
+    const simulation = new LaneSimulation();
+    const flow: Handler = async (_input, step) => await step.run("charge", () => simulation.clock.after(minute));
+    const a = simulation.add("a", flow, [...own, need("mail", 1, { scope: "step" })]);
+    simulation.at(1500, () => a.kill());
+    simulation.at(2000, () => a.act((run) => act(run, "cancel")));
+    await simulation.drive(10_000);
+    expect(a.run.snapshot().status).toBe("cancelled");
+    expect(["own", "mail"].map((name) => simulation.lane(name).isEmpty)).toEqual([true, true]);
+  });
+
   test("a run survives a death after every entry, while others want its slot", async () => {
     const crash = async (keep: number): Promise<string[]> => {
       const simulation = new LaneSimulation(`crash ${keep}`);

@@ -99,10 +99,9 @@ export class Attempts {
 
   /** Steps that can be undone, and are at work, or may have been as the last life ended. */
   get unsettled(): Pending[] {
-    return [...this.#pending.values()].filter(canBeUndone).filter((pending) => {
-      if (this.#hasBegun(pending.key) || this.suspects.wasCutOff(pending)) return true;
-      return !this.#course.live && this.suspects.mayHaveBegun(pending);
-    });
+    const { suspects } = this;
+    const wasBegun = (one: Pending): boolean => suspects.wasCutOff(one) || suspects.mayHaveBegun(one);
+    return [...this.#pending.values()].filter((one) => canBeUndone(one) && (this.#hasBegun(one.key) || wasBegun(one)));
   }
 
   /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */
@@ -160,12 +159,13 @@ export class Attempts {
   stop(reason: Error): string[] {
     for (const pending of [...this.#pending.values()]) {
       const { plan } = pending;
-      if (!isAttempted(plan) || !this.isCutOff(pending)) continue;
-      this.#stopping.set(pending, reason);
-      this.queued.pass(pending);
-      this.#beginAdmitted(pending, plan);
+      if (!isAttempted(plan) || this.#hasBegun(pending.key)) continue;
+      if (this.isCutOff(pending)) {
+        this.#stopping.set(pending, reason);
+        this.queued.pass(pending);
+        this.#beginAdmitted(pending, plan);
+      } else this.queued.leave(pending);
     }
-    this.queued.stop();
     const awaited: string[] = [];
     for (const [key, { attempt, plan, id }] of this.#inFlight) {
       if (plan.undo !== null) {

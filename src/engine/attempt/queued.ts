@@ -64,11 +64,6 @@ export class Queued {
     this.#waiting.delete(pending.key);
   }
 
-  /** None is to begin any more: slots would come too late. */
-  stop(): void {
-    for (const pending of [...this.#waiting.values()]) this.leave(pending);
-  }
-
   clear(): void {
     this.#waiting.clear();
     this.#course.limiter.leaveAll();

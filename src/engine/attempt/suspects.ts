@@ -9,7 +9,7 @@ import { added, emptyMap, emptySet, put } from "../../core/empty.ts";
 import type { Fact } from "../../core/history/entry.ts";
 import { canBeUndone, isAttempted } from "../call/call.ts";
 import type { Pending, RunPlan } from "../call/call.ts";
-import type { Call } from "../../core/state/state.ts";
+import type { RunState } from "../../core/state/state.ts";
 import type { Course } from "../turn/course.ts";
 import { interruption, startMark } from "./record.ts";
 
@@ -17,7 +17,8 @@ import { interruption, startMark } from "./record.ts";
 const suspicionLimit = 2;
 
 /** By the record it may have been at work in a death, and no attempt has ended since. */
-export function wasCutOff({ done, attempts, begunAttempt, interruptions }: Call): boolean {
+export function wasCutOff({ calls }: RunState, key: string): boolean {
+  const { done = true, attempts = 0, begunAttempt = 0, interruptions = 0 } = calls.get(key) ?? {};
   return !done && (interruptions > 0 || begunAttempt > attempts);
 }
 
@@ -82,7 +83,7 @@ export class Suspects {
     const { retryAt = null, interruptions = 0, markedSeq = 0 } = calls.get(key) ?? {};
     // A retry that falls due in a pause does not begin in it.
     const now = paused?.at ?? this.#course.world.clock.now();
-    if (!isAttempted(plan) || (retryAt !== null && retryAt > now)) return false;
+    if (this.#course.live || !isAttempted(plan) || (retryAt !== null && retryAt > now)) return false;
     if (Math.max(seenSeq, markedSeq) > this.#course.ledger.openedHeldSeq) return false;
     // One that waited for its slot had not begun, but a suspect among them begins behind a mark all the same.
     return plan.kind !== "run" || interruptions >= suspicionLimit || !this.#course.limiter.isQueued(id);
@@ -90,9 +91,8 @@ export class Suspects {
 
   /** It was, by the record, or a cancellation waits for it. */
   wasCutOff({ key, id }: Pending): boolean {
-    const { calls, cancelling } = this.#course.state;
-    const call = calls.get(key);
-    return (call !== undefined && wasCutOff(call)) || cancelling?.awaited.includes(id) === true;
+    const { state } = this.#course;
+    return wasCutOff(state, key) || state.cancelling?.awaited.includes(id) === true;
   }
 
   has(key: string): boolean {

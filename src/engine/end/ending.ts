@@ -50,7 +50,7 @@ export function withoutHandler(error: StoredError, state: RunState): StoredError
   const message = "the run ended before it could be undone";
   const left = [...undoable].toReversed().filter((step) => !over.has(step));
   const notUndone = [...tried, ...left.map((step) => ({ step, message }))];
-  const unknown = [...open].filter(wasCutOff).map(({ kind, id }) => callOf(kind, id));
+  const unknown = [...open].filter(({ key }) => wasCutOff(state, key)).map(({ kind, id }) => callOf(kind, id));
   return {
     ...error,
     ...(unknown.length === 0 ? {} : { message: `${error.message}; it is not known how ${list(unknown)} ended` }),

@@ -19,6 +19,7 @@ import { Acquisition, nextAskAt } from "./acquisition.ts";
 import type { LaneRequest, Slot } from "./acquisition.ts";
 import { Backlog } from "./backlog.ts";
 import { laneKey } from "../../core/lane/ticket.ts";
+import { wasCutOff } from "../attempt/suspects.ts";
 
 /** A run loaded within this time of its end gives its slots back once more: the process may have died while it did so. */
 const recentEndMs = 600_000;
@@ -86,11 +87,14 @@ export class Slots implements Limiter {
     const [known, needs, isDispatched] = [this.backlog.get(step), this.#needs("step"), this.#isDispatched(step)];
     if (known !== undefined) return known.isOpen || isDispatched;
     if (needs.length === 0) return true;
-    this.backlog.add(step, new Acquisition(needs, this.#ticket(step), isDispatched || this.isQueued(step)));
+    const isInherited = isDispatched || this.isQueued(step) || wasCutOff(this.#state(), callKey("run", step));
+    this.backlog.add(step, new Acquisition(needs, this.#ticket(step), isInherited));
     return isDispatched;
   }
 
   leave(step: string): void {
+    // This memory may not have asked for the slots that an earlier one has left it.
+    if (wasCutOff(this.#state(), callKey("run", step))) this.admit(step);
     for (const slot of this.backlog.remove(step)) this.#giveBack(slot, true);
   }
 
