@@ -159,7 +159,7 @@ export class Drive {
   get timeoutAt(): number {
     const { cancelling, ending, timedFrom } = this.state;
     const timeoutMs = this.definition?.timeoutMs ?? null;
-    const isEnding = cancelling !== null || ending !== null || this.execution?.closing.isCancelled === true;
+    const isEnding = cancelling !== null || ending !== null || this.execution?.intervention.isCancelled === true;
     return timeoutMs === null || isEnding ? Infinity : timedFrom + timeoutMs;
   }
 
@@ -275,7 +275,7 @@ export class Drive {
     this.#timedOut = true;
     const message = `the run took longer than its timeout of ${definition.timeoutMs} ms`;
     const error = storeError(new HoldfastError("run_timeout", message));
-    this.execution?.closing.endFromOutside({ kind: "run.failed", error });
+    this.execution?.intervention.timeOut({ kind: "run.failed", error });
   }
 
   /** The pause before it looks again: a fifth of the time for which it has been looking. */

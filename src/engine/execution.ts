@@ -19,6 +19,7 @@ import { Course } from "./turn/course.ts";
 import { noLimiter } from "./lane/limiter.ts";
 import type { Limiter } from "./lane/limiter.ts";
 import { Errors } from "./errors.ts";
+import { Intervention } from "./end/intervention.ts";
 import { callHandler } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
 import { Patches } from "./call/patch.ts";
@@ -44,6 +45,8 @@ export class Execution {
   /** Its log and its progress. */
   readonly publisher: Publisher;
   readonly closing: Closing;
+  /** How it is ended from outside. */
+  readonly intervention: Intervention;
   /** Which sides of changes of the code the run takes. */
   readonly patches: Patches;
   /** How the run goes on as new. */
@@ -66,6 +69,7 @@ export class Execution {
       ...this.#adoption.leftovers(),
       ...this.messageHandlers.leftovers(),
     ]);
+    this.intervention = new Intervention(course, this.calls, this.work.attempts, this.closing);
     this.patches = new Patches(course, this.calls, this.publisher);
     this.renewal = new Renewal(definition, course, this.calls, this.closing);
   }
@@ -122,13 +126,13 @@ export class Execution {
    * rings `rested`. @param all also those that a lane holds back
    */
   soonest(all = true): number {
-    return Math.min(this.work.soonest(all), this.closing.dueAt);
+    return Math.min(this.work.soonest(all), this.intervention.dueAt);
   }
 
   /** Does what is due. */
   tick(now: number): void {
     this.work.expire(now);
-    this.closing.tick(now);
+    this.intervention.tick(now);
     this.work.tick(now);
   }
 
@@ -257,6 +261,7 @@ export class Execution {
     const { course } = this;
     const { state } = course;
     this.closing.drained();
+    this.intervention.drained();
     if (this.busy) return;
     if (course.over || course.held) return course.rested.ring();
     this.#adoption.rest();
@@ -287,10 +292,7 @@ export class Execution {
     this.renewal.handlerSettled({ kind: "run.failed", error: this.errors.toRunError(error) });
   }
 
-  /**
-   * The handler made a call, or can be asked something more. If it had been awaiting something of its own, an event makes sure
-   * that its coming to rest is noticed.
-   */
+  /** The handler made a call, or can be asked something more: that it comes to rest again is noticed behind an event. */
   stirred(): void {
     this.course.stirred.ring();
     if (this.course.live && !this.busy) this.course.post(() => {});

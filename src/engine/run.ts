@@ -277,10 +277,10 @@ export class Run {
   async #cancel(request: Extract<Fact, { kind: "run.cancel_requested" }>, action: Action): Promise<void> {
     const creation = this.state.created?.seq;
     const awake = this.#drive.awakeUnlessStuck();
-    const recorded = this.execution?.closing.cancelStalled(request).then(() => "recorded" as const);
+    const recorded = this.execution?.intervention.cancelStalled(request).then(() => "recorded" as const);
     const execution = await (recorded === undefined ? awake : Promise.race([awake, recorded]));
     if (execution === "recorded") return await this.act(action);
-    if (execution !== null && (await execution.closing.cancel(request))) return;
+    if (execution !== null && (await execution.intervention.cancel(request))) return;
     // The run went on as new, or began once more, before the handler could hear of it.
     if (this.state.created?.seq !== creation) return await this.act(action);
     const fact = decide(this.state, action, this.now())?.fact;

@@ -1,26 +1,19 @@
 /**
- * Owns: ending a run, by the handler's own end, a cancellation or a timeout: waiting for steps in flight, undoing steps, and
- * recording the end.
- * Does not own: which end it is (ending), calls, attempts.
+ * Owns: ending a run, once its handler has settled or somebody ends it from outside: waiting for steps in flight, undoing
+ * steps, and recording the end.
+ * Does not own: cancellations and timeouts (intervention), which end it is (ending), calls, attempts.
  *
  * Invariant 1: once the handler has settled, or the run was ended from outside, the handler can do nothing more, in replay
  * as when it was live.
  * Invariant 2: the end of every step in flight that can be undone is known before anything is undone.
  */
-import { authorOf } from "../../core/author.ts";
-import type { EntryOf, Fact } from "../../core/history/entry.ts";
+import type { Fact } from "../../core/history/entry.ts";
 import type { Attempts } from "../attempt/attempts.ts";
 import { canBeUndone } from "../call/call.ts";
 import type { Calls } from "../call/calls.ts";
-import { Bell } from "../turn/bell.ts";
 import type { Course } from "../turn/course.ts";
 import { endOf, undoing } from "./ending.ts";
 import type { End } from "./ending.ts";
-
-type Cancellation = Omit<EntryOf<"run.cancel_requested">, "seq" | "at" | "told">;
-
-/** How long the handler of a run that is to end is waited for while it has no call open. */
-const graceMs = 10_000;
 
 export class Closing {
   /** The handler has returned or thrown, or its steps have been undone. */
@@ -34,12 +27,6 @@ export class Closing {
   #end: (() => void) | null = null;
   /** The end that waits for steps in flight that can be undone. */
   #awaited: Exclude<End, { kind: "run.completed" }> | null = null;
-  /** A cancellation that waits for the replay, until that has stood still for too long. */
-  #early: Cancellation | null = null;
-  /** Rings once that is on record. */
-  readonly #recorded = new Bell();
-  /** When a handler that has no call open though its run is to end is given up. */
-  #givenUpAt: number | null = null;
 
   constructor(course: Course, calls: Calls, attempts: Attempts, leftovers: () => readonly Fact[]) {
     this.#course = course;
@@ -58,50 +45,20 @@ export class Closing {
     if (this.#end !== null) this.#course.post(this.#end);
   }
 
-  /**
-   * Tells the handler of the cancellation through its open calls. Resolves to true once that is on record, and to false
-   * where the run is on its way to its end already.
-   */
-  async cancel(request: Cancellation): Promise<boolean> {
-    const { state, rested } = this.#course;
-    const requested = await this.#course.turn(() => {
-      // A run on its way to another end stays on it: a replay could not tell which of the two came first.
-      if (state.cancelling !== null || state.ending !== null || this.#awaited !== null || state.end !== null)
-        return false;
-      const awaited = this.#attempts.stop(new Error(request.error.message));
-      this.#course.record({ ...request, awaited, told: true });
-      // The handler may be over already, with its end in line behind this.
-      if (!this.finished) rested.ring();
-      return true;
-    });
-    if (this.#course.failure !== null) throw this.#course.failure;
-    return requested === true;
+  /** How the run ends was said: it does once the replay is over, or in its turn. */
+  get isDecided(): boolean {
+    return this.#end !== null;
   }
 
-  /**
-   * Gives the handler up where its replay stands still for too long, and resolves once a cancellation is on record for that;
-   * never otherwise: what a death cut off that can be undone is known only once the replay is over.
-   */
-  async cancelStalled(request: Cancellation): Promise<void> {
-    if (!this.#course.live) {
-      this.#early ??= request;
-      this.drained();
-    }
-    await this.#recorded.rung();
-  }
-
-  /** A cancellation waits for the replay: what would end the run from now on comes too late. */
-  get isCancelled(): boolean {
-    return this.#early !== null;
+  /** The run ends once steps in flight that can be undone have ended. */
+  get isAwaiting(): boolean {
+    return this.#awaited !== null;
   }
 
   /** Ends the run from outside, whatever the handler makes of it. */
   endFromOutside(end: End): void {
     if (this.#course.live) this.#course.post(() => this.conclude(end));
-    else {
-      this.#end ??= () => this.conclude(end);
-      this.drained();
-    }
+    else this.#end ??= () => this.conclude(end);
   }
 
   /** The handler has settled. */
@@ -153,44 +110,9 @@ export class Closing {
     });
   }
 
-  /** The handler has reacted to the last event, and awaits something: of its own, where its replay goes no further. */
+  /** The handler has reacted to the last event. */
   drained(): void {
     if (this.#awaited !== null && this.#attempts.running === 0) this.#course.post(() => this.#endAtRest());
-    if (!this.#isLost) this.#givenUpAt = null;
-    else if (this.#givenUpAt === null) {
-      this.#givenUpAt = this.#course.world.clock.now() + graceMs;
-      this.#course.wakeBy(this.#givenUpAt);
-      this.#course.stirred.ring();
-    }
-  }
-
-  /** When a handler that does not end is given up; Infinity when none is. */
-  get dueAt(): number {
-    return this.#isLost ? (this.#givenUpAt ?? Infinity) : Infinity;
-  }
-
-  /** Gives up a handler that has had its time. */
-  tick(now: number): void {
-    if (!this.#isLost) this.#givenUpAt = null;
-    if (this.dueAt > now) return;
-    this.#givenUpAt = null;
-    this.#recordEarly();
-    const { cancelling } = this.#course.state;
-    // How it ends was said from outside.
-    if (cancelling === null) return this.conclude(null);
-    const { error, reason } = cancelling;
-    this.conclude({ kind: "run.cancelled", error, ...authorOf(cancelling), reason, givenUp: true });
-  }
-
-  /** The handler is not told: it is given up. */
-  #recordEarly(): void {
-    const { state, ledger } = this.#course;
-    const request = this.#early;
-    if (request === null || state.cancelling !== null || this.#end !== null) return;
-    this.#course.guard(() => {
-      ledger.append(request);
-      this.#recorded.ring();
-    });
   }
 
   #finish(end: () => void): void {
@@ -245,14 +167,5 @@ export class Closing {
     const left = live ? this.#leftovers() : [];
     this.#course.guard(() => ledger.append(...left, end));
     this.#course.stop(() => new Error("the run has ended"));
-  }
-
-  /** The run is to end, but its handler, which has not ended, has no call open. */
-  get #isLost(): boolean {
-    const { state, live, over, replay } = this.#course;
-    if (over || this.finished || state.ending !== null || this.#awaited !== null) return false;
-    if (this.#calls.pending.size > 0) return false;
-    if (live) return state.cancelling !== null;
-    return replay.isStalled && (state.cancelling !== null || this.#end !== null || this.#early !== null);
   }
 }
