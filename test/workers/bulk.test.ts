@@ -173,6 +173,8 @@ describe("a bulk action that is cut off", () => {
       expect(output).toEqual({ total: 230, done: 230, succeeded: 230, skipped: 0, failed: 0, refusals: [] });
       await listed(batch, "completed", 230);
       for (const each of ids) expect(ranIn(each)).toEqual(["work"]);
+      const again = (await played("retry", batch, { attempt: 1 })) as { readonly refusals: readonly unknown[] };
+      expect([again, again.refusals.length]).toMatchObject([{ succeeded: 0, skipped: 230 }, 100]);
       for (const each of ids.slice(0, 5)) {
         expect((await historyOf(each)).filter(({ kind }) => kind === "run.retried")).toHaveLength(1);
       }
@@ -195,13 +197,15 @@ describe("a bulk action that is cut off", () => {
 /** What the attempts of its steps are given, and what is done before each. */
 type Attempt = {
   readonly attempt: number;
+  readonly key?: string;
   readonly signal?: AbortSignal;
   readonly before?: (step: string) => Promise<void>;
 };
 
 /** A bulk action whose steps are attempted by the test. */
-function played(action: string, batch: string, { attempt, signal, before }: Attempt): Promise<unknown> {
-  const context = { attempt, idempotencyKey: newId("bulk-step"), signal: signal ?? new AbortController().signal };
+function played(action: string, batch: string, { attempt, key, signal, before }: Attempt): Promise<unknown> {
+  const idempotencyKey = key ?? newId("bulk-step");
+  const context = { attempt, idempotencyKey, signal: signal ?? new AbortController().signal };
   const step = {
     info: { id: newId("played"), startedAt: Date.now(), author: { by: "admin" } },
     sleep: () => Promise.resolve(),
@@ -254,6 +258,41 @@ describe("a bulk action, while runs come and go or do not answer", () => {
     await runThatIs(gone, { status });
     if (action === "cancel") await runThatIs(other, { status: "cancelled" });
     else expect(await refusal(`GET /v1/runs/${other}`)).toBe("404 run_not_found");
+  });
+
+  it("asks again where a run did not answer, once the others have, and each does it once (guarantee 2)", async () => {
+    const { batch, ids } = await batchOf("bulk-failing", 3, "failed");
+    const [lost = "", slow = ""] = ids;
+    const key = newId("bulk-step");
+    const events: string[] = [];
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const own = env.RUNS.getByName.bind(env.RUNS);
+    const unreachable = {
+      act: () => Promise.reject(new Error("no answer")),
+      died: () => Promise.resolve(release()),
+    };
+    const names = vi.spyOn(env.RUNS, "getByName").mockImplementation((name) => {
+      if (name === lost) return unreachable as never;
+      const object = own(name) as unknown as { act(action: unknown): Promise<unknown> };
+      const act = async (action: unknown): Promise<unknown> => {
+        await released;
+        const answer = await object.act(action);
+        events.push("answered");
+        return answer;
+      };
+      return name === slow ? ({ act } as never) : own(name);
+    });
+    await played("retry", batch, { attempt: 1, key }).catch((error: unknown) => events.push(String(error)));
+    names.mockRestore();
+    expect(events).toEqual(["answered", "Error: no answer"]);
+    const retries = async (id: string): Promise<number> => {
+      await runThatIs(id, { status: "failed" });
+      return (await historyOf(id)).filter(({ kind }) => kind === "run.retried").length;
+    };
+    expect([await retries(lost), await retries(slow)]).toEqual([0, 1]);
+    expect(await played("retry", batch, { attempt: 2, key })).toMatchObject({ total: 3, succeeded: 3, failed: 0 });
+    for (const id of ids) expect(await retries(id)).toBe(1);
   });
 
   it("gives up runs that never answer, and counts them", async () => {

@@ -102,6 +102,35 @@ describe("a rebuild", () => {
     expect([await isEnrolled(ghost), await isEnrolled(again)]).toEqual([false, true]);
   });
 
+  it("goes through a register of many pages, and forgets also those that the shard lost", async () => {
+    const { batch, ids } = await waitingRuns(1);
+    const shard = shardOf(ids[0] ?? "");
+    const ghosts = Array.from({ length: 200 }, (_unused, index) => ({ id: `a-ghost-${index}`, createdAt: 1000 }));
+    await registerObject(shard).enrol(ghosts);
+    await lose(shard);
+    const { output } = await rebuilt({ shard });
+    expect(output).toMatchObject({ gone: 200, failures: [] });
+    expect(await idsOf(`label.batch=${batch}`)).toEqual(ids);
+    const enrolled = (await registerObject(shard).enrolled("", 10_000)).map(({ id }) => id);
+    expect(enrolled.filter((id) => id.startsWith("a-ghost-"))).toEqual([]);
+  });
+
+  it("asks a run again that did not answer", async () => {
+    const { batch, ids } = await waitingRuns(1);
+    const [id = ""] = ids;
+    await lose(shardOf(id));
+    const own = env.RUNS.getByName.bind(env.RUNS);
+    let asked = 0;
+    const names = vi.spyOn(env.RUNS, "getByName").mockImplementation((name) => {
+      if (name !== id || ++asked > 1) return own(name);
+      return { relist: () => Promise.reject(new Error("no answer")) } as never;
+    });
+    const { output } = await rebuilt({ shard: shardOf(id) });
+    names.mockRestore();
+    expect(output).toMatchObject({ failures: [] });
+    expect(await idsOf(`label.batch=${batch}`)).toEqual(ids);
+  });
+
   it("is one for one key, of a shard there is, for an admin", async () => {
     const keyed = { headers: { "idempotency-key": newId("rebuild-key") } };
     const first = await rebuild({ shard: 1 }, keyed);
