@@ -8,7 +8,7 @@ import type { CallKind, Fact } from "../core/history/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Call, RunState } from "../core/state/state.ts";
 import { callKey, wasAdded, wasRemoved } from "../core/state/state.ts";
-import { recordKind, recordedCall } from "./call/call.ts";
+import { canBeUndone, recordKind, recordedCall } from "./call/call.ts";
 import type { Pending } from "./call/call.ts";
 import type { Calls } from "./call/calls.ts";
 import type { Course } from "./turn/course.ts";
@@ -37,7 +37,8 @@ export class Adoption {
 
   /**
    * Compares the calls that the code made with the record, once the replay is over, and puts the differences on record.
-   * Returns the keys of calls that the code added; null where the run cannot go on with this code, and is paused.
+   * Returns the keys of calls that the code added, so that they were not at work; null where the run cannot go on with this
+   * code, and is paused.
    */
   reconcile(): ReadonlySet<string> | null {
     const unmade = this.#unmade();
@@ -68,7 +69,7 @@ export class Adoption {
     return new HoldfastError("step_kind_changed", message);
   }
 
-  /** Puts on record which calls were added and removed, as far as that is certain now; returns the keys of those added. */
+  /** Puts on record which calls were added and removed, as far as that is certain now; returns as {@link reconcile}. */
   #mark(): ReadonlySet<string> {
     // A call that is not on record was added, or was made just before the process died. It was added
     // if the record went on without it, or has open calls that the code does not make.
@@ -84,7 +85,8 @@ export class Adoption {
     const fresh = added.filter(({ id, plan }) => !wasAdded(this.#state, callKey(recordKind(plan), id)));
     const facts = [...fresh.map(addition), ...this.#removals(false)];
     if (facts.length > 0) this.#course.ledger.append(...facts);
-    return new Set(fresh.map(({ key }) => key));
+    // One that can be undone may have been at work all the same: how it ended must be known before the run ends.
+    return new Set(fresh.filter((pending) => !canBeUndone(pending)).map(({ key }) => key));
   }
 
   /** The run rests: calls on record that the code has not made by now are removed. */

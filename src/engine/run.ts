@@ -27,6 +27,7 @@ import { decode, isSame } from "../core/value/value.ts";
 import type { Usage } from "../core/run/usage.ts";
 import { Drive } from "./drive.ts";
 import type { Find } from "./drive.ts";
+import { withoutHandler } from "./end/ending.ts";
 import type { Execution } from "./execution.ts";
 import { Ledger } from "./ledger.ts";
 import type { Next } from "./next.ts";
@@ -291,7 +292,8 @@ export class Run {
     // No handler can clean up. If steps are to be undone, the next handler learns of the cancellation in its replay.
     const awaited = this.execution?.leftAtWork ?? [];
     const isUnwound = this.state.undoable.size > 0 || awaited.length > 0;
-    this.#drive.append(isUnwound ? { ...request, awaited, told: true } : { ...request, kind: "run.cancelled" });
+    const error = withoutHandler(request.error, this.state);
+    this.#drive.append(isUnwound ? { ...request, awaited, told: true } : { ...request, error, kind: "run.cancelled" });
     if (this.execution === null || this.execution.course.over) this.#drive.reopen();
   }
 }

@@ -315,6 +315,33 @@ describe("guarantee 7: a name that changed its kind", () => {
       expect(seen).toEqual([...Array.from({ length: times }, () => "charged"), "refunded"]);
     });
 
+    test("guarantees 2, 8: so is what was at work as its process died in a pause, where new code only drops a call", async () => {
+      let host: Host = new Host(beside(() => host, nap));
+      host.plan(startAt + 200, (run) => act(run, "pause"));
+      await host.drive(startAt + 500);
+      host = host.reopen({
+        definition: define(
+          beside(
+            () => host,
+            () => {},
+          ),
+        ),
+      });
+      await act(host.run, "cancel");
+      await host.drive();
+      expect(host.snapshot).toMatchObject({ status: "cancelled", error: { undone: ["charge"] } });
+      expect(seen).toEqual(["charged", "charged", "refunded"]);
+    });
+
+    test("guarantee 8: where the code is gone as well, it is told of which steps nobody knows how they ended", async () => {
+      let host: Host = new Host(beside(() => host, nap));
+      for (let death = 0; death < 2; death++) host = (await host.drive(host.clock.at + 500)).reopen();
+      host.definition = undefined;
+      await act(host.run, "cancel");
+      const message = "the run was cancelled; it is not known how step charge ended";
+      expect(host.snapshot).toMatchObject({ status: "cancelled", error: { code: "cancelled", message } });
+    });
+
     test("what waits for its next attempt is not made once more, and a run with nothing at work ends at once", async () => {
       const failing: Flow = (_input, step) =>
         step.run("charge", () => Promise.reject(new Error(`no ${seen.push("charged")}`)), {
