@@ -219,6 +219,23 @@ describe("cancel", () => {
     expect(act(host.run, "cancel", "once")).toBeUndefined();
   });
 
+  test("guarantee 2: what a cancellation waited for is not done again where the handler bails before it is told of that", async () => {
+    const seen: string[] = [];
+    const host = await cancelled(async (_input, step) => {
+      const both = ["ship", "charge"].map((name) => {
+        const work = ({ signal }: { readonly signal: AbortSignal }): Promise<void> => {
+          seen.push(name);
+          return new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
+        };
+        return step.run(name, work, { undo: () => {} });
+      });
+      await both[0]?.catch(() => step.bail("left"));
+      await both[1];
+    });
+    expect(host.snapshot).toMatchObject({ status: "cancelled", error: { undone: ["charge", "ship"] } });
+    expect(seen).toEqual(["ship", "charge"]);
+  });
+
   test.each([
     ["stands still", Infinity, [], 12_000],
     ["goes on", 4000, ["cancelled"], 5000],

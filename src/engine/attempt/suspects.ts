@@ -89,10 +89,11 @@ export class Suspects {
     return plan.kind !== "run" || interruptions >= suspicionLimit || !this.#course.limiter.isQueued(id);
   }
 
-  /** It was, by the record, or a cancellation waits for it. */
+  /** It was, by the record, or a cancellation waits for its end, which is not on record. */
   wasCutOff({ key, id }: Pending): boolean {
     const { state } = this.#course;
-    return wasCutOff(state, key) || state.cancelling?.awaited.includes(id) === true;
+    const isAwaited = state.cancelling?.awaited.includes(id) === true && state.calls.get(key)?.done !== true;
+    return isAwaited || wasCutOff(state, key);
   }
 
   has(key: string): boolean {
