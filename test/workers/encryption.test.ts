@@ -2,6 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { laneRoll, registerObject, shardCount, shardOf } from "../../src/objects/address.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { settings } from "./settings.ts";
 import { forget, inRun, rowsOf } from "./storage.ts";
@@ -158,6 +159,41 @@ describe("rotation", () => {
     await good("GET /v1/schedules");
     const { body: listed } = await good("GET /v1/runs?limit=200");
     expect(JSON.stringify(listed)).not.toContain("not to be read");
+  });
+
+  it("rekey goes through registers and lanes of many pages, and runs of many rows", async () => {
+    const { id } = await start("chain", { input: { steps: 520 } }, "?wait=20s");
+    await good("PATCH /v1/lanes/canary%20lane", { json: { limit: 40 } });
+    const register = registerObject(shardOf(id, shardCount()));
+    // A page of each, before all others.
+    const ghosts = Array.from({ length: 100 }, (_unused, index) => ({ id: `0-ghost-${index}`, createdAt: 1 }));
+    await register.enrol(ghosts);
+    await Promise.all(ghosts.map((ghost) => laneRoll().register(ghost.id)));
+    setKeys(two, one);
+    const { body } = await good("POST /v1/directory/rekey");
+    expect((await completed(String(body["id"]))).output).toMatchObject({ gone: 100, failed: 0, failures: [] });
+    expect((await keysOf(id)).length).toBeGreaterThan(500);
+    expect(new Set(await keysOf(id))).toEqual(new Set(["k2"]));
+    await runInDurableObject(env.LANES.getByName("lane:canary lane"), (_object, { storage }) => {
+      const { state } = storage.sql.exec<{ state: string }>("SELECT state FROM lane").one();
+      expect(state).toMatch(/enc1\.k2\./);
+    });
+    await register.strike(ghosts);
+    await Promise.all(ghosts.map((ghost) => laneRoll().unregister(ghost.id)));
+  });
+
+  it("rekey counts and names what it could not open, which stays as it is: its key must not go", async () => {
+    const { id } = await start("canary-child", { input: { word: "w" } }, "?wait=5s");
+    setKeys(two);
+    await forget(id);
+    const { body } = await good("POST /v1/directory/rekey");
+    const { output } = await completed(String(body["id"]));
+    const { failed, failures } = output as { failed: number; failures: readonly object[] };
+    expect(failed).toBeGreaterThanOrEqual(failures.length);
+    expect(failures).toContainEqual(expect.objectContaining({ object: `run ${id}` }));
+    expect(new Set(await keysOf(id))).toEqual(new Set(["k1"]));
+    setKeys(two, one);
+    expect((await good(`GET /v1/runs/${id}`)).body).toMatchObject({ output: "made w" });
   });
 
   it("is refused without a key to seal with, and to all but admins", async () => {
