@@ -168,6 +168,17 @@ describe("the end of a run", () => {
     await noticesOf(id, 2);
   });
 
+  it("of a later run of the same id is told, too", async () => {
+    const url = await listen();
+    const id = newId("again");
+    for (const count of [1, 2]) {
+      await start("told", { id, input: { urls: [url] } }, "?wait=10s");
+      const posts = await heard(url, count);
+      expect(new Set(posts.map(idOf)).size).toBe(count);
+      expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+    }
+  });
+
   it("that was not told before a retry is told as it was", async () => {
     const url = await listen([503]);
     const { id } = await start("told", { input: { urls: [url], outcome: "fail" } }, "?wait=10s");

@@ -4,9 +4,10 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { runObject } from "../../src/objects/address.ts";
 import { nameOfKey } from "../../src/objects/deployment/digest.ts";
+import { exportRun } from "../../src/objects/transfer/transfer.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import { settings } from "./settings.ts";
-import { contentOf, nothing } from "./storage.ts";
+import { contentOf, evict, nothing } from "./storage.ts";
 import type { Answer } from "./client.ts";
 import { effects } from "./flows/transfer.ts";
 import { watched } from "./crashpoint.ts";
@@ -110,7 +111,59 @@ describe("the text of a run", () => {
   });
 });
 
+/** An export whose first line was read, and what comes after it. */
+async function begun(id: string): Promise<() => Promise<string>> {
+  const text = await exportRun(id);
+  const reader = text.getReader();
+  const decoder = new TextDecoder();
+  const first = decoder.decode((await reader.read()).value);
+  return async () => {
+    let whole = first;
+    for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read())
+      whole += decoder.decode(value, { stream: true });
+    return whole;
+  };
+}
+
+describe("an export that is under way", () => {
+  it("ends where the run was when it began, whatever the run receives meanwhile", async () => {
+    const id = await pausedRun();
+    const rest = await begun(id);
+    expect((await ask(`POST /v1/runs/${id}/signals/other`, { json: {} })).status).toBe(202);
+    const [manifest, ...entries] = linesOf(await rest());
+    expect(entries).toHaveLength(Number(manifest?.["seq"]));
+    expect((await historyOf(id)).length).toBeGreaterThan(entries.length);
+  });
+
+  it("breaks off where another run has the id by now", async () => {
+    const id = await completedRun();
+    const rest = await begun(id);
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+    await start("wanderer", { id, input: {}, signal: { name: "go", payload: {} } }, "?wait=10s");
+    await expect(rest()).rejects.toMatchObject({ code: "run_not_found" });
+  });
+});
+
 describe("a run that has ended", () => {
+  it("while it waited for a call has no address here", async () => {
+    const id = await pausedRun({ hook: true });
+    await ask(`POST /v1/runs/${id}/terminate`);
+    const before = await historyOf(id);
+    await imported(await takeOut(id));
+    expect((await historyOf(id)).map(({ kind }) => kind)).toEqual([...before.map(({ kind }) => kind), "run.imported"]);
+  });
+
+  it("according to a clock that is ahead of this one is read as it was", async () => {
+    const id = await completedRun();
+    const aheadMs = 30_000;
+    const lines = linesOf(await takeOut(id)).map((line) =>
+      line["kind"] === "run.completed" ? { ...line, at: Number(line["at"]) + aheadMs } : line,
+    );
+    expect((await imported(await resealed(lines))).status).toBe(201);
+    await evict(id);
+    expect((await historyOf(id)).at(-1)).toMatchObject({ kind: "run.imported" });
+  });
+
   it("arrives as it was, and says where it came from; the same text again finds it", async () => {
     const id = await completedRun();
     const before = (await ask(`GET /v1/runs/${id}`)).body;
@@ -279,6 +332,24 @@ describe("an id", () => {
     expect((await ask(call, { raw: another })).status).toBe(201);
     const echo = "POST /v1/workflows/web-echo/runs";
     expect(await refusal(echo, { json: {}, headers })).toBe("409 idempotency_conflict");
+  });
+
+  it("leaves its Idempotency-Key free where the text was refused", async () => {
+    const text = await takeOut(await pausedRun());
+    const headers = { "idempotency-key": newId("import") };
+    const importedAs = (id: string, raw: string) => ask(`POST /v1/runs/import?id=${newId(id)}`, { raw, headers });
+    const changed = text.replace('"team":"north"', '"team":"south"');
+    expect((await importedAs("first", changed)).body["code"]).toBe("import_invalid");
+    expect((await importedAs("second", text)).status).toBe(201);
+  });
+
+  it("finds no run of an older text, which is not all of it", async () => {
+    const id = await pausedRun();
+    const older = await exported(id);
+    await ask(`POST /v1/runs/${id}/signals/other`, { json: {} });
+    const newer = await takeOut(id);
+    expect((await imported(newer)).status).toBe(201);
+    expect(await refusal("POST /v1/runs/import", { raw: older })).toBe("409 run_exists");
   });
 
   it("keeps its Idempotency-Key for the run that it made, also where another text comes under it", async () => {
