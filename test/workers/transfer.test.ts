@@ -1,7 +1,7 @@
 /** Runs as texts that travel: what arrives is the run that left, and what is no such text leaves nothing behind. */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { runObject } from "../../src/objects/address.ts";
 import { nameOfKey } from "../../src/objects/deployment/digest.ts";
 import { exportRun } from "../../src/objects/transfer/transfer.ts";
@@ -13,6 +13,11 @@ import { effects } from "./flows/transfer.ts";
 import { watched } from "./crashpoint.ts";
 
 const keyOf = (byte: number): string => btoa(String.fromCharCode(byte).repeat(32));
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
 
 /** Of the long history; 10,000 at large. */
 const manySteps = Number(settings["TRANSFER_STEPS"] || 2000);
@@ -212,6 +217,18 @@ describe("a run that has ended", () => {
     const from = effects.length;
     await ask(`POST /v1/runs/${id}/retry`);
     await expect.poll(() => effects.slice(from), { timeout: 10_000 }).toEqual([`last ${id}`]);
+  });
+
+  it("that was deleted here a short while ago is listed once that is ten minutes ago", async () => {
+    const id = await completedRun();
+    const text = await takeOut(id);
+    const refused = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    expect((await imported(text)).status).toBe(201);
+    await vi.waitFor(() => expect(refused).toHaveBeenCalledWith(expect.stringContaining(id)), 10_000);
+    const listed = async () => (await ask(`GET /v1/runs?idPrefix=${id}`)).body["runs"];
+    expect(await listed()).toEqual([]);
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 11 * 60_000 });
+    await vi.waitFor(async () => expect(await listed()).toMatchObject([{ id, status: "completed" }]), 20_000);
   });
 
   it("is kept no longer for having travelled: one that would be gone at once is refused", async () => {
