@@ -7,7 +7,7 @@ import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { release } from "./flows/directory.ts";
 import { watched } from "./crashpoint.ts";
 import { removalsOf, reportsTo, rowsOf, trouble } from "./shards.ts";
-import { evict } from "./storage.ts";
+import { evict, inRun } from "./storage.ts";
 
 afterEach(() => {
   for (const shard of [0, 1, 2, 3]) trouble(shard, null);
@@ -63,6 +63,27 @@ describe("a run is listed", () => {
     const { finishedAt } = (await ask(`GET /v1/runs/${id}`)).body;
     expect(finishedAt).not.toBe(before);
     await vi.waitFor(async () => expect((await listed(id))?.["finishedAt"]).toBe(finishedAt), { timeout: 10_000 });
+  });
+
+  it("as ended no sooner than that is durable: it could not be taken back (guarantee 1)", async () => {
+    const { id } = await start("listed-once");
+    await listedAs(id, "waiting");
+    let settle = (): void => undefined;
+    await inRun(id, ({ storage }) => {
+      vi.spyOn(storage, "sync").mockImplementation(() => new Promise((resolve) => (settle = resolve)));
+    });
+    await ask(`POST /v1/runs/${id}/signals/go`, { json: 1 });
+    await runThatIs(id, { status: "completed" });
+    // One that ends later, and is listed by the same shard.
+    const other = Array.from({ length: 100 }, () => newId("later")).find((each) => shardOf(each) === shardOf(id));
+    await start("listed-once", { id: other, signal: { name: "go", payload: 1 } });
+    await listedAs(other ?? "", "completed");
+    expect((await listed(id))?.["status"]).toBe("waiting");
+    await inRun(id, () => {
+      vi.restoreAllMocks();
+      settle();
+    });
+    await listedAs(id, "completed");
   });
 
   it("anew where it was paused once more, of another error", async () => {
