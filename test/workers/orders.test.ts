@@ -223,6 +223,38 @@ describe("while a request is under way", () => {
     expect(await boxOf(box)).toHaveLength(1);
   });
 
+  it("an order that comes after it was called off is not carried out", async () => {
+    const courier = courierObject(1995);
+    const [box, gate] = [newId("box"), newId("gate")];
+    const order = orphan({ box, gate });
+    await courier.dropOrder(order.id);
+    await courier.carryOrder(order);
+    expect(await keptBy(1995)).toEqual([]);
+    await open(gate);
+    expect(await boxOf(box)).toEqual([]);
+  });
+
+  it("an answer that its run could not take at first is told again, and not asked for again (2)", async () => {
+    const gate = newId("gate");
+    const { id, box } = await began({ gate, body: "1" });
+    await arrived(box);
+    const own = env.RUNS.getByName.bind(env.RUNS);
+    const refuse = vi.fn(() => Promise.reject(new Error("no answer")));
+    const names = vi.spyOn(env.RUNS, "getByName").mockImplementation((name) => {
+      const object = own(name);
+      if (name !== id) return object;
+      return new Proxy(object, {
+        get: (target, method) =>
+          method === "orderEnded" && refuse.mock.calls.length === 0 ? refuse : (Reflect.get(target, method) as unknown),
+      });
+    });
+    await open(gate);
+    await runThatIs(id, { status: "completed", output: { body: 1 } });
+    names.mockRestore();
+    expect(refuse).toHaveBeenCalledTimes(1);
+    expect(await boxOf(box)).toHaveLength(1);
+  });
+
   it("its courier sets an alarm, also after one that could not be set was not needed any more (4)", async () => {
     const name = ".courier-1999";
     const carry = async (box: string): Promise<void> => {
@@ -275,10 +307,10 @@ describe("while a request is under way", () => {
     await open(gate);
   });
 
-  it("its courier takes no more where a large answer is read: they would stand in line behind it", async () => {
-    const courier = courierObject(1996);
-    const until = newId("gate");
-    await courier.carryOrder(orphan({ type: "text/plain", stall: 2_000_000, until }));
+  /** Has a large answer read, and resolves once the courier takes no more; the request is over when the gate opens. */
+  async function occupied(courier: CourierRpc, until: string): Promise<Order> {
+    const order = orphan({ type: "text/plain", stall: 2_000_000, until });
+    await courier.carryOrder(order);
     const refuses = async (): Promise<void> => {
       const hasRoom = await courier.reserveBerth(0);
       const box = newId("box");
@@ -287,8 +319,32 @@ describe("while a request is under way", () => {
       expect(hasRoom).toBe(false);
     };
     await vi.waitFor(refuses, { timeout: 10_000, interval: 10 });
-    await open(until);
+    return order;
+  }
+
+  async function hasRoomAgain(courier: CourierRpc): Promise<void> {
     await vi.waitFor(async () => expect(await courier.reserveBerth(0)).toBe(true), { timeout: 10_000, interval: 10 });
+  }
+
+  it("its courier takes no more where a large answer is read: they would stand in line behind it", async () => {
+    const courier = courierObject(1996);
+    const until = newId("gate");
+    await occupied(courier, until);
+    await open(until);
+    await hasRoomAgain(courier);
+  });
+
+  it("its courier has room again after requests that came to nothing, and one that was called off as it was read", async () => {
+    const courier = courierObject(1994);
+    for (let count = 0; count < 6; count++) {
+      const { request, ...order } = orphan({});
+      await courier.carryOrder({ ...order, request: { ...request, url: "http://127.0.0.1:1/" } });
+    }
+    await vi.waitFor(async () => expect(await keptBy(1994)).toEqual([]), { timeout: 10_000 });
+    expect(await courier.reserveBerth(0)).toBe(true);
+    const { id } = await occupied(courier, newId("gate"));
+    await courier.dropOrder(id);
+    await hasRoomAgain(courier);
   });
 
   it("who has it ended, is heard: the courier hangs up and forgets", async () => {
