@@ -196,7 +196,7 @@ function welcome(): string {
   const demo = port === usualPort ? "npm run demo" : `HOLDFAST_URL=${url} npm run demo`;
   return `
   Holdfast is ready on ${url}
-  No token is needed here (AUTH=none); runs are kept in .wrangler/state.
+  No token is needed here (AUTH=none); runs are kept in ${runsFolder}.
 
   The dashboard     ${url}
   What it can run   curl ${url}/v1/workflows

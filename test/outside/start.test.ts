@@ -92,6 +92,7 @@ async function start(port: number): Promise<Program> {
   const started = new Program({ command, cwd: root, folder, env: { PORT: String(port) } });
   program = started;
   await started.says(`Holdfast is ready on http://localhost:${port}`);
+  await started.says(`runs are kept in ${join(folder, "state")}`);
   await started.says(`HOLDFAST_URL=http://localhost:${port} npm run demo`);
   return started;
 }
