@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
+import { encode } from "../../src/core/value/value.ts";
 import type { Step } from "../../src/core/definition/step.ts";
 import { Host, act, created, play, startAt } from "./host.ts";
 import { define } from "./memory.ts";
@@ -275,6 +276,27 @@ describe("cancel, terminate, timeout", () => {
     ]);
     const late = host.reopen({ keep: 2, at: startAt + 2000 });
     expect([late.run.isDue(), late.status]).toEqual([true, "queued"]);
+  });
+
+  test.each([400, 50_000])("guarantee 4: a pause moves a delayed start, resumed after %i ms", async (resumedMs) => {
+    const host = new Host((_input, step) => step.now(), { commits: ["[]"], cold: false });
+    host.run.create({ ...created(null), startAt: startAt + 1000 });
+    host.plan(startAt + 100, (run) => act(run, "pause")).plan(startAt + resumedMs, (run) => act(run, "resume"));
+    await host.drive(startAt + resumedMs);
+    const until = startAt + 1000 + resumedMs - 100;
+    const again = host.reopen({ at: host.clock.at });
+    expect(again.snapshot).toMatchObject({ status: "queued", waitingFor: [{ kind: "start", until }] });
+    expect((await again.drive()).output).toBe(until);
+  });
+
+  test("guarantee 4: a start that is put off during a pause is moved by the rest of it", async () => {
+    const host = new Host((_input, step) => step.now(), { commits: ["[]"], cold: false });
+    host.run.create({ ...created(null), startAt: startAt + 1000 });
+    const later = { workflow: host.snapshot.workflow, version: "1", input: encode(1, "input"), labels: {}, by: "test" };
+    host.plan(startAt + 100, (run) => act(run, "pause"));
+    host.plan(startAt + 5000, (run) => run.debounce({ ...later, periodMs: 1000, maxMs: null }));
+    host.plan(startAt + 8000, (run) => act(run, "resume"));
+    expect((await host.drive()).output).toBe(startAt + 9000);
   });
 
   test("it is told when it was accepted, and when it began", async () => {

@@ -36,15 +36,15 @@ export type DebouncedStart = {
 export type Merge = { readonly kind: "merged"; readonly fact: Fact | null } | { readonly kind: "late" };
 
 export function decideMerge(state: RunState, start: DebouncedStart, now: number): Merge {
-  const { created, startedAt, end, cancelling, debounceKeys } = state;
+  const { created, startedAt, end, paused, cancelling, debounceKeys } = state;
   const { workflow, version, input, sent, labels, notify, retention, notAfter, key } = start;
   if (created === null || created.workflow !== workflow) return { kind: "late" };
   if (key !== undefined && debounceKeys.has(key)) return { kind: "merged", fact: null };
   if (startedAt !== null || end !== null || cancelling !== null || created.continuation !== undefined) {
     return { kind: "late" };
   }
-  // A run that is due has already asked for its slots, and keeps its place.
-  const isDue = (created.startAt ?? 0) <= now;
+  // A run that is due has already asked for its slots, and keeps its place. What falls due during a pause is moved by it.
+  const isDue = (created.startAt ?? 0) <= (paused?.at ?? now);
   const lanes = isDue ? created.lanes : start.lanes;
   const fact: Fact = {
     kind: "run.debounced",

@@ -49,6 +49,7 @@ export const runFolds: Folds<RunKind> = {
 function create(state: RunState, entry: EntryOf<"run.created">): void {
   const { continuation } = entry;
   state.created = entry;
+  state.delayedAt = entry.at;
   state.sent = entry.sent ?? entry.input;
   // That a copied call is not made again does not mark a change of the code.
   state.retriedSeq = copiedUpTo(entry);
@@ -87,6 +88,7 @@ function noteNotice({ pendingNotices: untold, notices }: RunState, { of, url, ru
 /** The run becomes what it would be had this start created it, except for its id and its creation time. */
 function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
   if (state.created === null) return;
+  state.delayedAt = entry.at;
   const { version, input, sent, labels, lanes, notify, retention, startAt, notAfter = null, key } = entry;
   const { sent: _sent, lanes: _lanes, notify: _notify, retention: _retention, ...created } = state.created;
   state.created = {
@@ -250,9 +252,14 @@ const lastAt = 8.64e15;
 
 /** Moves open deadlines by the length of the pause; those that were fixed during it, by the rest of it. */
 function shift(state: RunState, { at, shiftMs }: Pick<EntryOf<"run.resumed">, "at" | "shiftMs">): void {
+  const { created, delayedAt } = state;
+  const later = (until: number, since: number): number => Math.min(lastAt, until + Math.min(shiftMs, at - since));
   state.timedFrom += shiftMs;
+  if (created !== null && created.startAt !== null) {
+    state.created = { ...created, startAt: later(created.startAt, delayedAt) };
+  }
   for (const call of state.open) {
-    if (call.until !== null) call.until = Math.min(lastAt, call.until + Math.min(shiftMs, at - call.since));
+    if (call.until !== null) call.until = later(call.until, call.since);
     if (call.retryAt !== null) call.retryAt += Math.min(shiftMs, at - call.retryFrom);
   }
 }

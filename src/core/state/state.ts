@@ -151,6 +151,8 @@ export type Orphan = { readonly child: ChildRun; readonly policy: ChildPolicy; r
 
 export class RunState {
   created: EntryOf<"run.created"> | null = null;
+  /** When the delay of its start was fixed: at its creation, or by its newest debounced start. */
+  delayedAt = 0;
   /** The input as the first start sent it; a debounce may have replaced it in `created`. */
   sent: Stored | null = null;
   seq = 0;
