@@ -159,9 +159,14 @@ describe("guarantee 6: a firing starts one run", () => {
 });
 
 describe("starts that fail", () => {
-  it("are made again by the alarm when the reason may pass", async () => {
+  it.each([
+    new Error("connection lost"),
+    ...(["rate_limited", "config_invalid", "key_missing", "journal_newer"] as const).map(
+      (code) => new HoldfastError(code, "not now"),
+    ),
+  ])("are made again by the alarm when the reason may pass: %s", async (reason) => {
     const world = new World(ruleOf());
-    world.before = () => Promise.reject(new Error("connection lost"));
+    world.before = () => Promise.reject(reason);
     await live(world, async (scheduler, ctx) => {
       await scheduler.tick();
       at(0);

@@ -123,7 +123,7 @@ describe("a schedule that cannot be read", () => {
     const fill = { ...backfillOf(id), firings: 1 };
     await inScheduler((sql) => {
       sql.exec("UPDATE plans SET plan = '{' WHERE id = ?", id);
-      sql.exec("INSERT INTO backfills (number, backfill) VALUES (900001, '{'), (900002, ?)", JSON.stringify(fill));
+      sql.exec("INSERT INTO backfills (number, backfill) VALUES (900002, '{'), (900001, ?)", JSON.stringify(fill));
     });
     await wake();
     await expectRestUnharmed();
@@ -132,9 +132,13 @@ describe("a schedule that cannot be read", () => {
     });
     await wake();
     await runThatIs(`${id}:20200101T000000Z`, { status: "completed" });
+    // A further one does not take its place.
+    const json = { from: "2021-01-01T00:00:00Z", to: "2021-01-02T00:00:00Z" };
+    expect((await ask(`POST /v1/schedules/${id}/backfill`, { json })).status).toBe(202);
+    await runThatIs(`${id}:20210101T000000Z`, { status: "completed" });
     await inScheduler((sql) => {
-      expect(sql.exec("SELECT backfill FROM backfills WHERE number = 900001").one()).toEqual({ backfill: "{" });
-      sql.exec("DELETE FROM backfills WHERE number = 900001");
+      expect(sql.exec("SELECT backfill FROM backfills WHERE number = 900002").one()).toEqual({ backfill: "{" });
+      sql.exec("DELETE FROM backfills WHERE number = 900002");
     });
   });
 });
