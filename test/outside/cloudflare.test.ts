@@ -480,7 +480,7 @@ describe("Holdfast alone", () => {
       const { runs } = (await (await server.fetch("/v1/runs?workflow=limited")).json()) as { runs: unknown[] };
       return runs;
     };
-    await expect.poll(listed).toMatchObject([{ id: "limited", status: "completed" }]);
+    await expect.poll(listed, { timeout: 60_000 }).toMatchObject([{ id: "limited", status: "completed" }]);
   });
 
   test("a restart from a step is one commit as well, and its history says so; what was rolled back is done again", async () => {
@@ -513,7 +513,7 @@ describe("Holdfast alone", () => {
       };
       return runs.flatMap(({ id, status }) => (id === "mended" ? [status] : []));
     };
-    await expect.poll(listed).toEqual(["completed"]);
+    await expect.poll(listed, { timeout: 60_000 }).toEqual(["completed"]);
   });
 
   test("the status has what became of the rollbacks", async () => {

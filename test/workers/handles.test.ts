@@ -116,7 +116,9 @@ describe("a client", () => {
       ids.unshift((await over.start(parcel, { id: `${batch}-${index}`, labels: { batch } })).id);
     }
     await expect
-      .poll(() => collect(client.runs({ labels: { batch }, status: ["waiting", "running"] }), ({ id }) => id))
+      .poll(() => collect(client.runs({ labels: { batch }, status: ["waiting", "running"] }), ({ id }) => id), {
+        timeout: 60_000,
+      })
       .toEqual(ids);
     const [first] = await collect(client.runs({ idPrefix: `${batch}-0`, createdAfter: Date.now() - 60_000 }));
     expect(first).toMatchObject({

@@ -48,7 +48,7 @@ describe("a signal that is judged while its run goes", () => {
     await runThatIs(id, { status: "waiting" });
     judging.isOpen = false;
     const signalled = ask(call(id), { json: { n: 1 } });
-    await vi.waitFor(() => expect(judging.waiting).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(judging.waiting).toBeGreaterThan(0), 60_000);
     await ask(`POST /v1/runs/${id}/terminate`);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
     return { id, signalled };
@@ -79,7 +79,7 @@ describe("a call of a webhook that is judged while its run goes", () => {
     const { waitingFor } = await runThatIs(id, { status: "waiting" });
     judging.isOpen = false;
     const called = ask(`POST ${new URL(waitingFor[0]?.url ?? "").pathname}`, { token: null, json: {} });
-    await vi.waitFor(() => expect(judging.waiting).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(judging.waiting).toBeGreaterThan(0), 60_000);
     await ask(`POST /v1/runs/${id}/terminate`);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
     await ask("POST /v1/workflows/overlap-hooked/runs", { json });
@@ -100,11 +100,11 @@ describe("a run whose retention ends while it is deleted", () => {
     await begun();
     await runThatIs(id, { status: "completed" });
     const list = "GET /v1/runs?workflow=overlap-sleep&status=completed";
-    await vi.waitFor(async () => expect((await ask(list)).text).toContain(id));
+    await vi.waitFor(async () => expect((await ask(list)).text).toContain(id), 60_000);
     const removals = () => removalsOf(shard).filter((removed) => removed === id).length;
     trouble(shard, "hangs");
     const deleted = ask(`DELETE /v1/runs/${id}`);
-    await vi.waitFor(() => expect(removals()).toBe(1));
+    await vi.waitFor(() => expect(removals()).toBe(1), 60_000);
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 2 * 3_600_000 });
     trouble(shard, "mute");
     const rung = runDurableObjectAlarm(object);

@@ -648,7 +648,7 @@ describe("guarantee 6: a backfill", () => {
       const look = vi.spyOn(world, "look").mockRejectedValue(new Error("connection lost"));
       // The first alarm may come a moment before the run is asked.
       for (const _ of [1, 2]) await wake(scheduler, ctx);
-      await vi.waitFor(() => expect(look).toHaveBeenCalled());
+      await vi.waitFor(() => expect(look).toHaveBeenCalled(), 60_000);
       await turn();
     });
     expect(world.started).toEqual([slot(-3)]);

@@ -128,7 +128,7 @@ describe("guarantee 6: a firing starts one run", () => {
     world.after = never;
     await live(world, async (scheduler) => {
       void scheduler.tick();
-      await vi.waitFor(() => expect([...world.running]).toEqual([slot(0)]));
+      await vi.waitFor(() => expect([...world.running]).toEqual([slot(0)]), 60_000);
     });
     world.after = () => Promise.resolve();
     const { rules } = world;
