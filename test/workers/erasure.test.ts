@@ -165,7 +165,9 @@ describe("a run whose retention is over", () => {
     const id = newId("erased-at-once");
     const word = newId("word");
     const url = `${inject("collector")}/${newId("told")}`;
-    await fetch(url, { method: "PUT", body: "[503]" });
+    // It is not called again before it is tried again here.
+    const busy = { status: 503, headers: { "retry-after": "3600" } };
+    await fetch(url, { method: "PUT", body: JSON.stringify([busy]) });
     broken.add(word);
     await good("POST /v1/workflows/erased-at-once/runs", { json: { id, input: { word, urls: [url] } } });
     const notice = await vi.waitFor(async () => {

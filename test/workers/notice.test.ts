@@ -89,6 +89,8 @@ async function expectPause(url: string, { until, failedAt }: NextAttempt, least:
   expect(until - failedAt).toBeLessThanOrEqual(most);
 }
 
+/** Refuses what it is told, and is not called again before a test has it called. */
+const busy: Plan = [{ status: 503, headers: { "retry-after": "3600" } }];
 const tryAgain = (notice: string) => ask(`POST /v1/runs/${notice}/retry`);
 
 describe("the end of a run", () => {
@@ -180,7 +182,7 @@ describe("the end of a run", () => {
   });
 
   it("that was not told before a retry is told as it was", async () => {
-    const url = await listen([503]);
+    const url = await listen(busy);
     const { id } = await start("told", { input: { urls: [url], outcome: "fail" } }, "?wait=10s");
     const notice = await noticeOf(id);
     await nextAttempt(notice);
@@ -352,7 +354,7 @@ it("several secrets each sign, so that one can be replaced while subscribers sti
 });
 
 it("an address is judged at each attempt: what is no longer allowed is called no more", async () => {
-  const url = await listen([500]);
+  const url = await listen(busy);
   const { id } = await start("told", { input: { urls: [url] } }, "?wait=10s");
   const notice = await noticeOf(id);
   await nextAttempt(notice);
@@ -368,7 +370,7 @@ it("an address is judged at each attempt: what is no longer allowed is called no
 
 it("a run that was deleted is told of no more, and its notice holds no copy of it", async () => {
   const canary = newId("canary");
-  const url = await listen([500]);
+  const url = await listen(busy);
   const { id } = await start("told", { input: { urls: [url], output: canary } }, "?wait=10s");
   const notice = await noticeOf(id);
   await nextAttempt(notice);
