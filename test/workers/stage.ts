@@ -105,11 +105,12 @@ function evicting({ query }: Program): Poke {
   };
 }
 
-/** Alarms that come early, late and twice. */
+/** Alarms that come early, late and twice. None is awaited: it waits for its run, which may wait for a call of ours. */
 const alarming = (): Poke => async (id) => {
   if (Math.random() < 0.5) return;
-  const ring = () => runDurableObjectAlarm(env.RUNS.getByName(id));
-  await Promise.all(Math.random() < 0.5 ? [ring()] : [ring(), ring()]);
+  const ring = () => void runDurableObjectAlarm(env.RUNS.getByName(id)).catch(() => {});
+  ring();
+  if (Math.random() < 0.5) ring();
 };
 
 const plans: readonly { readonly how: string; readonly plan: Plan }[] = [

@@ -1,7 +1,7 @@
 /** Workflows whose runs and steps are limited; each limit has a key or a name of its own, so that tests do not meet. */
 import { defineWorkflow } from "../../../src/index.ts";
 
-type Keyed = { readonly key: string; readonly ms?: number; readonly priority?: number };
+type Keyed = { readonly key: string; readonly ms?: number | null; readonly priority?: number };
 const key = (input: Keyed): string => input.key;
 
 /** What is at work, by what limits it: an entry for each piece, with the run that does it. */
@@ -10,14 +10,22 @@ const most = new Map<string, number>();
 /** Runs in the order in which they began to work, by what limits them, with the instants. */
 export const begun: { readonly limit: string; readonly run: string; readonly at: number }[] = [];
 
-/** Some work that counts while it goes on, and ends after so many ms or when its run's process does. */
-async function work(limit: string, run: string, ms: number): Promise<void> {
+const released = new Set<string>();
+
+/** Lets the work of the run end that goes on until then. */
+export function release(run: string): void {
+  released.add(run);
+}
+
+/** Some work that counts while it goes on, and ends after so many ms (null: once it is released) or when its run's process does. */
+async function work(limit: string, run: string, ms: number | null = 5): Promise<void> {
   const piece = { run };
   const all = atWork.get(limit) ?? new Set();
   atWork.set(limit, all.add(piece));
   most.set(limit, Math.max(most.get(limit) ?? 0, all.size));
   begun.push({ limit, run, at: Date.now() });
-  await scheduler.wait(ms);
+  if (ms !== null) await scheduler.wait(ms);
+  else while (!released.has(run)) await scheduler.wait(10);
   all.delete(piece);
 }
 
@@ -42,14 +50,14 @@ export function bury(dead: (run: string) => boolean): void {
 const tenAtOnce = defineWorkflow("gated-ten", {
   concurrency: { limit: 10, key },
   handler: async (input: Keyed, step) => {
-    for (const name of ["one", "two"]) await step.run(name, () => work(input.key, step.info.id, input.ms ?? 5));
+    for (const name of ["one", "two"]) await step.run(name, () => work(input.key, step.info.id, input.ms));
   },
 });
 
 const oneAtOnce = defineWorkflow("gated-one", {
   concurrency: { limit: 1, key },
   priority: ({ priority }: Keyed) => priority ?? 0,
-  handler: async (input: Keyed, step) => await step.run("work", () => work(input.key, step.info.id, input.ms ?? 5)),
+  handler: async (input: Keyed, step) => await step.run("work", () => work(input.key, step.info.id, input.ms)),
 });
 
 const parking = defineWorkflow("gated-parking", {
@@ -57,7 +65,7 @@ const parking = defineWorkflow("gated-parking", {
   handler: async (input: Keyed, step) => {
     await step.run("before", () => work(input.key, step.info.id, 5));
     const payload = await step.waitFor("go");
-    await step.run("after", () => work(input.key, step.info.id, input.ms ?? 5));
+    await step.run("after", () => work(input.key, step.info.id, input.ms));
     return payload;
   },
 });
