@@ -15,8 +15,8 @@ import { createService } from "../../src/objects/service.ts";
 import { ask, historyOf, newId, refusal, runThatIs, tokens } from "./client.ts";
 import type { Ask, RunJson } from "./client.ts";
 import { flowWorkflows, maxMs, periodMs, rushMs } from "./flows/flow.ts";
-import { evict } from "./storage.ts";
-import { LaneObject } from "./worker.ts";
+import { evict, passTime } from "./storage.ts";
+import { LaneObject, RunObject } from "./worker.ts";
 
 const service = createService(new Catalog(flowWorkflows.map(({ definition }) => definition)));
 
@@ -210,9 +210,14 @@ describe("singleton", () => {
 
   it("skip: a start that waits is answered with the end of the run that exists", async () => {
     const key = newId("k");
-    const input = { key, n: 3000 };
+    const input = { key, n: 3_600_000 };
     const { run } = await start("flow-brief", input);
-    const waited = await ask("POST /v1/workflows/flow-brief/runs?wait=10s", { json: { input } });
+    const reading = vi.spyOn(RunObject.prototype as DurableObject as RunRpc & DurableObject, "read");
+    const waiting = ask("POST /v1/workflows/flow-brief/runs?wait=59s", { json: { input } });
+    await vi.waitFor(() => expect(reading).toHaveBeenCalledWith(59_000), 60_000);
+    reading.mockRestore();
+    await passTime(run.id, input.n);
+    const waited = await waiting;
     expect([waited.status, waited.body]).toEqual([200, expect.objectContaining({ id: run.id, status: "completed" })]);
   });
 
@@ -397,7 +402,7 @@ describe("singleton", () => {
       return answer;
     });
     const retried = ask(`POST /v1/runs/${first}/retry`);
-    await vi.waitFor(() => expect(claimed).toHaveBeenCalledTimes(1));
+    await vi.waitFor(() => expect(claimed).toHaveBeenCalledTimes(1), 60_000);
     expect(await start("flow-falters-skip", { key, n: 1 })).toMatchObject({ status: 200, run: { id: first } });
     expect((await retried).status).toBe(200);
     claimed.mockRestore();
@@ -444,6 +449,7 @@ describe("debounce", () => {
       });
     }
     const answeredAt = Date.now();
+    await passTime(first.run.id, periodMs);
     const done = await runThatIs(first.run.id, { status: "completed", output: 3, labels: { n: "3" } });
     const entries = await historyOf(done.id);
     expect(entries.map(({ kind }) => kind).slice(0, 4)).toEqual([
@@ -466,6 +472,7 @@ describe("debounce", () => {
   it("is over when the run begins, not when it ends", async () => {
     const key = newId("k");
     const { run } = await start("flow-settled", { key, n: 1, wait: true });
+    await passTime(run.id, periodMs);
     await runThatIs(run.id, { status: "waiting" });
     const next = await start("flow-settled", { key, n: 2, wait: true });
     expect([next.status, next.run.id === run.id]).toEqual([201, false]);
@@ -477,6 +484,7 @@ describe("debounce", () => {
     expect(new Set(answers.map(({ run }) => run.id)).size).toBe(1);
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
     const id = String(answers[0]?.run.id);
+    await passTime(id, periodMs);
     const { output } = await runThatIs(id, { status: "completed" });
     const merged = (await historyOf(id)).filter(({ kind }) => kind === "run.debounced");
     expect(merged).toHaveLength(31);
@@ -533,6 +541,7 @@ describe("debounce", () => {
     for (const n of [0, 1]) {
       expect(await send(n)).toMatchObject({ status: 200, run: { id: first.run.id, input: { n: 2 } } });
     }
+    await passTime(objectName(first.run.id), periodMs);
     await runThatIs(first.run.id, { status: "completed", output: 2 });
     for (const n of [0, 1, 2]) expect(await send(n)).toMatchObject({ status: 200, run: { id: first.run.id } });
     const other = { json: { input: { key, n: 9 } }, ...keyed(String(words[1])) };
@@ -559,6 +568,7 @@ describe("debounce", () => {
     await evict(run.id);
     expect((await start("flow-settled", { key, n: 2 })).run.id).toBe(run.id);
     await evict(run.id);
+    await passTime(run.id, periodMs);
     const runs = await vi.waitFor(
       async () => {
         const { body } = await ask(`GET /v1/runs?workflow=flow-settled&status=completed&label.n=2&limit=200`);
@@ -601,9 +611,9 @@ describe("debounce", () => {
   });
 
   it("keeps to a delay that is longer than its period", async () => {
-    const { run } = await start("flow-settled", { key: newId("k"), n: 1 }, { delay: "1 h" });
+    const { run } = await start("flow-settled", { key: newId("k"), n: 1 }, { delay: "2 h" });
     const until = Date.parse(String(run.waitingFor[0]?.until));
-    expect(until - Date.parse(run.createdAt)).toBeGreaterThan(3_590_000);
+    expect(until - Date.parse(run.createdAt)).toBeGreaterThan(7_190_000);
   });
 });
 
@@ -627,6 +637,7 @@ describe("the lane of a key", () => {
     const { run } = await start("flow-settled", { key, n: 1, wait: true });
     const lane = `debounce:flow-settled:${key}`;
     expect(await laneOf(lane)).toMatchObject({ limit: 1, used: 1, holders: [{ run: run.id }] });
+    await passTime(run.id, periodMs);
     await runThatIs(run.id, { status: "waiting" });
     expect(await laneOf(lane)).toMatchObject({ used: 0, holders: [] });
   });
@@ -764,7 +775,10 @@ describe("all of them", () => {
     expect(await begin(key, other)).toMatchObject({ status: 200, run: { id: first.run.id, input: { tenant: other } } });
     const second = await begin(newId("k"), other);
     expect([second.status, second.run.id === first.run.id]).toEqual([201, false]);
-    for (const { run } of [first, second]) await runThatIs(run.id, { status: "waiting" });
+    for (const { run } of [first, second]) {
+      await passTime(run.id, periodMs);
+      await runThatIs(run.id, { status: "waiting" });
+    }
     expect(await begin(newId("k"), one)).toMatchObject({ status: 200, run: { id: first.run.id } });
     await end(first.run.id);
     expect((await begin(newId("k"), one)).status).toBe(201);

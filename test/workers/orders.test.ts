@@ -13,7 +13,7 @@ import { lives } from "./flows/engine.ts";
 import { pause } from "./driver.ts";
 import { scan } from "./scan.ts";
 import { settings } from "./settings.ts";
-import { evict } from "./storage.ts";
+import { evict, passTime } from "./storage.ts";
 
 const httpServer = inject("httpServer");
 
@@ -360,7 +360,12 @@ describe("while a request is under way", () => {
   });
 
   it("a deadline of its own ends it", async () => {
-    const { id, box } = await began({ gate: newId("gate") }, { options: { timeout: "300ms", retry: { limit: 0 } } });
+    const { id, box } = await began(
+      { gate: newId("gate") },
+      { options: { timeout: "10 minutes", retry: { limit: 0 } } },
+    );
+    await arrived(box);
+    await passTime(id, 600_000);
     await runThatIs(id, { status: "failed", error: { code: "step_timeout" } });
     await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 20_000 });
   });

@@ -87,7 +87,7 @@ describe("a handler that", () => {
   it("waits for what nobody can see says that it is at work, and ends by its timeout", async () => {
     const id = await begin("venom-stuck", {});
     expect(await read(id)).toMatchObject({ status: "running", reason: "running its handler, which is at no step" });
-    expect(await read(id, "?wait=15s")).toMatchObject({ status: "failed", error: { code: "run_timeout" } });
+    expect(await read(id, "?wait=60s")).toMatchObject({ status: "failed", error: { code: "run_timeout" } });
   });
 });
 

@@ -1,6 +1,7 @@
 /** The object of a run as tests get hold of it: what it keeps, and having it leave memory. */
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { vi } from "vitest";
 
 /** Acts in the object of the run. */
 export function inRun<Value>(id: string, act: (ctx: DurableObjectState) => Value | Promise<Value>): Promise<Value> {
@@ -19,6 +20,17 @@ export async function evict(id: string): Promise<void> {
 /** The object is in no memory any more, if it was. */
 export async function forget(id: string): Promise<void> {
   await evict(id).catch(() => undefined);
+}
+
+/** What is due in so long happens now, by the object's alarm: until then a test may take as long as the machine needs. */
+export async function passTime(id: string, ms: number): Promise<void> {
+  // The clock goes on from there, or what the object does next at some instant would never come.
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + ms, shouldAdvanceTime: true });
+  try {
+    await runDurableObjectAlarm(env.RUNS.getByName(id));
+  } finally {
+    vi.useRealTimers();
+  }
 }
 
 /** A row of a journal. */

@@ -2,6 +2,8 @@
 import * as z from "zod";
 import { defineWorkflow } from "../../../src/index.ts";
 
+export const retentionMs = 10_000;
+
 const released = new Set<string>();
 
 /** Lets the step of the run go on. */
@@ -58,9 +60,9 @@ const listedStuck = defineWorkflow("listed-stuck", {
   },
 });
 
-/** Is removed a moment after its end. */
+/** Is removed a while after its end: a busy machine sees before that how it is listed. */
 const listedBriefly = defineWorkflow("listed-briefly", {
-  retention: "3 s",
+  retention: retentionMs,
   handler: async (_input: unknown, step) => await step.run("work", () => 1),
 });
 

@@ -176,7 +176,8 @@ const actor = defineWorkflow("venom-act", {
 
 /** Waits for what never comes, and for nothing that we could see. */
 const stuck = defineWorkflow("venom-stuck", {
-  timeout: 300,
+  // Long enough to be looked at before.
+  timeout: "5s",
   handler: async (_input: unknown) => {
     await new Promise(() => {});
   },
