@@ -124,6 +124,8 @@ describe("the cost of a run", () => {
     const fromAt = Date.now();
     const parked = await begin("traced-listener", { count: 1 }, "");
     await runThatIs(parked, { status: "waiting" });
+    // It is listed as that: nothing is under way any more.
+    await vi.waitFor(async () => expect(await alarmOf(parked)).toBe(null), 20_000);
     await new Promise((resolve) => setTimeout(resolve, 1500));
     await ask(`POST /v1/runs/${parked}/signals/go`, { json: {} });
     await runThatIs(parked, { status: "completed" });
