@@ -58,7 +58,8 @@ const programs: readonly Program[] = [
   {
     title: "a campaign that somebody leaves",
     workflow: "drip",
-    input: (email) => ({ email, letters, pause: "500ms" }),
+    // Each letter is a run: where they come faster than the machine can send them, nobody gets to leave.
+    input: (email) => ({ email, letters, pause: "2s" }),
     calls: [
       sent(
         (entry) => entry.kind === "run.created" && (entry.continuation?.count ?? 0) >= 2,

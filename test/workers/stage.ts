@@ -14,6 +14,8 @@ import { traceOf } from "./trace.ts";
 
 /** Runs that are played at a time: more would starve the timers of the tests themselves. */
 const stages = 96;
+/** Each program says by itself that it does not end; all of them side by side take what a busy machine needs. */
+const limitMs = 1_800_000;
 /** A program with more entries is ended at every second one. */
 const longest = 16;
 /** Which of them, is another one each time. */
@@ -173,7 +175,7 @@ export function interrupted(programs: readonly Program[]): void {
       }
     });
 
-    it.for(cases)("$name", { timeout: 300_000 }, async ({ name }) => {
+    it.for(cases)("$name", { timeout: limitMs }, async ({ name }) => {
       await played.get(name);
     });
   });
@@ -181,7 +183,7 @@ export function interrupted(programs: readonly Program[]): void {
   describe("everything at once ends again and again", () => {
     it(
       "runs, mails, lanes and the directory, and all ends well (guarantees 1 to 5)",
-      { timeout: 300_000 },
+      { timeout: limitMs },
       async () => {
         const undisturbed = await Promise.all(programs.map(playWhole));
         const id = `storm-${++made}`;
