@@ -76,8 +76,8 @@ const pressed = defineWorkflow("flow-pressed", {
   handler: ({ n }: Keyed) => n ?? null,
 });
 
-/** Some starts are further apart, on a machine that has nothing else to do, and some less, on one that has. */
-export const rushMs = 80;
+/** Some starts are further apart, on a machine that has nothing else to do, and some less, on one that has much. */
+export const rushMs = 400;
 
 /** A period so short that starts and beginnings meet. */
 const rushed = defineWorkflow("flow-rushed", {
