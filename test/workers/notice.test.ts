@@ -11,6 +11,7 @@ import type { Plan, Posted } from "./collector.ts";
 import { repaired, told } from "./flows/notices.ts";
 import { watched } from "./crashpoint.ts";
 import { settings } from "./settings.ts";
+import { passTime } from "./storage.ts";
 
 const secretOf = (byte: number): string => `whsec_${btoa(String.fromCharCode(byte).repeat(32))}`;
 
@@ -200,6 +201,7 @@ describe("the end of a run", () => {
     const [first, second] = [await listen(), await listen()];
     const run = await start("told-once", { input: { urls: [first] } });
     await ask("POST /v1/workflows/told-once/runs", { json: { input: { urls: [second], output: 2 } } });
+    await passTime(run.id, 3_600_000);
     await runThatIs(run.id, { status: "completed", output: 2 });
     await heard(second, 1);
     expect(await heardAt(first)).toEqual([]);

@@ -23,7 +23,7 @@ async function find(id: string): Promise<Record<string, unknown>> {
 
 /** Waits until the schedule is like this. */
 async function scheduleThatIs(id: string, like: object): Promise<void> {
-  await vi.waitFor(async () => expect(await find(id)).toMatchObject(like), { timeout: 10_000, interval: 20 });
+  await vi.waitFor(async () => expect(await find(id)).toMatchObject(like), { timeout: 30_000, interval: 20 });
 }
 
 /** Runs of a schedule are called after it. */

@@ -27,7 +27,7 @@ export const told = defineWorkflow<ToldInput, unknown>("told", {
 
 /** The newest input's addresses count. */
 const toldOnce = defineWorkflow<ToldInput, unknown>("told-once", {
-  debounce: { period: "2s" },
+  debounce: { period: "1 hour" },
   notify: ({ urls }) => urls,
   handler: ({ output }) => output,
 });

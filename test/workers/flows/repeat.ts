@@ -36,7 +36,7 @@ const held = defineWorkflow("repeat-held", {
 /** One for all that come within the hour; goes on as new as often as it is told to. */
 const merged = defineWorkflow("repeat-merged", {
   input: item,
-  debounce: { period: 400, key: ({ n }) => String(n) },
+  debounce: { period: "1 hour", key: ({ n }) => String(n) },
   handler: async (input, step) => {
     await step.waitFor("next");
     return await step.continueAsNew(input);
