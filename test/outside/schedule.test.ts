@@ -10,15 +10,16 @@ build("worker.ts");
 
 test(
   "a schedule fires by its own alarm after the first call, each firing one run, also across kills (6)",
-  { timeout: 90_000 },
+  { timeout: 300_000 },
   async () => {
     await runtime.start();
     await client.call({ method: "GET", path: "/health" });
     const down: Down[] = [];
     const told = new Set<number>();
     await firings(2);
-    // In the middle of a firing, and between two.
-    for (const beforeMs of [0, periodMs / 2]) {
+    // In the middle of a firing, and between two; a slow machine may come too late to the one that was missed.
+    for (let kills = 0; kills < 2 || (kills < 8 && !down.some(isMadeUp)); kills++) {
+      const beforeMs = (kills % 2) * (periodMs / 2);
       await pause(periodMs - (Date.now() % periodMs) + periodMs - beforeMs);
       hear(told);
       await runtime.kill();
@@ -51,6 +52,11 @@ async function firings(count: number): Promise<void> {
   const before = firedSlots().length;
   const isSeen = (): boolean => firedSlots().length >= before + count;
   await ledger.until(`${count} firings`, count * periodMs + 10_000, isSeen);
+}
+
+/** Whether a firing that was missed took place, and not only the next one. */
+function isMadeUp({ fromAt, toAt }: Down): boolean {
+  return (firedSlots().find((slotAt) => slotAt > fromAt) ?? Infinity) < toAt + slackMs;
 }
 
 /** In order. */
