@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { build, client, ledger, runtime } from "./stage.ts";
 
-const periodMs = 2000;
+const periodMs = 4000;
 const slackMs = 500;
 
 build("worker.ts");

@@ -63,7 +63,7 @@ const stay = defineWorkflow("stay", {
 });
 
 const tick = defineWorkflow("tick", {
-  schedule: { cron: "*/2 * * * * *", id: "every-2s", overlap: "allow-all" },
+  schedule: { cron: "*/4 * * * * *", id: "every-4s", overlap: "allow-all" },
   handler: async (_input: unknown, step) => await step.run("tick", (context) => report(step, "tick", context, 0)),
 });
 
