@@ -73,8 +73,7 @@ export class Adoption {
   #mark(): ReadonlySet<string> {
     // A call that is not on record was added, or was made just before the process died. It was added
     // if the record went on without it, or has open calls that the code does not make.
-    const goesOn =
-      !this.#isRetryUnderWay && this.#openUnmade.some((call) => !this.#wasOpenAtRetry(call) && !this.#isRemoved(call));
+    const goesOn = this.#isRecordAhead;
     const added = [...this.#calls.pending.values()].filter((pending) => {
       const { key } = pending;
       if (this.#isOutOfRace(pending)) return true;
@@ -95,14 +94,33 @@ export class Adoption {
     if (facts.length > 0) this.#course.guard(() => this.#course.ledger.append(...facts));
   }
 
-  /** Marks a call as added that is on record as made no more, or as the loser of a race, which it is not for this code. */
-  noteReturn(pending: Pending): void {
+  /**
+   * Marks a call as added that follows one which was added, or is on record as made no more, or as the loser of a race, which
+   * it is not for this code.
+   */
+  noteAddition(pending: Pending): void {
     const { id, plan } = pending;
     if (plan.kind === "run" && this.#state.marked.size === 0) return;
     // Those that are no steps go on record anew by themselves, but for a webhook, which keeps its address.
     const isKept = plan.kind === "run" || plan.kind === "received";
     const isBack = isKept && wasRemoved(this.#state, callKey(recordKind(plan), id));
-    if (isBack || this.#isOutOfRace(pending)) this.#course.record(addition(pending));
+    if (isBack || this.#isOutOfRace(pending) || this.#isAddedToo(pending)) this.#course.record(addition(pending));
+  }
+
+  /**
+   * A step that follows a call that the code added, and comes before an open one on record that the code has still to make.
+   * A wait does not tell: the run may rest in it, and what it has not made by then is removed.
+   */
+  #isAddedToo({ key, plan }: Pending): boolean {
+    if (plan.kind !== "run" || this.#added.size === 0) return false;
+    if (this.#state.calls.has(key) || this.#state.cleared.has(key) || wasAdded(this.#state, key)) return false;
+    return this.#isRecordAhead;
+  }
+
+  /** The record has open calls that the code has not made by now, though nothing says that it has removed them. */
+  get #isRecordAhead(): boolean {
+    const isAhead = (call: Call): boolean => !call.done && !this.#isMade(call) && !this.#isRemoved(call);
+    return !this.#isRetryUnderWay && this.#openUnmade.some((call) => isAhead(call) && !this.#wasOpenAtRetry(call));
   }
 
   /** It lost a race under other code, and is in no race of this code. What the handler leaves as it ends was given up by that. */

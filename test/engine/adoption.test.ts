@@ -55,6 +55,18 @@ describe("guarantee 7: within a version", () => {
     expect(host.entries("step.interrupted")).toEqual([]);
   });
 
+  test("each of several steps added one after another is marked, until the code has come to where the run stood", async () => {
+    const host = await change(original, async (_input, step) => {
+      const results = [await run(step, "a"), await run(step, "x"), await run(step, "b"), await run(step, "y")];
+      return [...results, await step.waitFor("go", { timeout: "1 h" }), await run(step, "later")];
+    });
+    expect(host.output).toEqual(["a", "x", "b", "y", "went", "later"]);
+    expect([ran, marks(host)]).toEqual([
+      ["x", "y", "later"],
+      ["added run x", "added run y"],
+    ]);
+  });
+
   test("a removed step is marked, and its result forgotten", async () => {
     const host = await change(original, async (_input, step) => [await run(step, "b"), await step.waitFor("go")]);
     expect([host.output, ran, marks(host)]).toEqual([["b", "went"], [], ["removed run a"]]);

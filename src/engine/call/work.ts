@@ -68,7 +68,7 @@ export class Work {
     if (changed !== null) return this.#course.halt(changed);
     pending.begun = true;
     const { plan } = pending;
-    this.#adoption.noteReturn(pending);
+    this.#adoption.noteAddition(pending);
     switch (plan.kind) {
       case "run":
       case "undo": {
