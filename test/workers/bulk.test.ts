@@ -160,7 +160,7 @@ async function keyed(): Promise<{ readonly id: string; readonly headers: Record<
 describe("a bulk action that is cut off", () => {
   it(
     "acts once on each of hundreds of runs, wherever its process dies (guarantee 2)",
-    { timeout: 90_000 },
+    { timeout: 300_000 },
     async () => {
       const { batch, ids } = await batchOf("bulk-failing", 230, "failed");
       mend(...ids);

@@ -39,7 +39,7 @@ describe("guarantees 1, 2 and 5: a run that goes on as new, whose process ends a
     calls: numbers.map((n) => sent(is("run.created"), "add", { n }, `${n}`)),
   };
 
-  test("takes each signal once, and no step of one life stands for that of another", { timeout: 120_000 }, async () => {
+  test("takes each signal once, and no step of one life stands for that of another", async () => {
     // Two entries for each life, and three for each signal, if it comes before anybody waits for it.
     const every = upTo(lives * (2 + each * 3));
     const blows = every.flatMap((at): (readonly CrashPoint[])[] => [
@@ -144,7 +144,7 @@ describe("a run that went on as new", () => {
     expect(first).toMatchObject({ kind: "run.created", continuation: { count: 3 } });
   });
 
-  test("ten thousand times takes no more room than once", { timeout: 120_000 }, async () => {
+  test("ten thousand times takes no more room than once", async () => {
     const size = (id: string): Promise<number> =>
       runInDurableObject(env.RUNS.getByName(id), (_instance, { storage }) => storage.sql.databaseSize);
     const once = await start("phoenix", { input: { lives: 1 } });
@@ -166,7 +166,7 @@ describe("guarantee 5: races whose process ends at any write", () => {
     ],
   };
 
-  test("lose no signal and let none be taken by a wait that lost", { timeout: 120_000 }, async () => {
+  test("lose no signal and let none be taken by a wait that lost", async () => {
     // Five entries for each round, but four where the shot came before anybody waited for it.
     const every = upTo(2 + 6 * 5 - 1);
     const blows = every.flatMap((at): (readonly CrashPoint[])[] => [[{ at, how: "lost" }], [{ at, how: "kept" }]]);

@@ -77,9 +77,9 @@ function bruteForce(filter: RunFilter): RunSummary[] {
   return runs.filter((run) => fits(run, filter)).toSorted(byNewest);
 }
 
-beforeAll(() => report(runs), 120_000);
+beforeAll(() => report(runs), 300_000);
 
-describe("twenty thousand runs", { timeout: 60_000 }, () => {
+describe("twenty thousand runs", () => {
   it("are each listed once, newest first, while others are created, change and go", async () => {
     const expected = bruteForce({}).map(({ id }) => id);
     const seen = await walk({ createdAfter: from }, 200, async (page) => {

@@ -375,7 +375,7 @@ describe("what is stored", () => {
     expect(ratio).toBeLessThan(2);
   });
 
-  it("holds no payload with keys set, and every one without", { timeout: 90_000 }, async () => {
+  it("holds no payload with keys set, and every one without", async () => {
     const [open, sealed] = ["canaryPlainQ7ZX", "canarySealedW3VK"];
     setKeys();
     await saturate(open, "lane mail");

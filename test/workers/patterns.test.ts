@@ -197,5 +197,5 @@ describe("lanes", () => {
     const held = started[still.indexOf("queued")];
     expect((await held?.status())?.reason).toMatch(/in lane automation, 2 of 2 slots in use|in lane concurrency/);
     await Promise.all(started.map((run) => run.result()));
-  }, 60_000);
+  });
 });

@@ -94,7 +94,7 @@ beforeAll(async () => {
   });
   await done("PATCH /v1/lanes/redaction-lane", { json: { limit: 7 }, headers: reason });
   await runThatIs(runs.cancelled, { status: "cancelled" });
-}, 60_000);
+});
 
 const table = routes.filter(({ role }) => role !== "open");
 const each = (path: (id: string) => string) => async () => Object.values(runs).map(path);

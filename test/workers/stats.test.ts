@@ -274,7 +274,7 @@ describe("20,000 runs", () => {
         }),
       ),
     );
-  }, 120_000);
+  }, 300_000);
 
   const exactly = (workflow: string) => runs.filter((run) => run.workflow === workflow);
   const names = ["many-mail", "many-order", "many-report"];
