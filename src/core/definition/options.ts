@@ -81,7 +81,7 @@ export type FetchAnswer<Body = unknown> = {
 export type MapRunsOptions = Omit<InvokeOptions, "id"> & FanOptions;
 
 type FanOptions = {
-  /** How many items run at once, 1 or more; 10 unless set. */
+  /** How many items run at once, 1 or more, `Infinity` for all of them; 10 unless set. */
   readonly concurrency?: number;
   /** How many items may fail for good before the map fails; a number below 1 is a share of the items. 0 unless set. */
   readonly tolerate?: number;

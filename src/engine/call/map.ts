@@ -160,19 +160,20 @@ function toRules(
   count: number,
   what: string,
 ): Rules {
-  if (!isWhole(concurrency) || concurrency < 1) throw refused(what, "concurrency", wholeFrom(1));
+  if (!isCount(concurrency, 1)) throw refused(what, "concurrency", wholeFrom(1));
   if (settled !== undefined && typeof settled !== "boolean") throw refused(what, "settled", "must be true or false");
   const rules = { concurrency, settled: settled === true };
   if (tolerate === undefined) return { ...rules, tolerated: rules.settled ? Infinity : 0 };
-  if (tolerate === Infinity || (isWhole(tolerate) && tolerate >= 0)) return { ...rules, tolerated: tolerate };
+  if (isCount(tolerate, 0)) return { ...rules, tolerated: tolerate };
   if (typeof tolerate !== "number" || !(tolerate > 0 && tolerate < 1))
     throw refused(what, "tolerate", `${wholeFrom(0)}, or a share between 0 and 1`);
   // A share is a decimal to whoever wrote it: 0.29 of 100 is 29, whatever binary makes of it.
   return { ...rules, tolerated: Math.floor(tolerate * count + 1e-9) };
 }
 
-function isWhole(value: unknown): value is number {
-  return Number.isInteger(value);
+/** Infinity stands for all of them. */
+function isCount(value: unknown, least: number): value is number {
+  return typeof value === "number" && value >= least && (Number.isInteger(value) || value === Infinity);
 }
 
 function wholeFrom(least: number): string {
