@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import type { Schema } from "../../src/core/definition/schema.ts";
+import type { Step } from "../../src/core/definition/step.ts";
 import { decode } from "../../src/core/value/value.ts";
 import { caught } from "./caught.ts";
 import { pass } from "../../src/engine/turn/microtask.ts";
@@ -530,6 +531,57 @@ describe("of the handler's own values", () => {
         }
       },
     );
+
+    /** Asks to go on with 1, ends as `leave` has it, and goes on beside that, also to ask for 2. */
+    function leaving(leave: (step: Step) => unknown, isBad: boolean): { readonly host: Host; readonly seen: string[] } {
+      const seen: string[] = [];
+      const validate = async (value: unknown): Promise<{ value: never } | { issues: { message: string }[] }> => {
+        await host.clock.after(2000);
+        return isBad && value === 1 ? { issues: [{ message: "it is bad" }] } : { value: value as never };
+      };
+      const input: Schema<unknown, never> = { "~standard": { version: 1, vendor: "test", validate } };
+      const flow: Handler = async (life: number | undefined, step) => {
+        if (life !== undefined) return `new ${life}`;
+        step.continueAsNew(1).catch(() => {});
+        void (async () => {
+          await pass(20);
+          step.log.info("told");
+          step.continueAsNew(2).catch(() => {});
+          await step.run("late", () => seen.push("late"));
+        })();
+        return await leave(step);
+      };
+      const host: Host = new Host(define(flow, { input }));
+      return { host, seen };
+    }
+
+    test.each<[string, (step: Step) => unknown]>([
+      ["cancelled", (step) => step.bail("left")],
+      ["failed", () => Promise.reject(new Error("left"))],
+      ["completed", () => "left"],
+    ])("nothing begins behind an end that waits for it, and nothing is told (%s)", async (status, leave) => {
+      for (const isBad of [false, true]) {
+        const { host, seen } = leaving(leave, isBad);
+        await host.drive();
+        expect([host.status, host.output]).toEqual(
+          isBad ? [status, status === "completed" ? "left" : null] : ["completed", "new 1"],
+        );
+        expect([seen, host.entries("log.written"), host.entries("step.abandoned")]).toEqual([[], [], []]);
+      }
+    });
+
+    test("a run that was to go on as new, had its handler not bailed behind that, ends at once where it is cancelled instead", async () => {
+      const { host } = leaving(async (step) => {
+        try {
+          step.bail("left");
+        } finally {
+          await step.sleep("1 d");
+        }
+      }, false);
+      host.plan(startAt + 1000, (run) => act(run, "pause")).plan(startAt + 3000, (run) => act(run, "cancel"));
+      await host.drive();
+      expect([host.snapshot.error?.code, host.clock.at]).toEqual(["cancelled", startAt + 3000]);
+    });
 
     test("guarantee 3: what the handler does in the same turn comes before its answer, however quick that is", async () => {
       for (const ms of [null, 2000]) {

@@ -18,6 +18,8 @@ import type { End } from "./ending.ts";
 export class Closing {
   /** The handler has returned or thrown, or its steps have been undone. */
   finished = false;
+  /** The run is on its way to its end. */
+  concluded = false;
   #isUndoing = false;
   readonly #course: Course;
   readonly #calls: Calls;
@@ -77,7 +79,7 @@ export class Closing {
    */
   conclude(wanted: End | null): void {
     const { over, state, live } = this.#course;
-    this.#calls.frozen = true;
+    this.#silence();
     if (over || (live && state.ending !== null) || this.#awaited !== null) return;
     this.#freeze();
     if (!live) return this.#finish(() => this.conclude(wanted));
@@ -93,6 +95,7 @@ export class Closing {
 
   /** The handler is over; its steps are undone, one after the other, by calls like its own. */
   undo(steps: readonly string[]): void {
+    this.#silence();
     this.#calls.freeze(() => false);
     this.#attempts.abandon(() => new Error("the run is being undone"));
     this.#isUndoing = true;
@@ -115,8 +118,14 @@ export class Closing {
     if (this.#awaited !== null && this.#attempts.running === 0) this.#course.post(() => this.#endAtRest());
   }
 
-  #finish(end: () => void): void {
+  /** What the handler does from here on does not count. */
+  #silence(): void {
+    this.concluded = true;
     this.#calls.frozen = true;
+  }
+
+  #finish(end: () => void): void {
+    this.#silence();
     // Once its steps are being undone, they say when it has finished.
     if (!this.#isUndoing) this.finished = true;
     this.#course.stirred.ring();

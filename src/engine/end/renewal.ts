@@ -46,7 +46,7 @@ export class Renewal {
 
   /** The handler has asked for it, and the run is not on its way to its end. */
   get requested(): boolean {
-    return this.#next !== null && !this.#calls.frozen;
+    return this.#next !== null && !this.#closing.concluded;
   }
 
   /** Of several, the first counts. */
@@ -59,6 +59,7 @@ export class Renewal {
   async request(input: unknown): Promise<never> {
     // At once, or how long its input is looked at would decide which of two calls hears of it first.
     if (this.#refusal !== null) throw reviveError(this.#refusal);
+    if (this.#calls.frozen) return await new Promise(() => {});
     const request: Request = { next: null, reject: () => {} };
     this.#requests = added(this.#requests, request);
     try {
@@ -79,7 +80,7 @@ export class Renewal {
     return new Promise((_resolve, reject) => {
       if (this.#refusal !== null) throw reviveError(this.#refusal);
       // The handler can do nothing more: its call stays pending.
-      if (this.#calls.frozen) return;
+      if (this.#closing.concluded) return;
       [request.next, request.reject] = [next, reject];
       this.#closing.finished = true;
       this.#course.stirred.ring();
@@ -95,20 +96,23 @@ export class Renewal {
 
   /** The handler has settled: one that goes on as new does not end by that, unless it is cancelled instead. */
   handlerSettled(end: End): void {
-    this.#onceDecided(() => {
-      if (this.requested) this.#end ??= end;
-      else this.#closing.handlerSettled(end);
-    });
+    this.#onceDecided(end, () => this.#closing.handlerSettled(end));
   }
 
   /** The handler ends the run itself, by bail or fail. */
   leave(end: End): void {
-    this.#onceDecided(() => this.#closing.leave(end));
+    this.#onceDecided(end, () => this.#closing.leave(end));
   }
 
-  #onceDecided(act: () => void): void {
-    if (this.#isUndecided) this.#undecided = added(this.#undecided, act);
-    else act();
+  /** Whether or not that end counts, the handler gets no further. */
+  #onceDecided(end: End, conclude: () => void): void {
+    const act = (): void => {
+      if (this.requested) this.#end ??= end;
+      else conclude();
+    };
+    if (!this.#isUndecided) return act();
+    this.#calls.frozen = true;
+    this.#undecided = added(this.#undecided, act);
   }
 
   #decide(): void {
@@ -119,7 +123,7 @@ export class Renewal {
 
   /** Schemas still look at the inputs of all requests. */
   get #isUndecided(): boolean {
-    return this.#requests.size > 0 && this.#next === null && !this.#calls.frozen;
+    return this.#requests.size > 0 && this.#next === null && !this.#closing.concluded;
   }
 
   /** The run is cancelled: the handler is to clean up instead. False where it had not asked to go on as new. */
