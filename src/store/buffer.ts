@@ -4,11 +4,10 @@
  * first shard only: the buffered signals in order of arrival, who has claimed them, and the keys of delivered ones.
  *
  * A broadcast is first open (free, or claimed by one run) and then settled. It is `finished` once its sender has asked every
- * run that waited: one that failed before and is sent again is asked of them also where a run has settled its claim
- * meanwhile. A claim lasts until the claimer settles or
- * releases it; it never passes to another run by itself, because a second run would consume the signal a second time.
- * `checkAt` is when a claim that was not settled, or a signal that was given back, has to be checked. Sealed columns are
- * written and read by `signal`.
+ * run that waited: one that failed before and is sent again goes to them also where a run has settled its claim meanwhile.
+ * A claim lasts until the claimer settles or releases it; it never passes to another run by itself, because a second run
+ * would consume the signal a second time. `checkAt` is when a claim that was not settled, or a signal that was given back,
+ * has to be checked. Sealed columns are written and read by `signal`.
  */
 import { unsealed } from "../core/cipher/cipher.ts";
 import type { Vault } from "../core/cipher/cipher.ts";
