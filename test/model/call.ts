@@ -225,9 +225,13 @@ export class Call {
     const shiftMs = at - Math.max(pausedAt, this.fixedAt);
     if (this.state === "waiting" || this.state === "resting")
       this.earliest += shiftMs - (this.#slackMs === Infinity ? momentMs : 0);
-    // A death may have cut it off in the pause; suspects begin again one after another.
-    if (this.state === "flying" && this.#slackMs > 0) [this.latest, this.unsure] = [Infinity, true];
+    this.doubt();
     if (this.state !== "flying") this.latest = Math.max(at, this.latest + shiftMs);
+  }
+
+  /** A death may have cut it off in the pause that is over; suspects begin again one after another. */
+  doubt(): void {
+    if (this.state === "flying" && this.#slackMs > 0) [this.latest, this.unsure] = [Infinity, true];
   }
 
   /** What a death cut off is held back no longer; others that died with it may begin before it. */

@@ -59,9 +59,15 @@ test.each([
   expect((await check(seed, makeCancelledProgram)).runs).toBeGreaterThan(0);
 });
 
-test("a run that is cancelled as steps end, which the model once took for wrong: what a death cut off in a pause begins again", async () => {
-  expect((await check(77100165, makeCancelledProgram)).runs).toBeGreaterThan(0);
-});
+test.each([
+  ["what a death cut off begins again", 77100165, makeCancelledProgram],
+  ["what runs at most once was at work in a death", 88101407, makeRenewedProgram],
+] as const)(
+  "a run that is cancelled in a pause, which the model once took for wrong: %s",
+  async (_what, seed, make) => {
+    expect((await check(seed, make)).runs).toBeGreaterThan(0);
+  },
+);
 
 test.each([
   ["a pause at the very instant of the retry holds what has not begun", 1054],

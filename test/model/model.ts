@@ -485,7 +485,10 @@ export class Model {
     this.#cancelled = Object.assign(new Given(), { code: "cancelled" });
     this.#calls.tie();
     // Its end must be known, though a pause holds it back.
-    for (const call of this.#calls.open) if (call.plan.how.undo !== null) call.beginAgain(this.#calls.at);
+    for (const call of this.#calls.open) {
+      if (call.plan.how.undo !== null) call.beginAgain(this.#calls.at);
+      if (this.#calls.pausedAt !== null) call.doubt();
+    }
     // What falls due at this instant may be in flight, or not.
     const isSure = ({ unsure }: Call): boolean => this.#clock.slackMs === 0 && !unsure;
     const flying = this.#calls.undecided.filter((call) => isSure(call) || awaited.includes(call.id));
