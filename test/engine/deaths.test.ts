@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Step } from "../../src/core/definition/step.ts";
 import { NonRetryableError } from "../../src/core/error.ts";
-import { Host, play, startAt } from "./host.ts";
+import { Host, act, play, startAt } from "./host.ts";
 import { define } from "./memory.ts";
 import type { Handler } from "./memory.ts";
 
@@ -181,6 +181,21 @@ test("guarantee 8: one that is given up while its run is undone says what was un
       { step: "book", message },
     ],
   });
+});
+
+test("what the handler called in a pause, in which it failed and its process died, never begins just to be undone", async () => {
+  const seen: string[] = [];
+  const flow = async (_input: unknown, step: Step): Promise<void> => {
+    await step.run("look", () => host.clock.after(1000));
+    const booked = step.run("book", () => seen.push("booked"), { undo: () => void seen.push("undone") });
+    await Promise.all([booked, Promise.reject(new Error("enough"))]);
+  };
+  let host: Host = new Host(flow);
+  await host.plan(startAt + 100, (run) => act(run, "pause")).drive();
+  expect(host.journal.kinds.slice(-3)).toEqual(["run.paused", "step.completed", "run.failed"]);
+  host = host.reopen({ keep: host.journal.commits.length - 1 });
+  await host.plan(startAt + 5000, (run) => act(run, "resume")).drive();
+  expect([host.snapshot.error?.message, seen]).toEqual(["enough", []]);
 });
 
 test("guarantee 4: one that dies with every deployment ends so too, later", async () => {

@@ -10,6 +10,7 @@
 import type { Fact } from "../../core/history/entry.ts";
 import type { Attempts } from "../attempt/attempts.ts";
 import { canBeUndone } from "../call/call.ts";
+import type { Pending } from "../call/call.ts";
 import type { Calls } from "../call/calls.ts";
 import type { Course } from "../turn/course.ts";
 import { endOf, undoing } from "./ending.ts";
@@ -39,7 +40,8 @@ export class Closing {
 
   /** The replay is over. If it came to the handler's end, only steps begin again that were in flight and can be undone. */
   replayed(): void {
-    if (this.#end !== null && this.#course.state.ending === null) this.#freeze(this.#course.resumed);
+    if (this.#end !== null && this.#course.state.ending === null)
+      this.#freeze((pending) => this.#course.resumed && this.#attempts.suspects.mayHaveBegun(pending));
   }
 
   /** If the replay came to the handler's end, the run ends in its turn. */
@@ -143,13 +145,13 @@ export class Closing {
 
   /**
    * Closes all open calls but steps in flight that can be undone; one that waits for its next attempt has ended.
-   * @param unbegun also keeps such steps that are yet to begin again after a death
+   * @param mayBegin also keeps those of such steps that are yet to begin again after a death
    */
-  #freeze(unbegun = !this.#course.live): void {
+  #freeze(mayBegin: (pending: Pending) => boolean = () => !this.#course.live): void {
     this.#calls.freeze((pending) => {
       const { key, begun } = pending;
       if (!canBeUndone(pending)) return false;
-      return unbegun || (begun && !this.#isToBeRetried(key)) || this.#attempts.isCutOff(pending);
+      return mayBegin(pending) || (begun && !this.#isToBeRetried(key)) || this.#attempts.isCutOff(pending);
     });
   }
 
