@@ -107,6 +107,14 @@ export class Calls {
       if (call.state === "flying" && call.markedAt !== at) [call.latest, call.unsure] = [Infinity, true];
   }
 
+  /** The run is to end: how what can be undone ends must be known, though a pause holds it back after a death. */
+  unwind(): void {
+    for (const call of this.open) {
+      if (call.plan.how.undo !== null) call.beginAgain(this.at);
+      if (this.pausedAt !== null) call.doubt();
+    }
+  }
+
   /** The id of a call that is being made. */
   identify(kind: Call["kind"], name: string): string {
     const count = (this.#counts.get(`${kind} ${name}`) ?? 0) + 1;

@@ -255,6 +255,7 @@ export class Model {
     else if (this.#wanted === null) {
       this.#wanted = this.#cancelled === null ? wanted : cancelled;
       this.#calls.tie();
+      this.#calls.unwind();
       for (const call of this.#awaited) call.stop(this.#calls.at);
     }
     return new Promise(() => {});
@@ -484,11 +485,7 @@ export class Model {
     claim(this.#cancelled === null && this.#toUndo === null, "cancelled though it is on its way to its end");
     this.#cancelled = Object.assign(new Given(), { code: "cancelled" });
     this.#calls.tie();
-    // Its end must be known, though a pause holds it back.
-    for (const call of this.#calls.open) {
-      if (call.plan.how.undo !== null) call.beginAgain(this.#calls.at);
-      if (this.#calls.pausedAt !== null) call.doubt();
-    }
+    this.#calls.unwind();
     // What falls due at this instant may be in flight, or not.
     const isSure = ({ unsure }: Call): boolean => this.#clock.slackMs === 0 && !unsure;
     const flying = this.#calls.undecided.filter((call) => isSure(call) || awaited.includes(call.id));
