@@ -90,6 +90,25 @@ describe("onExhausted: pause", () => {
     }
   });
 
+  test("a retry does not have it made once more where the handler has failed beside it, and waits only for what is at work", async () => {
+    const attempts: number[] = [];
+    const undo = (): void => {};
+    const handler: Handler = async (_input, step) => {
+      const charge = ({ attempt }: { readonly attempt: number }): void => {
+        attempts.push(attempt);
+        throw new Error("503 from the bank");
+      };
+      await Promise.all([
+        step.run("charge", charge, { undo, onExhausted: "pause", retry: { limit: 0 } }),
+        step.run("book", () => host.clock.after(5000), { undo }),
+        step.run("look", () => host.clock.after(1000)).then(() => Promise.reject(new Error("enough"))),
+      ]);
+    };
+    const host: Host = new Host(handler);
+    await host.plan(startAt + 2000, (run) => act(run, "retry")).drive();
+    expect([host.status, host.snapshot.error?.message, attempts]).toEqual(["failed", "enough", [1]]);
+  });
+
   test("what is not worth a retry is a person's decision all the same; so is a step that kills its process", async () => {
     const host = await play(async (_input, step) => {
       const refuse = () => {

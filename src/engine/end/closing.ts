@@ -155,10 +155,11 @@ export class Closing {
     });
   }
 
-  /** Its attempt failed, and the next has not begun. */
+  /** Its attempt failed, and the next has not begun, which a person may have to ask for. */
   #isToBeRetried(key: string): boolean {
     const call = this.#course.state.calls.get(key);
-    return call !== undefined && !call.done && call.retryAt !== null && !this.#attempts.isRunning(key);
+    if (call === undefined || call.done || this.#attempts.isRunning(key)) return false;
+    return call.retryAt !== null || call.exhausted;
   }
 
   /** Once no step is in flight that may have to be undone. */
