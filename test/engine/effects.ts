@@ -178,9 +178,10 @@ const signs = /^(timer\.fired|wait\.timed_out|signal\.consumed)$/;
 function isAwaited(entries: readonly Entry[], { key, outcome }: Effect): boolean {
   const { step, isUndo } = deedOf(key);
   if (isUndo) return false;
-  return entries.some((entry) => {
-    return entry.kind === "run.cancel_requested" && entry.seq <= outcome && entry.awaited.includes(step);
-  });
+  const before = entries.filter(({ seq }) => seq <= outcome);
+  // What was asked of an incarnation before this one is nothing to it.
+  const own = before.slice(before.findLastIndex(({ kind }) => kind === "run.created") + 1);
+  return own.some((entry) => entry.kind === "run.cancel_requested" && entry.awaited.includes(step));
 }
 
 /** After so many deaths steps begin one at a time: of those that can be undone, also once their run was stopped. */

@@ -22,3 +22,7 @@ test(
     expect(deaths).toBeGreaterThan(programs < 50 ? -1 : programs / 4);
   },
 );
+
+test("a program that its test once took for wrong: a cancellation tells nothing to stop once the run has begun once more", async () => {
+  await checkFamilyProgram(makeFamilyProgram(8300182));
+});
