@@ -3,7 +3,7 @@
  * Does not own: the new journal (core/lifecycle/continuation), the handler's new start (drive).
  * Invariant 1: the new journal replaces the old one in one write: there is always exactly one.
  * Invariant 2: a run that was cancelled is not renewed; a paused one is once it is resumed.
- * Invariant 3: once it is asked for, nothing of the old journal begins any more.
+ * Invariant 3: once it is asked for, and the input fits, nothing of the old journal begins any more.
  * Invariant 4: of that and the handler's own end (it bails, fails, or settles), the one that was called first counts, unless
  * the input of the new start is refused: how long its schema takes decides nothing (guarantee 3).
  */
