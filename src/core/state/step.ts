@@ -49,6 +49,12 @@ export const stepFolds: Folds<StepKind> = {
   },
 };
 
+/** By the record it may have been at work in a death, and no attempt has ended since. */
+export function wasCutOff({ calls }: RunState, key: string): boolean {
+  const { done = true, attempts = 0, begunAttempt = 0, interruptions = 0 } = calls.get(key) ?? {};
+  return !done && (interruptions > 0 || begunAttempt > attempts);
+}
+
 /** The call of the step, or of undoing it. */
 function callOf(state: RunState, { kind, step, at }: EntryOf<Exclude<StepKind, "undo.started">>): Call {
   return recordOf(state, kind.startsWith("undo.") ? "undo" : "run", step, nameOfCall(step), at);

@@ -9,18 +9,12 @@ import { added, emptyMap, emptySet, put } from "../../core/empty.ts";
 import type { Fact } from "../../core/history/entry.ts";
 import { canBeUndone, isAttempted } from "../call/call.ts";
 import type { Pending, RunPlan } from "../call/call.ts";
-import type { RunState } from "../../core/state/state.ts";
+import { wasCutOff } from "../../core/state/step.ts";
 import type { Course } from "../turn/course.ts";
 import { interruption, startMark } from "./record.ts";
 
 /** Deaths after which suspects run one at a time. */
 const suspicionLimit = 2;
-
-/** By the record it may have been at work in a death, and no attempt has ended since. */
-export function wasCutOff({ calls }: RunState, key: string): boolean {
-  const { done = true, attempts = 0, begunAttempt = 0, interruptions = 0 } = calls.get(key) ?? {};
-  return !done && (interruptions > 0 || begunAttempt > attempts);
-}
 
 export class Suspects {
   readonly #course: Course;

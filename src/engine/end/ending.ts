@@ -8,7 +8,7 @@ import type { Fact } from "../../core/history/entry.ts";
 import type { StoredError } from "../../core/error.ts";
 import { callOf, list } from "../../core/sentence/phrase.ts";
 import type { RunState } from "../../core/state/state.ts";
-import { wasCutOff } from "../attempt/suspects.ts";
+import { wasCutOff } from "../../core/state/step.ts";
 
 export type End = Extract<Fact, { kind: "run.completed" | "run.failed" | "run.cancelled" }>;
 

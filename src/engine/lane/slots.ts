@@ -13,13 +13,13 @@ import type { QueuePosition } from "../../core/run/run.ts";
 import { dispatchedCalls, isDispatched } from "../../core/state/dispatched.ts";
 import { callKey } from "../../core/state/state.ts";
 import type { RunState } from "../../core/state/state.ts";
+import { wasCutOff } from "../../core/state/step.ts";
 import type { Place, Ticket } from "../../core/lane/ticket.ts";
 import type { Limiter } from "./limiter.ts";
 import { Acquisition, nextAskAt } from "./acquisition.ts";
 import type { LaneRequest, Slot } from "./acquisition.ts";
 import { Backlog } from "./backlog.ts";
 import { laneKey } from "../../core/lane/ticket.ts";
-import { wasCutOff } from "../attempt/suspects.ts";
 
 /** A run loaded within this time of its end gives its slots back once more: the process may have died while it did so. */
 const recentEndMs = 600_000;
