@@ -265,6 +265,27 @@ describe("invoke", () => {
     expect(family.entries("parent", "run.completed")[0]?.at).toBeLessThan(startAt + 2 * 40_000);
   });
 
+  test("one that several calls wait for is stopped once none of them does (guarantee 8)", async () => {
+    const parent = flow("parent", async (_input, step) => {
+      const wait = (timeout: string): Promise<unknown> => why(step.invoke("patient", null, { id: "shared", timeout }));
+      const raced = step.race({
+        child: () => step.invoke("patient", null, { id: "shared" }),
+        late: () => step.sleep(9),
+      });
+      return await Promise.all([wait("1 h"), wait("2 m"), raced]);
+    });
+    const answered = await new Family(patient, parent).begin("parent").drive(startAt + 10 * minuteMs);
+    expect(answered.snapshot("shared").status).toBe("waiting");
+    await (await signalled(answered, "shared", "told")).drive(startAt + 50 * minuteMs);
+    expect(answered.output("parent")).toMatchObject([{ value: "told" }, { code: "child_failed" }, { key: "late" }]);
+    expect(kinds(answered, "parent")).not.toContain("child.stopped");
+
+    const given = await new Family(patient, parent).begin("parent").drive(startAt + 2 * 60 * minuteMs);
+    expect(given.output("parent")).toMatchObject([{ code: "child_failed" }, { code: "child_failed" }, { key: "late" }]);
+    const [cancelled] = given.entries("shared", "run.cancelled");
+    expect(cancelled?.at).toBeGreaterThanOrEqual(startAt + 60 * minuteMs);
+  });
+
   test("a thousand at once: each is made once, and few calls are under way at a time", async () => {
     const family = new Family(
       double,

@@ -64,8 +64,8 @@ export function nextAskAt(since: number, after: number, foreign: boolean): numbe
 }
 
 /**
- * The orphans that are to be stopped now. A failed child whose step a retry of the run cleared is not among them until the
- * step is called again, which may have the child go on, or until the run has ended.
+ * The orphans that are to be stopped now. Until the run has ended, one that another call waits for is not among them, nor
+ * is a failed child whose step a retry of the run cleared: that is called again, which may have the child go on.
  */
 export function orphansToStop(state: RunState): readonly Orphan[] {
   // Most runs have none, and are asked again and again.
@@ -79,8 +79,10 @@ export function isToStop(state: RunState, id: string): boolean {
   return state.orphans.has(id) && !keptIds(state).has(id);
 }
 
-function keptIds({ formerChildren, end }: RunState): ReadonlySet<string> {
-  return end === null ? new Set([...formerChildren.values()].map(({ id }) => id)) : emptySet;
+function keptIds({ formerChildren, open, end }: RunState): ReadonlySet<string> {
+  if (end !== null) return emptySet;
+  const awaited = [...open].flatMap(({ child }) => child ?? []);
+  return new Set([...formerChildren.values(), ...awaited].map(({ id }) => id));
 }
 
 /**

@@ -123,6 +123,8 @@ export const childFolds: Folds<Extract<Entry["kind"], `child.${string}`>> = {
   },
   "child.completed": (state, entry) => {
     const call = childOf(state, entry);
+    // Another call may have given it up.
+    state.orphans.delete(entry.child.id);
     count(state, call.name, { completed: 1, ms: entry.at - call.since });
     finish(state, call);
     return outcome(entry, call.key, { kind: "value", value: entry.output });
@@ -130,6 +132,7 @@ export const childFolds: Folds<Extract<Entry["kind"], `child.${string}`>> = {
   "child.failed": (state, entry) => {
     const call = childOf(state, entry);
     if (entry.left === true) orphan(state, call);
+    else if (call.child !== null) state.orphans.delete(call.child.id);
     count(state, call.name, { failed: 1, failedAttempts: 1, ms: entry.at - call.since });
     finish(state, call, true);
     return outcome(entry, call.key, { kind: "error", error: entry.error });
