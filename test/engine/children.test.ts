@@ -265,6 +265,18 @@ describe("invoke", () => {
     expect(family.entries("parent", "run.completed")[0]?.at).toBeLessThan(startAt + 2 * 40_000);
   });
 
+  test("a run that would wait for itself is told so (guarantee 4)", async () => {
+    const family = await new Family(
+      flow("parent", async (_input, step) => await why(step.invoke("parent", {}, { id: step.info.id }))),
+    )
+      .begin("parent", {})
+      .drive();
+    expect(family.output("parent")).toMatchObject({
+      code: "child_failed",
+      cause: "run_exists the run parent cannot wait for itself",
+    });
+  });
+
   test("one that several calls wait for is stopped once none of them does (guarantee 8)", async () => {
     const parent = flow("parent", async (_input, step) => {
       const wait = (timeout: string): Promise<unknown> => why(step.invoke("patient", null, { id: "shared", timeout }));

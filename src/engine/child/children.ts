@@ -195,7 +195,8 @@ export class Children {
     launch.retryAt = Infinity;
     this.#launches = put(this.#launches, pending.key, launch);
     this.#starting++;
-    const started = world.children.start(request);
+    const isItself = request.id === state.created?.id && !plan.detached;
+    const started = isItself ? refuseItself(request.id) : world.children.start(request);
     launch.settled = started.then(
       async (made) => void (await this.#course.turn(() => this.#started(pending, plan, launch, made))),
       async (error: unknown) => void (await this.#course.turn(() => this.#refused(pending, plan, launch, error))),
@@ -280,6 +281,10 @@ export class Children {
     const call = recordedCall(this.#course.state, pending);
     return call === undefined || call.child === null ? {} : { until: call.until };
   }
+}
+
+async function refuseItself(id: string): Promise<never> {
+  throw new HoldfastError("run_exists", `the run ${id} cannot wait for itself`);
 }
 
 /** The call starts its child anew, which is not on record yet: the former one was stopped, or belongs to another deployment. */
