@@ -52,3 +52,26 @@ test.for(Object.entries(reasons))("a run that %s goes through its children once 
   // Once more for the one that had to be called again, and that alone is left where it is on record who was stopped.
   expect(listed).toBe(ids.length + (run.state.end === null ? 1 : ids.length));
 });
+
+test("a child that its run waits for again by the time it would be stopped is left alone (guarantee 4)", async () => {
+  const { run } = new Host(() => null);
+  const [child, step] = [childOf("child-0"), "child-0"];
+  run.append({ kind: "run.started", deployment: "one" });
+  run.append({ kind: "child.started", step, child, until: null, policy: "cancel" });
+  run.append({ kind: "child.failed", step, child, error, left: true });
+  run.append({ kind: "run.failed", error });
+  const stopped: string[] = [];
+  const children = { stop: async (id: string) => stopped.push(id) > 0 };
+  const sent = Promise.withResolvers<void>();
+  const relatives = new Relatives(run, children, { stopped: () => {}, changed: () => sent.resolve() });
+  relatives.attend();
+  // It is looked whether a start of the child is under way, and meanwhile the run goes on.
+  run.append({ kind: "run.retried", cleared: [step], by: "test", reason: null });
+  await sent.promise;
+  expect([stopped, run.state.orphans.size]).toEqual([[], 1]);
+  // The step came to the same end.
+  run.append({ kind: "run.failed", error });
+  relatives.attend();
+  await setImmediate();
+  expect(stopped).toEqual(["child-0"]);
+});

@@ -154,7 +154,7 @@ async function reportEnd(
   news: Parameters<ReturnType<typeof runObject>["childEnded"]>[0],
 ): Promise<null> {
   const told = await within(runObject(parentId).childEnded(news), patienceMs);
-  if (told.ok || told.refusal.code === "run_ended" || told.refusal.code === "run_not_found") return null;
+  if (told.ok || told.refusal.code === "run_not_found") return null;
   unwrap(told);
   return null;
 }
