@@ -1,8 +1,9 @@
 /** Schedules over HTTP, in the whole Worker: every route, what it refuses, and runs that really start. */
 import { abortAllDurableObjects } from "cloudflare:test";
 import { describe, expect, it, vi } from "vitest";
-import { ask, newId, refusal, runThatIs, tokens } from "./client.ts";
+import { ask, historyOf, newId, refusal, runThatIs, tokens } from "./client.ts";
 import type { Answer, Ask } from "./client.ts";
+import { mend } from "./flows/fork.ts";
 
 /** Once a year, so that nothing fires but what is asked for. */
 const yearly = "0 3 1 1 *";
@@ -434,4 +435,45 @@ describe("POST /v1/schedules/:id/backfill", () => {
     const options = { json, token: tokens.operate };
     expect(await refusal(`POST /v1/schedules/${id}/backfill`, options)).toBe("403 role_insufficient");
   });
+});
+
+/** A run that a schedule started, beside it or in its place: its id. */
+const strays: Readonly<Record<string, (id: string) => Promise<string>>> = {
+  "a fork": async (id) => {
+    const { status, body } = await ask(`POST /v1/runs/${id}/fork`);
+    expect(status).toBe(201);
+    return String(body["id"]);
+  },
+  "an import": async (id) => {
+    const { text } = await ask(`POST /v1/runs/${id}/export`);
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+    expect((await ask("POST /v1/runs/import", { raw: text })).status).toBe(201);
+    return id;
+  },
+};
+
+describe("a run that a schedule started", () => {
+  it.each(Object.keys(strays))(
+    "tells it nothing as %s: neither that it goes on nor that it failed (guarantee 6)",
+    async (how) => {
+      const id = await make({ workflow: "fork-twice-broken", overlap: "skip", pauseOnFailure: true });
+      const { body } = await ask(`POST /v1/schedules/${id}/trigger`);
+      await scheduleThatIs(id, { paused: true, pausedReason: `run ${String(body["id"])} failed` });
+      const stray = (await strays[how]?.(String(body["id"]))) ?? "";
+      await runThatIs(stray, { status: "failed" });
+      expect((await historyOf(stray))[0]).toMatchObject({ schedule: { id } });
+      mend(stray);
+      expect((await ask(`POST /v1/runs/${stray}/retry`)).status).toBe(200);
+      await runThatIs(stray, { status: "waiting" });
+      // The next firing is not skipped, though the stray goes on.
+      await ask(`PATCH /v1/schedules/${id}`, { json: { paused: false, cron: "* * * * * *" } });
+      await scheduleThatIs(id, { paused: true, pausedReason: expect.stringMatching(/Z failed$/) });
+      await ask(`PATCH /v1/schedules/${id}`, { json: { paused: false, cron: yearly } });
+      await ask(`POST /v1/runs/${stray}/signals/go`);
+      await runThatIs(stray, { status: "failed", error: { message: "broken again" } });
+      // It is gone once it has told whom it had to.
+      expect((await ask(`DELETE /v1/runs/${stray}`)).status).toBe(204);
+      expect(await find(id)).toMatchObject({ paused: false });
+    },
+  );
 });

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import { firingRunId } from "../../src/core/schedule/schedule.ts";
 import { unwrap } from "../../src/objects/answer.ts";
+import { settings } from "./settings.ts";
 import { at, live, minuteMs, never, noon, ruleOf, slot, tickAt, useScheduler, World } from "./world.ts";
 
 useScheduler();
@@ -266,6 +267,26 @@ describe("the alarm", () => {
       ctx.storage.sql.exec = exec;
       expect(await ctx.storage.getAlarm()).toBe(noon + minuteMs);
     });
+  });
+
+  it("is set again to a minute later while the encryption keys are malformed, and fires once they are mended", async () => {
+    const world = new World(ruleOf({ cron: "*/10 * * * *" }));
+    const key = `k1:${btoa("k".repeat(32))}`;
+    settings["ENCRYPTION_KEYS"] = key;
+    await live(world, (scheduler) => scheduler.tick());
+    settings["ENCRYPTION_KEYS"] = "no key at all";
+    await live(world, async (scheduler, ctx) => {
+      for (const [minute, look] of [() => scheduler.alarm(), () => scheduler.tick()].entries()) {
+        at(minute);
+        await ctx.storage.deleteAlarm();
+        await look();
+        expect(await ctx.storage.getAlarm()).toBe(noon + (minute + 1) * minuteMs);
+      }
+      expect(world.asked).toEqual([]);
+      settings["ENCRYPTION_KEYS"] = key;
+      await scheduler.alarm();
+    });
+    expect(world.started).toEqual([slot(0)]);
   });
 
   it("is for every schedule, also in a life that begins with the end of one's run", async () => {

@@ -49,6 +49,18 @@ const fragile = defineWorkflow("fork-fragile", {
   },
 });
 
+/** Fails at once until it is mended, and then once it was told to. */
+const twiceBroken = defineWorkflow("fork-twice-broken", {
+  retries: 0,
+  handler: async (_input: unknown, step) => {
+    await step.run("work", () => {
+      if (!mended.has(step.info.id)) throw new Error("broken");
+    });
+    await step.waitFor("go");
+    step.fail(new Error("broken again"));
+  },
+});
+
 /** Makes results that do not fit one call between objects. */
 const heavy = defineWorkflow("fork-heavy", {
   handler: async ({ steps, size }: { steps: number; size: number }, step) => {
@@ -103,4 +115,4 @@ const failing = defineWorkflow("bulk-failing", {
   },
 });
 
-export const forkWorkflows = [chain, fragile, heavy, again, parked, failing];
+export const forkWorkflows = [chain, fragile, twiceBroken, heavy, again, parked, failing];
