@@ -19,7 +19,8 @@ export class Team {
   mood: Mood = { status: 200, delayMs: 0 };
   issuer = "";
   #keys: { readonly kid: string; readonly privateKey: CryptoKey; readonly publicKey: CryptoKey }[] = [];
-  readonly #server = createServer((request, response) => {
+  // An idle connection is never closed, which could cut off a request that comes at that very instant.
+  readonly #server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     void this.#answer(request).then(({ status, body }) => {
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
     });

@@ -28,7 +28,8 @@ declare module "vitest" {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const boxes = new Map<string, { posts: Posted[]; plan: Reply[] }>();
-  const server = createServer((request, response) => {
+  // An idle connection is never closed, which could cut off a request that comes at that very instant.
+  const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     void answer(request, response);
   });
 

@@ -101,7 +101,8 @@ export async function openHttpServer(): Promise<HttpServer> {
     );
   }
 
-  const server = createServer((request, response) => void answer(request, response));
+  // An idle connection is never closed, which could cut off a request that comes at that very instant.
+  const server = createServer({ keepAliveTimeout: 0 }, (request, response) => void answer(request, response));
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
