@@ -35,7 +35,7 @@ async function statusOf(id: string): Promise<string> {
 async function allCompleted(ids: readonly string[]): Promise<void> {
   for (const id of ids) {
     await vi.waitFor(async () => {
-      const { body } = await ask(`GET /v1/runs/${id}?wait=30s`);
+      const { body } = await ask(`GET /v1/runs/${id}?wait=60s`);
       expect(body).toMatchObject({ id, status: "completed" });
     }, ended);
   }
@@ -58,9 +58,9 @@ async function kill(run: string): Promise<void> {
   await runInDurableObject(env.RUNS.getByName(run), abort).catch(() => {});
 }
 
-/** A run that is at work for so long, or until it is released, under this key. */
-async function blocker(workflow: string, key: string, ms: number | null): Promise<RunJson> {
-  const run = await start(workflow, { input: { key, ms } });
+/** A run that is at work under this key until it is released, or stopped. */
+async function blocker(key: string): Promise<RunJson> {
+  const run = await start("gated-one", { input: { key, ms: null } });
   await vi.waitFor(() => expect(isAtWork(key, run.id)).toBe(true), ended);
   return run;
 }
@@ -98,7 +98,7 @@ describe("a limit on runs", () => {
   it("holds what is beyond it, and tells where it stands, in memory and out of it", async () => {
     const key = newId("held");
     const lane = `concurrency:gated-one:${key}`;
-    const holder = await blocker("gated-one", key, 20_000);
+    const holder = await blocker(key);
     const [first, second] = [newId("gated-one"), newId("gated-one")];
     for (const id of [first, second]) {
       await begin("gated-one", id, { key });
@@ -133,7 +133,7 @@ describe("a limit on runs", () => {
 
   it("lets the higher priority in first", async () => {
     const key = newId("priority");
-    const holder = await blocker("gated-one", key, 20_000);
+    const holder = await blocker(key);
     const ids: Record<string, string> = {};
     for (const [name, priority] of Object.entries({ low: -1, high: 5, mid: 2 })) {
       ids[name] = newId("gated-one");
@@ -147,9 +147,9 @@ describe("a limit on runs", () => {
 
   it("of one key holds up no other", async () => {
     const key = newId("busy");
-    const holder = await blocker("gated-one", key, 20_000);
+    const holder = await blocker(key);
     const held = await start("gated-one", { input: { key } });
-    const free = await start("gated-one", { input: { key: newId("free") } }, "?wait=10s");
+    const free = await start("gated-one", { input: { key: newId("free") } }, "?wait=60s");
     expect([free.status, await statusOf(held.id)]).toEqual(["completed", "queued"]);
     await ask(`POST /v1/runs/${holder.id}/terminate`);
   });
@@ -157,7 +157,7 @@ describe("a limit on runs", () => {
   it("can be changed at run time: what waits gets in at once", async () => {
     const key = newId("raised");
     const lane = `concurrency:gated-one:${key}`;
-    const first = await blocker("gated-one", key, 20_000);
+    const first = await blocker(key);
     const held = await startAll("gated-one", 3, { key });
     await runThatIs(held[2] ?? "", { status: "queued" });
     const raised = await ask(`PATCH /v1/lanes/${encodeURIComponent(lane)}`, { json: { limit: 2 } });
@@ -179,7 +179,7 @@ describe("a limit on runs", () => {
 describe("a slot", () => {
   it.for(["cancel", "terminate"])("of a run that is stopped is free at once: %s", async (action) => {
     const key = newId(action);
-    const run = await blocker("gated-one", key, 20_000);
+    const run = await blocker(key);
     const next = await start("gated-one", { input: { key } });
     await runThatIs(next.id, { status: "queued" });
     expect((await ask(`POST /v1/runs/${run.id}/${action}`)).status).toBe(200);
@@ -188,16 +188,16 @@ describe("a slot", () => {
 
   it("of a run that has ended and was deleted is free", async () => {
     const key = newId("deleted");
-    const run = await start("gated-one", { input: { key } }, "?wait=5s");
+    const run = await start("gated-one", { input: { key } }, "?wait=60s");
     expect((await ask(`DELETE /v1/runs/${run.id}`)).status).toBe(204);
-    const again = await start("gated-one", { id: run.id, input: { key } }, "?wait=5s");
+    const again = await start("gated-one", { id: run.id, input: { key } }, "?wait=60s");
     expect(again.status).toBe("completed");
   });
 
   it("is left in line no longer by a run that is cancelled there", async () => {
     const key = newId("line");
     const lane = `concurrency:gated-one:${key}`;
-    const first = await blocker("gated-one", key, 20_000);
+    const first = await blocker(key);
     const held = await start("gated-one", { input: { key } });
     await runThatIs(held.id, { status: "queued" });
     await evict(held.id);
@@ -209,7 +209,7 @@ describe("a slot", () => {
 
   it("of a process that ends is taken up again by its own run", async () => {
     const key = newId("killed");
-    const run = await blocker("gated-one", key, null);
+    const run = await blocker(key);
     const next = await start("gated-one", { input: { key } });
     await runThatIs(next.id, { status: "queued" });
     await kill(run.id);

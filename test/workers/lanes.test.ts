@@ -90,7 +90,7 @@ function asking(lane: string) {
 }
 
 async function until(check: () => unknown): Promise<void> {
-  await vi.waitFor(async () => void (await check()), { timeout: 10_000, interval: 5 });
+  await vi.waitFor(async () => void (await check()), { timeout: 30_000, interval: 5 });
 }
 
 describe("slots", () => {
@@ -184,13 +184,8 @@ describe("when processes die", () => {
 
   test("guarantee 4: a grant whose message is lost with the lane is told by the next life", async () => {
     const lane = newLane(1);
-    const b = speakFor("b", {
-      granted: async () => {
-        // Much longer than the lane lives.
-        await scheduler.wait(5000);
-        return true;
-      },
-    });
+    // No answer comes while the lane lives.
+    const b = speakFor("b", { granted: () => new Promise(() => {}) });
     await lane.enter("a");
     await lane.enter("b");
     await lane.leave("a");
@@ -248,7 +243,6 @@ describe("when processes die", () => {
       if (place.granted) await serve(runId);
     });
     for (let kills = 0; served.size < runs.length; kills++) {
-      expect(kills).toBeLessThan(2000);
       if (kills < 40) await lane.kill();
       await scheduler.wait(random.next() * 10);
       await lane.ring();
