@@ -1,5 +1,5 @@
 /** Runs that are undone, cancelled, held up and repaired, whose process ends wherever it can. */
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { deeds } from "./flows/interruption.ts";
 import { acted, is, outputOf } from "./driver.ts";
 import type { Program, When } from "./driver.ts";
@@ -61,10 +61,12 @@ const programs: readonly Program[] = [
   },
 ];
 
-interrupted(programs);
+describe("in this order", { shuffle: false }, () => {
+  interrupted(programs);
 
-it("steps that run at most once were cut off, and were not", () => {
-  expect(onceEndings).toContain("step_interrupted");
-  expect(onceEndings).toContain("done");
-  expect(deeds.length).toBeGreaterThan(0);
+  it("steps that run at most once were cut off, and were not", () => {
+    expect(onceEndings).toContain("step_interrupted");
+    expect(onceEndings).toContain("done");
+    expect(deeds.length).toBeGreaterThan(0);
+  });
 });
