@@ -36,7 +36,7 @@ describe("queries", () => {
     await update(id, "add", { item: "tea" });
     await runThatIs(id, { status: "waiting" });
     // The update is reported to the directory first.
-    await vi.waitFor(async () => expect(await stored(id)).toMatchObject({ alarm: null }), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await stored(id)).toMatchObject({ alarm: null }), { timeout: 60_000 });
     const before = await stored(id);
     const same = async (times: number): Promise<void> => {
       for (let asked = 0; asked < times; asked += 20) {
@@ -70,7 +70,7 @@ describe("queries", () => {
   });
 
   it.each(["return", "fail", "bail"])("answer of a run that ended by %s", async (how) => {
-    const { id } = await start("asks-brief", { input: how }, "?wait=5s");
+    const { id } = await start("asks-brief", { input: how }, "?wait=60s");
     expect(await query(id, "at")).toBe(1);
   });
 
@@ -159,7 +159,7 @@ describe("updates", () => {
     const lost = getRun(id)
       .update("wait", null, { idempotencyKey: "w" })
       .catch(() => "lost");
-    await vi.waitFor(async () => expect(await kinds(id)).toContain("wait.started"), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await kinds(id)).toContain("wait.started"), { timeout: 60_000 });
     await abortAllDurableObjects();
     expect(await lost).toBe("lost");
     const again = getRun(id).update("wait", null, { idempotencyKey: "w" });
@@ -174,7 +174,7 @@ describe("updates", () => {
   it("guarantee 8: under way at the run's end are answered with it", async () => {
     const { id } = await start("asks-cart");
     const open = update(id, "wait", null);
-    await vi.waitFor(async () => expect(await kinds(id)).toContain("update.accepted"), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await kinds(id)).toContain("update.accepted"), { timeout: 60_000 });
     await update(id, "close");
     expect((await open).body).toMatchObject({ status: 409, code: "run_ended" });
     expect((await historyOf(id)).slice(-2)).toMatchObject([
@@ -189,7 +189,7 @@ describe("updates", () => {
     await runThatIs(id, waits);
     const listed = async () => (await ask("GET /v1/runs?workflow=asks-till")).body;
     await vi.waitFor(async () => expect(await listed()).toMatchObject({ runs: [{ id, ...waits }] }), {
-      timeout: 10_000,
+      timeout: 60_000,
     });
     for (const cents of [3, 4]) {
       await evict(id);
@@ -210,14 +210,14 @@ describe("updates", () => {
     await runThatIs(id, waits);
     const { id: worker } = await start("asks-booth", { input: { place, way: "work" } });
     await runThatIs(worker, { status: "running", active: [{ step: "work" }] });
-    await vi.waitFor(async () => expect(await stored(id)).toMatchObject({ alarm: null }), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await stored(id)).toMatchObject({ alarm: null }), { timeout: 60_000 });
     await evict(id);
     for (let looks = 0; looks < 3; looks++) expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject(waits);
     // Its housekeeping wakes it, such as a report that the directory did not get.
     await evict(id);
     const housekeepingAt = Math.ceil(Date.now() / 1000) * 1000 + 1000;
     await inRun(id, ({ storage }) => storage.setAlarm(housekeepingAt));
-    await vi.waitFor(async () => expect(await stored(id)).not.toMatchObject({ alarm: housekeepingAt }), 10_000);
+    await vi.waitFor(async () => expect(await stored(id)).not.toMatchObject({ alarm: housekeepingAt }), 60_000);
     await runThatIs(id, waits);
     const lane = await ask(`GET /v1/lanes/${encodeURIComponent(`concurrency:asks-booth:${place}`)}`);
     expect(lane.body).toMatchObject({ used: 1, waiting: 0, holders: [{ run: worker }] });
@@ -270,11 +270,11 @@ describe("listeners", () => {
     }
     const { id } = await start("asks-eavesdropper", { input: { name } });
     const heard = ["one", "two", "three"];
-    await vi.waitFor(async () => expect(await query(id, "heard")).toEqual(heard), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await query(id, "heard")).toEqual(heard), { timeout: 60_000 });
     await runThatIs(id, { status: "waiting" });
     await evict(id);
     expect((await tell("four")).body).toEqual({ delivered: 1, buffered: false });
-    await vi.waitFor(async () => expect(await query(id, "heard")).toEqual([...heard, "four"]), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await query(id, "heard")).toEqual([...heard, "four"]), { timeout: 60_000 });
   });
 });
 
@@ -340,7 +340,7 @@ describe("a start that brings a signal", () => {
     const at = "POST /v1/workflows/asks-hearer/runs";
     expect((await ask(at, { json, headers })).status).toBe(201);
     expect((await ask(at, { json, headers })).status).toBe(200);
-    await vi.waitFor(async () => expect(await query(json.id, "words")).toEqual(["A"]), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await query(json.id, "words")).toEqual(["A"]), { timeout: 60_000 });
   });
 });
 

@@ -27,7 +27,7 @@ async function told(id: string, kind: string): Promise<EntryJson> {
 async function listed(batch: string): Promise<void> {
   const json = { action: "pause", filter: { labels: { batch }, status: "waiting" } };
   await vi.waitFor(async () => expect((await ask("POST /v1/runs/bulk?dryRun=true", { json })).body["count"]).toBe(1), {
-    timeout: 10_000,
+    timeout: 60_000,
   });
 }
 
@@ -40,13 +40,13 @@ async function make(call: string, options: Ask = {}): Promise<Record<string, unk
 describe("the name, the role and the reason stand in the history of", () => {
   it("a start, and what comes with it", async () => {
     const json = { id: newId("who"), input: { name: "go" }, signal: { name: "go", payload: 1 } };
-    await make("POST /v1/workflows/web-listen/runs?wait=5s", { json });
+    await make("POST /v1/workflows/web-listen/runs?wait=60s", { json });
     expect(await told(json.id, "run.created")).toMatchObject({
       ...{ ...person, reason: why },
       text: `ana münchen (admin) started web-listen (version 1): ${why}`,
     });
     expect(await told(json.id, "signal.received")).toMatchObject(person);
-    const asked = await make("POST /v1/workflows/reason-whoami/runs?wait=5s", { json: {} });
+    const asked = await make("POST /v1/workflows/reason-whoami/runs?wait=60s", { json: {} });
     expect(asked["output"]).toEqual(person);
   });
 
@@ -87,12 +87,12 @@ describe("the name, the role and the reason stand in the history of", () => {
     await runThatIs(id, { status: "waiting" });
     await make(`POST /v1/runs/${id}/${action}`);
     await vi.waitFor(async () => expect(await told(id, kind)).toMatchObject({ ...person, reason: why }), {
-      timeout: 10_000,
+      timeout: 60_000,
     });
   });
 
   it("resume and retry; a reason in the body counts before the header's", async () => {
-    const { id } = await start("web-fragile", {}, "?wait=5s");
+    const { id } = await start("web-fragile", {}, "?wait=60s");
     repair(id);
     await make(`POST /v1/runs/${id}/retry`, { json: { reason: "the bank is back" } });
     expect(await told(id, "run.retried")).toMatchObject({ ...person, reason: "the bank is back" });
@@ -103,7 +103,7 @@ describe("the name, the role and the reason stand in the history of", () => {
   });
 
   it("a fork", async () => {
-    const { id } = await start("web-fragile", {}, "?wait=5s");
+    const { id } = await start("web-fragile", {}, "?wait=60s");
     const fork = await make(`POST /v1/runs/${id}/fork`, { json: { from: "second" } });
     expect(await told(String(fork["id"]), "run.created")).toMatchObject({ ...person, fork: { id, reason: why } });
   });
@@ -151,7 +151,7 @@ describe("the name, the role and the reason stand in the history of", () => {
     const range = { from: "2025-01-01T00:00:00Z", to: "2025-01-02T00:00:00Z" };
     await make(`POST /v1/schedules/${id}/backfill`, { json: range });
     const of = `${id}:${slot.replace(/[-:]/g, "")}`;
-    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${of}`)).status).toBe(200), { timeout: 10_000 });
+    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${of}`)).status).toBe(200), { timeout: 60_000 });
     expect(await told(of, "run.created")).toMatchObject({ ...person, reason: why });
     await make(`PATCH /v1/schedules/${id}`, { json: { paused: false } });
     const held = await make(`PATCH /v1/schedules/${id}`, { json: { paused: true, reason: "holidays" } });

@@ -51,7 +51,7 @@ class Storm {
     await vi.waitFor(taken, { timeout: 120_000, interval: 50 });
     for (const id of this.#runs.slice(last)) await ask(`POST /v1/runs/${id}/cancel`);
     for (const id of this.#runs) {
-      const { body } = await ask(`GET /v1/runs/${id}?wait=30s`);
+      const { body } = await ask(`GET /v1/runs/${id}?wait=60s`);
       expect(["completed", "cancelled"]).toContain(body["status"]);
     }
   }

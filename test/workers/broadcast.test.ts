@@ -299,7 +299,7 @@ describe("a broadcast", () => {
     const sent = () => broadcast(signalOf("item", { n: 8 }, "key-behind"));
     await hangs(stuck, sent);
     // It waits a second time, finds the offer, and has received it already.
-    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]), { timeout: 30_000 });
     expect(await sent()).toEqual({ delivered: 2, buffered: false });
     expect(await outputOf(stuck)).toEqual([8]);
     await service.signals.send(id, signalOf("item", { n: 9 }));
@@ -418,7 +418,7 @@ describe("a broadcast", () => {
     await beginWait("g1", ["gone"], new Receiver(() => "not_waiting"));
     const receiver = new Receiver();
     await vi.waitFor(async () => expect((await directoryShard(0).claim("gone", "g2", []))?.id).toBeDefined(), {
-      timeout: 10_000,
+      timeout: 30_000,
     });
     await beginWait("g2", ["gone"], receiver);
     expect(receiver.got).toEqual([1]);
@@ -433,7 +433,7 @@ describe("a broadcast", () => {
     expect(open).toHaveLength(1);
     await directoryShard(0).release(open[0] ?? "", "dying");
     expect(await outputOf(id)).toEqual([3]);
-    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]), { timeout: 30_000 });
   });
 
   it.each([
@@ -485,7 +485,7 @@ describe("a broadcast", () => {
     await shard.claim("returned", "run1", []);
     await shard.release("returned", "run1");
     const dueAt = () => runInDurableObject(stub, (_object, { storage }) => openDirectory(storage.sql).signals.dueAt());
-    await vi.waitFor(async () => expect(await dueAt()).toBeGreaterThan(Date.now() + claimMs), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await dueAt()).toBeGreaterThan(Date.now() + claimMs), { timeout: 30_000 });
   });
 
   it("is looked after again, but not at once, where the runs that wait could not be found (guarantee 4)", async () => {
@@ -552,7 +552,7 @@ describe("a broadcast", () => {
         );
         expect(row).toEqual({ claimed_by: null, check_at: null });
       },
-      { timeout: 10_000 },
+      { timeout: 30_000 },
     );
     await settle("unwanted", name, 0, true);
   });
@@ -575,7 +575,7 @@ describe("a broadcast", () => {
     const second = await startInbox("real-2", 2);
     await service.signals.send(second, signalOf("item", { n: 3 }));
     expect((await outputOf(second)).toSorted()).toEqual([2, 3]);
-    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]), { timeout: 30_000 });
   });
 });
 
@@ -586,11 +586,11 @@ async function startInbox(name: string, count = 1): Promise<string> {
 }
 
 async function listed(name: string, ids: string[]): Promise<void> {
-  await vi.waitFor(async () => expect(await waitersOf(name)).toEqual(expect.arrayContaining(ids)), { timeout: 20_000 });
+  await vi.waitFor(async () => expect(await waitersOf(name)).toEqual(expect.arrayContaining(ids)), { timeout: 30_000 });
 }
 
 async function notListed(name: string, id: string): Promise<void> {
-  await vi.waitFor(async () => expect(await waitersOf(name)).not.toContain(id), { timeout: 20_000 });
+  await vi.waitFor(async () => expect(await waitersOf(name)).not.toContain(id), { timeout: 30_000 });
 }
 
 /** Sends while the run does not answer, and ends the sender's patience at once. */

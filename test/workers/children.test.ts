@@ -38,7 +38,7 @@ async function until(id: string, like: object): Promise<RunSnapshot> {
     expect(run).toMatchObject(like);
     return run;
   };
-  return await vi.waitFor(read, { timeout: 15_000, interval: 20 });
+  return await vi.waitFor(read, { timeout: 60_000, interval: 20 });
 }
 
 function output({ output: stored }: RunSnapshot): unknown {
@@ -51,12 +51,12 @@ describe("a child run", () => {
       { workflow: "brief", input: { n: 4 } },
       { workflow: "heavy", input: { size: 12_000_000 } },
     ];
-    const parent = await start("caller", { calls }, 10_000);
+    const parent = await start("caller", { calls }, 60_000);
     const [brief, heavy] = output(parent) as [number, string];
     expect([brief, heavy.length]).toEqual([8, 12_000_000]);
     const id = childOf(parent, "brief");
     // Removed once its parent had heard of it, and not before.
-    await vi.waitFor(async () => expect((await runObject(id).read(0)).ok).toBe(false), { timeout: 20_000 });
+    await vi.waitFor(async () => expect((await runObject(id).read(0)).ok).toBe(false), { timeout: 60_000 });
     const { entries } = await service.runs.history(parent.id, 0, 4);
     expect(entries.map(({ kind }) => kind)).toEqual(["run.created", "run.started", "child.started", "child.started"]);
   });
@@ -98,8 +98,8 @@ describe("a child run", () => {
   });
 
   it("is not waited for by who only started it, and stopped at the end of who said so", async () => {
-    const left = await start("starter", { id: "left-alone" }, 5000);
-    const stopped = await start("starter", { id: "stopped-too", onParentEnd: "cancel" }, 5000);
+    const left = await start("starter", { id: "left-alone" }, 60_000);
+    const stopped = await start("starter", { id: "stopped-too", onParentEnd: "cancel" }, 60_000);
     expect([output(left), output(stopped)]).toEqual(["left-alone", "stopped-too"]);
     await until("stopped-too", { status: "cancelled" });
     expect(await service.runs.read("left-alone")).toMatchObject({ status: "waiting", labels: { of: left.id } });
@@ -118,7 +118,7 @@ describe("a child run", () => {
 });
 
 it("a child that cannot be reached is asked again a moment later, and not only after minutes (guarantee 4)", async () => {
-  const { id } = await start("caller", { calls: [] }, 10_000);
+  const { id } = await start("caller", { calls: [] }, 60_000);
   const own = env.RUNS.getByName.bind(env.RUNS);
   let lost = 0;
   const unreachable = { read: () => Promise.reject(new Error("the network is down")) };
@@ -145,7 +145,7 @@ it("a run that is deleted has had the children stopped that it was to stop; unti
       ? new Proxy(stub, { get: (target, key) => (key === "act" ? act : Reflect.get(target, key)) })
       : stub;
   });
-  const parent = await start("starter", { id: child, onParentEnd: "cancel" }, 5000);
+  const parent = await start("starter", { id: child, onParentEnd: "cancel" }, 60_000);
   expect(parent.status).toBe("completed");
   const refused = await ask(`DELETE /v1/runs/${parent.id}`);
   expect([refused.status, (await service.runs.read(child)).status]).toEqual([503, "waiting"]);
@@ -166,7 +166,7 @@ describe("parent and child out of memory", () => {
     await evict(child);
     await getRun(child).signal("go", { say: "wake up" });
     // Only its lives are looked at until it has come back by itself.
-    await vi.waitFor(() => expect(lives.get(parent.id)).toBe(before + 1), { timeout: 20_000, interval: 10 });
+    await vi.waitFor(() => expect(lives.get(parent.id)).toBe(before + 1), { timeout: 60_000, interval: 10 });
     expect(output(await until(parent.id, { status: "completed" }))).toEqual(["wake up"]);
     const { entries } = await service.runs.history(parent.id, 0, 50);
     expect(entries.map(({ kind }) => kind)).not.toContain("run.interrupted");
@@ -179,7 +179,7 @@ describe("parent and child out of memory", () => {
     const begun = async () => expect((await service.runs.read(parent.id)).waitingFor).toHaveLength(size);
     await vi.waitFor(begun, { timeout: 120_000, interval: 100 });
     await until(parent.id, { status: "waiting" });
-    await vi.waitFor(() => evict(parent.id), { timeout: 10_000, interval: 200 });
+    await vi.waitFor(() => evict(parent.id), { timeout: 60_000, interval: 200 });
     const before = lives.get(parent.id) ?? 0;
     const says = Array.from({ length: size }, (_, i) => `${i}`);
     const tell = (say: string, i: number) =>
@@ -201,7 +201,7 @@ describe("parent and child out of memory", () => {
 
 describe("a parent that is tried again", () => {
   it("has its child go on from what failed, under its old id (guarantee 2)", async () => {
-    const parent = await start("insistent", { name: "sad" }, 10_000);
+    const parent = await start("insistent", { name: "sad" }, 60_000);
     const child = childOf(parent, "moody");
     expect(parent).toMatchObject({ status: "failed", error: { code: "child_failed", step: "moody", child } });
     cheered.add("sad");
@@ -222,7 +222,7 @@ describe("a parent that is tried again", () => {
 
   it.each([false, true])("waits for a child that goes on already; evicted: %s (guarantee 2)", async (isEvicted) => {
     const name = `pensive ${isEvicted}`;
-    const parent = await start("insistent", { name }, 10_000);
+    const parent = await start("insistent", { name }, 60_000);
     const child = childOf(parent, "moody");
     const { promise: known, resolve: know } = Promise.withResolvers<void>();
     pondered.set(name, known);
@@ -242,7 +242,7 @@ describe("a parent that is tried again", () => {
   });
 
   it("starts a child anew that is being cancelled", async () => {
-    const parent = await start("insistent", { name: "fickle" }, 10_000);
+    const parent = await start("insistent", { name: "fickle" }, 60_000);
     const child = childOf(parent, "moody");
     const { promise: known, resolve: know } = Promise.withResolvers<void>();
     pondered.set("fickle", known);
@@ -258,7 +258,7 @@ describe("a parent that is tried again", () => {
   });
 
   it("starts a child anew that is gone", async () => {
-    const parent = await start("insistent", { name: "sadder" }, 10_000);
+    const parent = await start("insistent", { name: "sadder" }, 60_000);
     const child = childOf(parent, "moody");
     expect((await ask(`DELETE /v1/runs/${child}`)).status).toBeLessThan(300);
     cheered.add("sadder");
@@ -278,7 +278,7 @@ describe("a signal from run to run", () => {
       id: "listener",
       by: "test",
     });
-    const sent = await start("sender", { to: run.id }, 10_000);
+    const sent = await start("sender", { to: run.id }, 60_000);
     expect(output(sent)).toEqual(["signal_invalid", 7, "run_not_found"]);
     expect(output(await until("listener", { status: "completed" }))).toBe("one");
     const { entries } = await service.runs.history("listener", 0, 50);

@@ -17,7 +17,7 @@ async function costOfRun(id: string): Promise<Cost> {
   return (await ask(`GET /v1/runs/${id}`)).body["cost"] as Cost;
 }
 
-async function begin(workflow: string, input: unknown, wait = "?wait=10s"): Promise<string> {
+async function begin(workflow: string, input: unknown, wait = "?wait=60s"): Promise<string> {
   const id = newId(workflow);
   const { status } = await ask(`POST /v1/workflows/${workflow}/runs${wait}`, { json: { id, input } });
   expect(status).toBe(201);
@@ -110,7 +110,7 @@ describe("the cost of a run", () => {
     for (let reads = 0; reads < 30; reads++) await ask(`GET /v1/runs/${id}`);
     await ask(`POST /v1/runs/${id}/signals/go`, { json: {} });
     // One call, however long it takes.
-    expect((await ask(`GET /v1/runs/${id}?wait=10s`)).body).toMatchObject({ status: "completed" });
+    expect((await ask(`GET /v1/runs/${id}?wait=60s`)).body).toMatchObject({ status: "completed" });
     const after = await costOfRun(id);
     // Thirty reads, a signal, and what the directory and the alarm take beside them.
     expect(after.requests - before.requests).toBeGreaterThanOrEqual(31);
@@ -125,7 +125,7 @@ describe("the cost of a run", () => {
     const parked = await begin("traced-listener", { count: 1 }, "");
     await runThatIs(parked, { status: "waiting" });
     // It is listed as that: nothing is under way any more.
-    await vi.waitFor(async () => expect(await alarmOf(parked)).toBe(null), 20_000);
+    await vi.waitFor(async () => expect(await alarmOf(parked)).toBe(null), 60_000);
     await new Promise((resolve) => setTimeout(resolve, 1500));
     await ask(`POST /v1/runs/${parked}/signals/go`, { json: {} });
     await runThatIs(parked, { status: "completed" });
@@ -143,7 +143,7 @@ describe("the cost of a run", () => {
           const history = await historyOf(id);
           expect(history.filter(({ kind }) => kind === "signal.consumed")).toHaveLength(sent + 1);
         },
-        { timeout: 10_000 },
+        { timeout: 60_000 },
       );
       const live = await costOfRun(id);
       expectNoLess(live, shown);
@@ -172,7 +172,7 @@ describe("the cost of a run", () => {
         const [created, , step] = await historyOf(id);
         expect([created?.["continuation"], step?.["step"]]).toEqual([expect.anything(), "step"]);
       },
-      { timeout: 10_000 },
+      { timeout: 60_000 },
     );
     const shown = await costOfRun(id);
     await abortAllDurableObjects();
@@ -185,15 +185,15 @@ describe("the cost of a run", () => {
     const fork = String(body["id"]);
     expect((await historyOf(fork)).filter(({ seq }) => seq === 2)[0]).not.toHaveProperty("used");
     await ask(`DELETE /v1/runs/${id}`);
-    await ask("POST /v1/workflows/traced-stairs/runs?wait=10s", { json: { id, input: { steps: 1 } } });
+    await ask("POST /v1/workflows/traced-stairs/runs?wait=60s", { json: { id, input: { steps: 1 } } });
     expect((await costOfRun(id)).rowsWritten).toBeLessThan(20);
   });
 
   it("is four rows besides the steps of a run that ends at once, two of them alarms (budget)", async () => {
     const id = newId("rows");
     const written = await countRows(id);
-    await ask("POST /v1/workflows/traced-stairs/runs?wait=10s", { json: { id, input: { steps: 3 } } });
-    await vi.waitFor(async () => expect(await alarmOf(id)).toBeGreaterThan(Date.now() + 3_600_000), 20_000);
+    await ask("POST /v1/workflows/traced-stairs/runs?wait=60s", { json: { id, input: { steps: 3 } } });
+    await vi.waitFor(async () => expect(await alarmOf(id)).toBeGreaterThan(Date.now() + 3_600_000), 60_000);
     // Created with the table, and ended; the watch over its report, and its retention.
     expect(written()).toBe(3 + 4);
   });
@@ -203,7 +203,7 @@ describe("the cost of a run", () => {
     const written = await countRows(id);
     await ask("POST /v1/workflows/traced-listener/runs", { json: { id, input: { count: 1 } } });
     await runThatIs(id, { status: "waiting" });
-    await vi.waitFor(async () => expect(await alarmOf(id)).toBe(null), 20_000);
+    await vi.waitFor(async () => expect(await alarmOf(id)).toBe(null), 60_000);
     // Created with the table, and waiting; the watch over its report.
     expect(written()).toBe(3);
   });
@@ -211,8 +211,8 @@ describe("the cost of a run", () => {
   it("is six rows besides the steps of a run that sleeps for less than a second: it is woken by the alarm that watches over it", async () => {
     const id = newId("rows");
     const written = await countRows(id);
-    await ask("POST /v1/workflows/nap/runs?wait=10s", { json: { id, input: { ms: 700 } } });
-    await vi.waitFor(async () => expect(await alarmOf(id)).toBeGreaterThan(Date.now() + 3_600_000), 20_000);
+    await ask("POST /v1/workflows/nap/runs?wait=60s", { json: { id, input: { ms: 700 } } });
+    await vi.waitFor(async () => expect(await alarmOf(id)).toBeGreaterThan(Date.now() + 3_600_000), 60_000);
     // Created with the table, and asleep; awake, and ended; the alarm of its sleep, and its retention.
     expect(written()).toBe(2 + 6);
   });
@@ -239,6 +239,6 @@ describe("the cost of a run", () => {
       const { body } = await ask("GET /v1/runs?workflow=traced-stairs");
       const listed = (body["runs"] as { id: string; status: string; cost: Cost }[]).find((run) => run.id === id);
       expect(listed).toMatchObject({ status: "completed", cost: { rowsWritten: (await costOfRun(id)).rowsWritten } });
-    }, 20_000);
+    }, 60_000);
   });
 });

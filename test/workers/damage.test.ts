@@ -64,7 +64,7 @@ async function listedAs(id: string, status: string): Promise<void> {
   await vi.waitFor(async () => {
     const { body } = await ask(`GET /v1/runs?idPrefix=${id}&status=${status}`);
     expect(body["runs"]).toHaveLength(1);
-  }, 10_000);
+  }, 60_000);
 }
 
 /** What it does by its alarm, and how long it then rests, in ms. */
@@ -266,7 +266,7 @@ describe("a journal with", () => {
     try {
       expect((await ask(`POST /v1/runs/${id}/signals/go`, { json: {} })).status).toBe(202);
       // Its end is being told, and its object still at work.
-      await vi.waitFor(() => expect(told()).toBeGreaterThan(before), { timeout: 10_000 });
+      await vi.waitFor(() => expect(told()).toBeGreaterThan(before), { timeout: 60_000 });
       const sound = await inRun(id, (ctx) => {
         const { data } = ctx.storage.sql.exec<Row>("SELECT row, data FROM journal WHERE row = ?", rowOf(1)).one();
         ctx.storage.sql.exec("UPDATE journal SET data = '{' WHERE row = ?", rowOf(1));
@@ -277,7 +277,7 @@ describe("a journal with", () => {
         return data;
       });
       const removed = refusal(`DELETE /v1/runs/${id}`);
-      await expect.poll(() => refusal(`POST /v1/runs/${id}/pause`), { timeout: 10_000 }).toBe("404 run_not_found");
+      await expect.poll(() => refusal(`POST /v1/runs/${id}/pause`), { timeout: 60_000 }).toBe("404 run_not_found");
       trouble(shard, null);
       expect(await removed).toBe("503 journal_corrupt");
       await inRun(id, (ctx) => {
@@ -343,7 +343,7 @@ describe("a journal with", () => {
         expect(body).toMatchObject({ status: "completed" });
         return body;
       },
-      { timeout: 10_000 },
+      { timeout: 60_000 },
     );
     expect(done["output"]).toMatchObject({
       failures: [{ run: id, message: expect.stringContaining("does not begin") }],

@@ -19,10 +19,10 @@ async function failures(
 ): Promise<{ batch: string; ids: string[] }> {
   const batch = newId("batch");
   const ids = await Promise.all(
-    messages.map(async (failure) => (await start("listed-failing", { input: { ...failure, batch } }, "?wait=10s")).id),
+    messages.map(async (failure) => (await start("listed-failing", { input: { ...failure, batch } }, "?wait=60s")).id),
   );
   await vi.waitFor(async () => expect(await idsOf(`label.batch=${batch}&status=failed`)).toHaveLength(ids.length), {
-    timeout: 20_000,
+    timeout: 60_000,
     interval: 20,
   });
   return { batch, ids };

@@ -21,7 +21,7 @@ async function lose(shard: number): Promise<void> {
   });
   await lost.catch(() => undefined);
   await vi.waitFor(async () => expect(await directoryShard(shard).counts()).toBeDefined(), {
-    timeout: 10_000,
+    timeout: 60_000,
     interval: 10,
   });
 }
@@ -37,7 +37,7 @@ async function waitingRuns(count: number): Promise<{ readonly batch: string; rea
   const ids = Array.from({ length: count }, () => newId("listed"));
   await Promise.all(ids.map((id) => start("listed-once", { id, input: { label: batch } })));
   const filter = `label.batch=${batch}&status=waiting`;
-  await vi.waitFor(async () => expect(await idsOf(filter)).toEqual(ids.toSorted()), { timeout: 20_000, interval: 20 });
+  await vi.waitFor(async () => expect(await idsOf(filter)).toEqual(ids.toSorted()), { timeout: 60_000, interval: 20 });
   return { batch, ids: ids.toSorted() };
 }
 
@@ -85,7 +85,7 @@ describe("a rebuild", () => {
     expect(await idsOf(`label.batch=${batch}`)).toEqual(ids);
     expect(await idsOf(`label.batch=${later.batch}`)).toEqual(later.ids);
     await vi.waitFor(async () => expect(await idsOf(`label.batch=${batch}&status=completed`)).toEqual(signalled), {
-      timeout: 20_000,
+      timeout: 60_000,
     });
     expect(await idsOf(`label.batch=${batch}&status=waiting`)).toEqual(ids.slice(10));
   });
@@ -95,7 +95,7 @@ describe("a rebuild", () => {
     await directoryOf(ghost).report(summaryOf(ghost, { createdAt: 1000 }));
     await directoryOf(again).report(summaryOf(again, { createdAt: 1000 }));
     await start("listed-once", { id: again });
-    await vi.waitFor(async () => expect(await idsOf(`idPrefix=${again}&status=waiting`)).toEqual([again]), 20_000);
+    await vi.waitFor(async () => expect(await idsOf(`idPrefix=${again}&status=waiting`)).toEqual([again]), 60_000);
     const { output } = await rebuilt();
     expect((output as { gone: number }).gone).toBe(1);
     expect(await idsOf(`idPrefix=${ghost}`)).toEqual([]);
@@ -180,7 +180,7 @@ describe("a shard that is new, or was lost", () => {
     }).catch(() => undefined);
     expect(await isEnrolled(id)).toBe(false);
     const next = Array.from({ length: 100 }, () => newId("next")).find((each) => shardOf(each) === shard) ?? "";
-    await vi.waitFor(() => directoryOf(next).report(summaryOf(next)), { timeout: 10_000 });
+    await vi.waitFor(() => directoryOf(next).report(summaryOf(next)), { timeout: 60_000 });
     expect([await isEnrolled(id), await isEnrolled(next)]).toEqual([true, true]);
   });
 });
@@ -230,7 +230,7 @@ describe("more shards", () => {
     await Promise.all(signalled.map((id) => ask(`POST /v1/runs/${id}/signals/go`, { json: 1 })));
     for (const { batch, ids } of [old, late]) {
       await vi.waitFor(async () => expect(await idsOf(`label.batch=${batch}&status=completed`)).toEqual(ids), {
-        timeout: 20_000,
+        timeout: 60_000,
       });
       expect((await ask(`GET /v1/directory/counts?label.batch=${batch}`)).body).toEqual({ total: 30, groups: [] });
     }

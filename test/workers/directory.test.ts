@@ -325,7 +325,7 @@ describe("the whole directory", () => {
   it("lists a run as ended to whoever was just told of its end", async () => {
     // No time passes between the answers and the list, and the pause that is made then is as long as the machine needs.
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
-    const ends = [1, 2, 3].map(() => start("traced-stairs", { input: { steps: 1 } }, "?wait=30s"));
+    const ends = [1, 2, 3].map(() => start("traced-stairs", { input: { steps: 1 } }, "?wait=60s"));
     const told = (await Promise.all(ends)).map(({ id, status }) => ({ id, status }));
     const pauses = vi.spyOn(scheduler, "wait").mockImplementation(async () => {
       for (const end of told) {

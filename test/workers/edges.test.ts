@@ -52,7 +52,7 @@ describe("a parked run", () => {
     const sight = watched(id);
     await service.runs.start({ workflow: "parked", id, input: encode(input, "input"), by: "test" });
     await vi.waitFor(() => expect([sight.resting, sight.entries.length > 3]).toEqual([true, true]), {
-      timeout: 10_000,
+      timeout: 60_000,
       interval: 10,
     });
     return { id, stub: env.RUNS.getByName(id) };
@@ -90,7 +90,7 @@ describe("a parked run", () => {
     }
     expect(watched(id).entries).toHaveLength(length);
     await getRun(id).signal("go");
-    expect((await service.runs.read(id, 5000)).status).toBe("completed");
+    expect((await service.runs.read(id, 60_000)).status).toBe("completed");
   });
 
   it("that its alarm wakes ahead of its time rests until then, with no other alarm, and was not cut off (guarantee 4)", async () => {
@@ -107,7 +107,7 @@ describe("a parked run", () => {
         expect(setAlarm).not.toHaveBeenCalled();
         expect(entries).toHaveLength(length);
         vi.setSystemTime(until);
-        await vi.waitFor(() => expect(entries[length]?.kind).toBe("timer.fired"), 10_000);
+        await vi.waitFor(() => expect(entries[length]?.kind).toBe("timer.fired"), 60_000);
       });
     } finally {
       vi.useRealTimers();
@@ -171,7 +171,7 @@ describe("calls at the same moment", () => {
   });
 
   async function endedRun(id: string): Promise<Ending> {
-    const run = await service.runs.read(id, 10_000);
+    const run = await service.runs.read(id, 60_000);
     return { run, entries: (await service.runs.history(id, 0, 200)).entries };
   }
 });
@@ -212,7 +212,7 @@ describe("a signal at the very instant of its timeout", () => {
   ])("goes to this wait or to the next, in order, once: %s (guarantees 4 and 5)", async (_how, timeout, evicted) => {
     const id = `volley-${++made}`;
     await serve(id, timeout, evicted);
-    const run = await service.runs.read(id, 10_000);
+    const run = await service.runs.read(id, 60_000);
     const { seen, silences } = outputOf(run) as { seen: number[]; silences: number };
     expect(seen).toEqual(Array.from({ length: rounds }, (_, n) => n));
     const { entries } = watched(id);

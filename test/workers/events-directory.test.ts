@@ -84,7 +84,7 @@ describe("the feed of the directory", () => {
   it("of one cause tells of what fails of it and of nothing else, until that is gone", async () => {
     const batch = newId("batch");
     const fail = async (message: string) =>
-      (await start("listed-failing", { input: { message, batch, step: "charge" } }, "?wait=10s")).id;
+      (await start("listed-failing", { input: { message, batch, step: "charge" } }, "?wait=60s")).id;
     const first = await fail("order 17 was declined");
     const { causes } = (
       await vi.waitFor(async () => {

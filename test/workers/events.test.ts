@@ -64,7 +64,7 @@ describe("the events of a run that has ended", () => {
   });
 
   it("begin at the beginning where Last-Event-ID is empty", async () => {
-    const { id } = await start("web-echo", {}, "?wait=10s");
+    const { id } = await start("web-echo", {}, "?wait=60s");
     const { status, text } = await ask(`GET ${events(id)}`, { headers: { "last-event-id": "" } });
     expect([status, text.split("\n").find((line) => line.startsWith("id:"))]).toEqual([200, "id: 1"]);
   });
@@ -96,7 +96,7 @@ describe("the events of a run that has ended", () => {
   });
 
   it("say how it ended, also to one who has seen it all and more", async () => {
-    const { id } = await start("live-broken", {}, "?wait=5s");
+    const { id } = await start("live-broken", {}, "?wait=60s");
     const listener = await listen(events(id), 1000);
     await listener.until(({ closed }) => closed);
     expect(listener.told).toEqual([{ id: null, name: "end", data: { id, status: "failed" } }]);
@@ -168,7 +168,7 @@ describe("the events of a run that goes on", () => {
   });
 
   it("end with deleted where the run is deleted, also when its id was taken again", async () => {
-    const { id } = await start("live-broken", {}, "?wait=5s");
+    const { id } = await start("live-broken", {}, "?wait=60s");
     const response = await openEvents(events(id));
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
     await start("live-parked", { id });

@@ -81,7 +81,7 @@ async function parked(run: Awaited<ReturnType<typeof intake>>): Promise<string> 
       ]);
       return waitingFor.find(({ kind }) => kind === "webhook")?.url ?? "";
     },
-    { timeout: 20_000, interval: 20 },
+    { timeout: 60_000, interval: 20 },
   );
 }
 
@@ -286,7 +286,7 @@ describe("the development outbox", () => {
         expect(runs).toHaveLength(count);
         return runs.map(({ id }) => id).toReversed();
       },
-      { timeout: 20_000, interval: 20 },
+      { timeout: 60_000, interval: 20 },
     );
     return await Promise.all(ids.map(async (id) => (await get<{ input: Message }>(`/${id}`)).input));
   }
@@ -398,7 +398,7 @@ describe("a push told by GitHub", () => {
         expect([mail?.subject, more]).toEqual(["ada pushed 2 to acme/shop", []]);
         return mail;
       },
-      { timeout: 10_000 },
+      { timeout: 60_000 },
     );
     expect(told?.text).toBe("00c0ffe Change 0 (Ada)\n10c0ffe Change 1 (Ada)");
   });

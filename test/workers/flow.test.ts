@@ -224,7 +224,7 @@ describe("singleton", () => {
   it("skip: a run that is kept no longer than it goes on is in nobody's way", async () => {
     const key = newId("k");
     for (const _ of [1, 2]) {
-      const { status, body } = await ask("POST /v1/workflows/flow-brief/runs?wait=10s", { json: { input: { key } } });
+      const { status, body } = await ask("POST /v1/workflows/flow-brief/runs?wait=60s", { json: { input: { key } } });
       expect([status, body["status"]]).toEqual([201, "completed"]);
     }
   });
@@ -285,7 +285,7 @@ describe("singleton", () => {
     const key = newId("k");
     const { run } = await start("flow-single", { key, n: 1 });
     await abortAllDurableObjects();
-    const again = await vi.waitFor(() => start("flow-single", { key, n: 2 }), { timeout: 10_000 });
+    const again = await vi.waitFor(() => start("flow-single", { key, n: 2 }), { timeout: 60_000 });
     expect([again.status, again.run.id]).toEqual([200, run.id]);
   });
 
@@ -322,7 +322,7 @@ describe("singleton", () => {
         expect(unfinished).toHaveLength(1);
         return unfinished[0];
       },
-      { timeout: 10_000 },
+      { timeout: 60_000 },
     );
     // It is the one that has the key: the next start replaces it.
     await start("flow-newest", { key, n: 24 });
@@ -579,7 +579,7 @@ describe("debounce", () => {
         expect(found).toHaveLength(1);
         return found;
       },
-      { timeout: 10_000, interval: 50 },
+      { timeout: 60_000, interval: 50 },
     );
     expect(runs[0]).toMatchObject({ status: "completed" });
   });

@@ -150,7 +150,7 @@ describe("a fork", () => {
     await vi.waitFor(async () => {
       const listed = (await ask(`GET /v1/runs?workflow=fork-again`)).body["runs"] as RunJson[];
       expect(listed.map((run) => run.id)).toContain(forked.id);
-    }, 20_000);
+    }, 60_000);
   });
 
   it("of a run that a schedule started knows the firing, and is no run of the schedule", async () => {
@@ -259,7 +259,7 @@ describe("a history on its way", () => {
     const { id } = await start("fork-heavy", { input: { steps: 3000, size: 3 } });
     await runThatIs(id, { status: "completed" });
     const forked = await fork(id, { from: "load#2500" });
-    await vi.waitFor(() => runThatIs(forked.id, { status: "completed", output: 9000 }), { timeout: 10_000 });
+    await vi.waitFor(() => runThatIs(forked.id, { status: "completed", output: 9000 }), { timeout: 60_000 });
     expect(ranIn(forked.id)).toEqual(Array.from({ length: 501 }, (_unused, i) => `load ${i + 2499}`));
   });
 

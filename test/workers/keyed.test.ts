@@ -173,11 +173,11 @@ describe("the id of a run that was started with a key", () => {
     expect((await ask(`POST /v1/runs/${id}/updates/count`, { json: 1 })).body).toEqual({ result: 2 });
     expect((await ask(`GET /v1/runs/${id}/timeline`)).status).toBe(200);
     expect((await ask(`POST /v1/runs/${id}/signals/go`, { json: { n: 2 } })).status).toBe(202);
-    expect((await ask(`GET /v1/runs/${id}?wait=10s`)).body).toMatchObject({ id, status: "completed" });
+    expect((await ask(`GET /v1/runs/${id}?wait=60s`)).body).toMatchObject({ id, status: "completed" });
     expect((await ask(`GET /v1/runs/${id}/events`)).text).toContain("run.completed");
     expect(await getRun(id).result()).toEqual({ doubled: 4 });
     const listed = async (): Promise<unknown> => (await ask(`GET /v1/runs?idPrefix=${id}`)).body["runs"];
-    await vi.waitFor(async () => expect(await listed()).toMatchObject([{ id, status: "completed" }]), 10_000);
+    await vi.waitFor(async () => expect(await listed()).toMatchObject([{ id, status: "completed" }]), 60_000);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
     expect(await listed()).toEqual([]);
     await expectNone(id);
@@ -549,7 +549,7 @@ describe("runs of keys among others", () => {
     }
     const list = async (): Promise<unknown> =>
       ((await ask(`GET /v1/runs?label.batch=${batch}&status=waiting`)).body["runs"] as RunJson[]).map(({ id }) => id);
-    await vi.waitFor(async () => expect(await list()).toEqual(ids), 10_000);
+    await vi.waitFor(async () => expect(await list()).toEqual(ids), 60_000);
     const json = { action: "cancel", filter: { labels: { batch } } };
     const key = newId("bulk");
     const { status, body } = await ask("POST /v1/runs/bulk", keyed(key, json));
@@ -633,7 +633,7 @@ describe("runs of keys among others", () => {
   it("are removed and taken off the list where they cannot be read, by their id and no other", async () => {
     const { id } = await born("damage-victim");
     const listed = async (): Promise<unknown> => (await ask(`GET /v1/runs?idPrefix=${id}`)).body["runs"];
-    await vi.waitFor(async () => expect(await listed()).toMatchObject([{ id, status: "waiting" }]), 10_000);
+    await vi.waitFor(async () => expect(await listed()).toMatchObject([{ id, status: "waiting" }]), 60_000);
     const object = env.RUNS.getByName(objectName(id));
     await runInDurableObject(object, (_run, { storage }) =>
       storage.sql.exec("UPDATE journal SET data = '[' WHERE row > 4096 AND row <= 3 * 4096"),

@@ -31,7 +31,7 @@ const wide = (characters: number): string => `→${"x".repeat(characters - 1)}`;
 
 describe("a value that is large and has a character beyond Latin-1", () => {
   it("is shown and exported, as result and as output", async () => {
-    const { id } = await start("large-kept", {}, "?wait=20s");
+    const { id } = await start("large-kept", {}, "?wait=60s");
     const { status, body } = await ask(`GET /v1/runs/${id}`);
     expect([status, body["status"]]).toEqual([200, "completed"]);
     expect(body["output"]).toMatchObject({ name: "契約.pdf" });
@@ -82,20 +82,20 @@ it("an update is shown with its argument and its result, which together fit into
 });
 
 it("results that end at the same time, which together fit into no call, are shown", async () => {
-  const { id } = await start("large-together", {}, "?wait=20s");
+  const { id } = await start("large-together", {}, "?wait=60s");
   expect((await historyOf(id)).kinds.filter((kind) => kind === "step.completed")).toHaveLength(4);
 });
 
 it("a run whose error has many members with long messages is shown and listed", async () => {
-  const { id } = await start("large-failing", {}, "?wait=20s");
+  const { id } = await start("large-failing", {}, "?wait=60s");
   expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject({ status: "failed", error: { message: "all of them" } });
   expect((await historyOf(id)).kinds.at(-1)).toBe("run.failed");
   const listed = async (): Promise<unknown> => (await ask(`GET /v1/runs?idPrefix=${id}`)).body["runs"];
-  await vi.waitFor(async () => expect(await listed()).toMatchObject([{ id, status: "failed" }]), 10_000);
+  await vi.waitFor(async () => expect(await listed()).toMatchObject([{ id, status: "failed" }]), 60_000);
 });
 
 it("a log line whose text and data fit into no call together is shown and forked, its text cut", async () => {
-  const { id } = await start("large-logging", {}, "?wait=20s");
+  const { id } = await start("large-logging", {}, "?wait=60s");
   const { kinds } = await historyOf(id);
   expect(kinds).toEqual([
     "run.created",
@@ -118,7 +118,7 @@ it("a log line whose text and data fit into no call together is shown and forked
 });
 
 it("a run with an entry that fits into no call is exported, and arrives", async () => {
-  const { id } = await start("large-quoting", {}, "?wait=20s");
+  const { id } = await start("large-quoting", {}, "?wait=60s");
   const raw = await exported(id);
   expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
   const { status, body } = await ask("POST /v1/runs/import", { raw });

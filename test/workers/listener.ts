@@ -88,7 +88,7 @@ export class Listener {
   }
 }
 
-export const waiting = { timeout: 8000, interval: 5 };
+export const waiting = { timeout: 15_000, interval: 5 };
 
 export async function openEvents(path: string, headers: Record<string, string> = {}): Promise<Response> {
   return await exports.default.fetch(`http://example.com${path}`, {

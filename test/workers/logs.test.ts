@@ -30,7 +30,7 @@ const eventsOf = (run: string) => of(run).map(({ event }) => event);
 /** Lines are written after the answers. */
 const written = (run: string, last: string) => vi.waitFor(() => expect(eventsOf(run).at(-1)).toBe(last), 60_000);
 
-async function begin(workflow: string, input: unknown, wait = "?wait=10s"): Promise<string> {
+async function begin(workflow: string, input: unknown, wait = "?wait=60s"): Promise<string> {
   const id = newId(workflow);
   const headers = { "holdfast-actor": "ana" };
   const { status } = await ask(`POST /v1/workflows/${workflow}/runs${wait}`, { json: { id, input }, headers });
@@ -113,7 +113,7 @@ describe("the log", () => {
 
   it("says that a run which was queued has begun", async () => {
     const id = newId("traced-stairs");
-    await ask("POST /v1/workflows/traced-stairs/runs?wait=10s", { json: { id, input: { steps: 1 }, delay: "50ms" } });
+    await ask("POST /v1/workflows/traced-stairs/runs?wait=60s", { json: { id, input: { steps: 1 }, delay: "50ms" } });
     await written(id, "run.completed");
     const [created, started] = of(id);
     expect(created).toMatchObject({ event: "run.created", status: "queued" });
@@ -127,7 +127,7 @@ describe("the log", () => {
         await runDurableObjectAlarm(env.RUNS.getByName(id));
         expect(eventsOf(id).at(-1)).toBe("run.expired");
       },
-      { timeout: 20_000, interval: 50 },
+      { timeout: 60_000, interval: 50 },
     );
     expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404);
   });
@@ -144,7 +144,7 @@ describe("the log", () => {
   it("holds no value of a run", async () => {
     const id = newId("traced");
     const json = { id, input: { child: true, secret: "hush" }, labels: { secret: "hush" } };
-    await ask("POST /v1/workflows/traced-journey/runs?wait=10s", { json });
+    await ask("POST /v1/workflows/traced-journey/runs?wait=60s", { json });
     await written(id, "run.completed");
     expect(JSON.stringify(lines)).not.toMatch(/hush|a secret/);
   });

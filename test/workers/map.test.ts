@@ -12,7 +12,7 @@ function repeated(id: string): number {
 async function ended(id: string): Promise<Record<string, unknown>> {
   return await vi.waitFor(
     async () => {
-      const { body } = await ask(`GET /v1/runs/${id}?wait=20s`);
+      const { body } = await ask(`GET /v1/runs/${id}?wait=60s`);
       expect(body).toMatchObject({ finishedAt: expect.any(String) as string });
       return body;
     },
@@ -43,7 +43,7 @@ describe("a map that fails", () => {
   test("tells of it, and a retry runs only what failed and what had not begun", async () => {
     const broken = Array.from({ length: 400 }, (_unused, i) => i * 2);
     const input = { items: 1000, concurrency: 20, broken, tolerate: 350 };
-    const { id } = await start("wide", { input }, "?wait=30s");
+    const { id } = await start("wide", { input }, "?wait=60s");
     const failed = await runThatIs(id, { status: "failed" });
     const { error } = failed as unknown as {
       error: { code: string; step: string; message: string; errors: unknown[] };
@@ -64,16 +64,16 @@ describe("a map that fails", () => {
 describe("a map of a workflow", () => {
   test("starts a child run for each item and gives their outputs", async () => {
     const numbers = [1, 2, 3, 4, 5, 6];
-    const { id } = await start("tripled", { input: { numbers, tolerate: 0 } }, "?wait=20s");
+    const { id } = await start("tripled", { input: { numbers, tolerate: 0 } }, "?wait=60s");
     await runThatIs(id, { status: "completed", output: [3, 6, 9, 12, 15, 18] });
     const started = (await historyOf(id)).filter(({ kind }) => kind === "child.started");
     expect(started.map(({ step }) => step)).toEqual(["child", "child#2", "child#3", "child#4", "child#5", "child#6"]);
   });
 
   test("fails of the children that failed, by their index, beyond its tolerance", async () => {
-    const within = await start("tripled", { input: { numbers: [1, -2, 3], tolerate: 1 } }, "?wait=20s");
+    const within = await start("tripled", { input: { numbers: [1, -2, 3], tolerate: 1 } }, "?wait=60s");
     await runThatIs(within.id, { status: "completed", output: [3, { $type: "undefined" }, 9] });
-    const beyond = await start("tripled", { input: { numbers: [1, -2, 3, -4], tolerate: 1 } }, "?wait=20s");
+    const beyond = await start("tripled", { input: { numbers: [1, -2, 3, -4], tolerate: 1 } }, "?wait=60s");
     const run = await runThatIs(beyond.id, { status: "failed" });
     expect((run as unknown as { error: object }).error).toMatchObject({
       code: "map_failed",

@@ -39,7 +39,7 @@ async function heard(url: string, count: number): Promise<Posted[]> {
       expect(posts).toHaveLength(count);
       return posts;
     },
-    { timeout: 10_000, interval: 20 },
+    { timeout: 60_000, interval: 20 },
   );
 }
 
@@ -61,7 +61,7 @@ async function noticesOf(id: string, count = 1): Promise<EntryJson[]> {
       expect(started).toHaveLength(count);
       return started;
     },
-    { timeout: 10_000, interval: 20 },
+    { timeout: 60_000, interval: 20 },
   );
 }
 
@@ -98,7 +98,7 @@ describe("the end of a run", () => {
   it("is told to those whom its start and its workflow name, each once, signed as Standard Webhooks has it", async () => {
     const [one, other] = [await listen(), await listen()];
     const input = { urls: [one], output: { paid: { $type: "Date", value: "1970-01-01T00:00:00.000Z" } } };
-    const run = await start("told", { input, notify: [other, one], labels: { team: "sales" } }, "?wait=10s");
+    const run = await start("told", { input, notify: [other, one], labels: { team: "sales" } }, "?wait=60s");
     const [post] = await heard(one, 1);
     expect(post).toBeDefined();
     if (post === undefined) return;
@@ -122,7 +122,7 @@ describe("the end of a run", () => {
 
   it("is on no record of a later life, where the run began once more before that was told", async () => {
     const url = await listen();
-    const { id } = await start("told", { input: {}, notify: url }, "?wait=10s");
+    const { id } = await start("told", { input: {}, notify: url }, "?wait=60s");
     await runObject(id).restart({ workflow: "told", version: "1", by: "test", reason: null });
     await noticesOf(id);
     const entries = await historyOf(id);
@@ -133,7 +133,7 @@ describe("the end of a run", () => {
 
   it("is told by an ordinary run, which nobody is told of", async () => {
     const url = await listen();
-    const { id } = await start("told", { notify: url, input: {} }, "?wait=10s");
+    const { id } = await start("told", { notify: url, input: {} }, "?wait=60s");
     const notice = await noticeOf(id);
     await runThatIs(notice, {
       ...{ workflow: "holdfast.notify", status: "completed", labels: { run: id }, parent: { id, workflow: "told" } },
@@ -148,7 +148,7 @@ describe("the end of a run", () => {
 
   it("is told of a failed run and of a cancelled one", async () => {
     const url = await listen();
-    await start("told", { input: { urls: [url], outcome: "fail" } }, "?wait=10s");
+    await start("told", { input: { urls: [url], outcome: "fail" } }, "?wait=60s");
     expect(bodyOf((await heard(url, 1))[0] as Posted)).toMatchObject({
       type: "run.failed",
       data: { status: "failed", output: null, error: { message: "it broke", code: "step_failed", step: "break" } },
@@ -161,7 +161,7 @@ describe("the end of a run", () => {
 
   it("that follows a retry is another end, and told under another id", async () => {
     const url = await listen();
-    const { id } = await start("told", { input: { urls: [url], outcome: "fail", output: "done" } }, "?wait=10s");
+    const { id } = await start("told", { input: { urls: [url], outcome: "fail", output: "done" } }, "?wait=60s");
     await heard(url, 1);
     repaired.add(id);
     await ask(`POST /v1/runs/${id}/retry`);
@@ -175,7 +175,7 @@ describe("the end of a run", () => {
     const url = await listen();
     const id = newId("again");
     for (const count of [1, 2]) {
-      await start("told", { id, input: { urls: [url] } }, "?wait=10s");
+      await start("told", { id, input: { urls: [url] } }, "?wait=60s");
       const posts = await heard(url, count);
       expect(new Set(posts.map(idOf)).size).toBe(count);
       expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
@@ -184,7 +184,7 @@ describe("the end of a run", () => {
 
   it("that was not told before a retry is told as it was", async () => {
     const url = await listen(busy);
-    const { id } = await start("told", { input: { urls: [url], outcome: "fail" } }, "?wait=10s");
+    const { id } = await start("told", { input: { urls: [url], outcome: "fail" } }, "?wait=60s");
     const notice = await noticeOf(id);
     await nextAttempt(notice);
     repaired.add(id);
@@ -208,13 +208,13 @@ describe("the end of a run", () => {
   });
 
   it("is left out of a run that named nobody", async () => {
-    const { id } = await start("told", { input: {} }, "?wait=10s");
+    const { id } = await start("told", { input: {} }, "?wait=60s");
     expect((await historyOf(id)).at(-1)?.kind).toBe("run.completed");
   });
 
   it("guarantee 8: is told in the history, without the path of the address, and draws nothing in the timeline", async () => {
     const url = await listen();
-    const { id } = await start("told", { input: { urls: [url] } }, "?wait=10s");
+    const { id } = await start("told", { input: { urls: [url] } }, "?wait=60s");
     const [started] = await noticesOf(id);
     expect(started?.["text"]).toBe(`run ${String(started?.["run"])} tells ${new URL(url).host} of the end`);
     const { body } = await ask(`GET /v1/runs/${id}`);
@@ -226,7 +226,7 @@ describe("the end of a run", () => {
 describe("an address that does not take it", () => {
   it("is called again after five seconds or so, with the same id and body and a signature of that time", async () => {
     const url = await listen([500]);
-    const { id } = await start("told", { input: { urls: [url], output: 1 } }, "?wait=10s");
+    const { id } = await start("told", { input: { urls: [url], output: 1 } }, "?wait=60s");
     const notice = await noticeOf(id);
     const next = await nextAttempt(notice);
     expect(next.error).toBe("the address was not told: it answered 500");
@@ -248,14 +248,14 @@ describe("an address that does not take it", () => {
   ])("may say when, %s", async (_, after, least, most) => {
     const headers = { "retry-after": typeof after === "string" ? after : after() };
     const url = await listen([{ status: 429, headers }]);
-    const { id } = await start("told", { input: { urls: [url] } }, "?wait=10s");
+    const { id } = await start("told", { input: { urls: [url] } }, "?wait=60s");
     await expectPause(url, await nextAttempt(await noticeOf(id)), least, most);
   });
 
   it("is not followed where it redirects", async () => {
     const elsewhere = await listen();
     const url = await listen([{ status: 307, headers: { location: elsewhere } }]);
-    const { id } = await start("told", { input: { urls: [url] } }, "?wait=10s");
+    const { id } = await start("told", { input: { urls: [url] } }, "?wait=60s");
     const { error } = await nextAttempt(await noticeOf(id));
     expect(error).toBe("the address was not told: it answered 307, and redirects are not followed");
     expect(await heardAt(elsewhere)).toEqual([]);
@@ -263,7 +263,7 @@ describe("an address that does not take it", () => {
 
   it("and breaks the connection is called again", async () => {
     const url = await listen(["drop"]);
-    const { id } = await start("told", { input: { urls: [url] } }, "?wait=10s");
+    const { id } = await start("told", { input: { urls: [url] } }, "?wait=60s");
     const notice = await noticeOf(id);
     expect((await nextAttempt(notice)).error).toBe("the address was not told: it could not be reached");
     await tryAgain(notice);
@@ -272,7 +272,7 @@ describe("an address that does not take it", () => {
 
   it("for ever, with 410, is called no more; a person may try it again", async () => {
     const url = await listen([410]);
-    const { id } = await start("told", { input: { urls: [url] } }, "?wait=10s");
+    const { id } = await start("told", { input: { urls: [url] } }, "?wait=60s");
     const notice = await noticeOf(id);
     await runThatIs(notice, { status: "failed", error: { code: "non_retryable" } });
     await tryAgain(notice);
@@ -357,7 +357,7 @@ it("several secrets each sign, so that one can be replaced while subscribers sti
 
 it("an address is judged at each attempt: what is no longer allowed is called no more", async () => {
   const url = await listen(busy);
-  const { id } = await start("told", { input: { urls: [url] } }, "?wait=10s");
+  const { id } = await start("told", { input: { urls: [url] } }, "?wait=60s");
   const notice = await noticeOf(id);
   await nextAttempt(notice);
   const hosts = settings["NOTIFY_HOSTS"];
@@ -373,7 +373,7 @@ it("an address is judged at each attempt: what is no longer allowed is called no
 it("a run that was deleted is told of no more, and its notice holds no copy of it", async () => {
   const canary = newId("canary");
   const url = await listen(busy);
-  const { id } = await start("told", { input: { urls: [url], output: canary } }, "?wait=10s");
+  const { id } = await start("told", { input: { urls: [url], output: canary } }, "?wait=60s");
   const notice = await noticeOf(id);
   await nextAttempt(notice);
   expect(JSON.stringify(await heardAt(url))).toContain(canary);
@@ -403,7 +403,7 @@ describe("guarantee 1: whatever dies, the end is told once", () => {
     await vi.waitFor(
       async () => expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject({ status: "completed" }),
       {
-        timeout: 20_000,
+        timeout: 60_000,
         interval: 50,
       },
     );
@@ -418,7 +418,7 @@ describe("guarantee 1: whatever dies, the end is told once", () => {
   it("also a notice whose own process ends as it is delivered, at least once and with the same id", async () => {
     const id = newId("told");
     const url = await listen([500]);
-    await start("told", { id, input: { urls: [url] } }, "?wait=10s");
+    await start("told", { id, input: { urls: [url] } }, "?wait=60s");
     const notice = await noticeOf(id);
     await nextAttempt(notice);
     watched(notice).blows = [];
@@ -433,12 +433,12 @@ describe("guarantee 1: whatever dies, the end is told once", () => {
 
 it("runs that tell are listed by the run they tell of", async () => {
   const urls = [await listen(), await listen(), await listen()];
-  const { id } = await start("told", { input: { urls } }, "?wait=10s");
+  const { id } = await start("told", { input: { urls } }, "?wait=60s");
   await vi.waitFor(
     async () => {
       const { body } = await ask(`GET /v1/runs?workflow=holdfast.notify&label.run=${id}`);
       expect((body["runs"] as RunJson[]).map(({ status }) => status)).toEqual(["completed", "completed", "completed"]);
     },
-    { timeout: 20_000, interval: 50 },
+    { timeout: 60_000, interval: 50 },
   );
 });

@@ -79,7 +79,7 @@ describe("an answer", () => {
       ["text/plain", "", null],
     ] as const;
     const runs = kinds.map(async ([type, body]) => {
-      const run = await start("asks", { input: { target: address({ type, body }) } }, "?wait=10s");
+      const run = await start("asks", { input: { target: address({ type, body }) } }, "?wait=60s");
       return run.output as { status: number; headers: Record<string, string>; body: unknown };
     });
     const outputs = await Promise.all(runs);
@@ -92,8 +92,8 @@ describe("an answer", () => {
     const url = address({ box });
     const target = { url, method: "put", body: { n: 1 }, headers: { authorization: "Bearer abc" } };
     const own = { url, headers: { "Idempotency-Key": "mine" } };
-    await start("asks", { input: { target } }, "?wait=10s");
-    await start("asks", { input: { target: own } }, "?wait=10s");
+    await start("asks", { input: { target } }, "?wait=60s");
+    await start("asks", { input: { target: own } }, "?wait=60s");
     const [first, second] = await boxOf(box);
     expect(first).toMatchObject({ method: "PUT", body: '{"n":1}' });
     expect(first?.headers).toMatchObject({ authorization: "Bearer abc", "content-type": "application/json" });
@@ -109,7 +109,7 @@ describe("an answer", () => {
     const cut = await began({ cut: 1 }, { options: { retry: { limit: 1, delay: 20 } } });
     await runThatIs(busy.id, { status: "completed" });
     expect(await boxOf(busy.box)).toHaveLength(3);
-    const { body } = await ask(`GET /v1/runs/${missing.id}?wait=5s`);
+    const { body } = await ask(`GET /v1/runs/${missing.id}?wait=60s`);
     expect(body["error"]).toMatchObject({ code: "non_retryable", cause: { code: "http_404" } });
     expect((body["error"] as { message: string }).message).toMatch(/was answered 404: no such page$/);
     await runThatIs(cut.id, { status: "failed", error: { code: "step_failed", attempts: 2 } });
@@ -130,7 +130,7 @@ describe("an answer", () => {
 
   it("has all its cookies", async () => {
     const target = `${address({ body: "1" })}&cookies=a%3D1&cookies=b%3D2`;
-    const { output } = await start("asks", { input: { target } }, "?wait=10s");
+    const { output } = await start("asks", { input: { target } }, "?wait=60s");
     expect(output).toMatchObject({ headers: { "set-cookie": "a=1, b=2" } });
   });
 
@@ -140,7 +140,7 @@ describe("an answer", () => {
     const upload = await start(
       "asks",
       { input: { target: { url: address({ box: "up" }), method: "POST", body: "y".repeat(2_000_000) } } },
-      "?wait=10s",
+      "?wait=60s",
     );
     const { output } = await runThatIs(large.id, { status: "completed" });
     expect((output as { body: string }).body).toHaveLength(3_000_000);
@@ -260,7 +260,7 @@ describe("while a request is under way", () => {
     const carry = async (box: string): Promise<void> => {
       await courierObject(1999).carryOrder(orphan({ box, body: "1" }));
       await arrived(box);
-      await vi.waitFor(async () => expect(await keptBy(1999)).toEqual([]), { timeout: 10_000 });
+      await vi.waitFor(async () => expect(await keptBy(1999)).toEqual([]), { timeout: 30_000 });
     };
     await runInDurableObject(env.RUNS.getByName(name), (_object, { storage }) => {
       vi.spyOn(storage, "setAlarm").mockRejectedValue(new Error("a spending limit holds alarms back"));
@@ -318,12 +318,12 @@ describe("while a request is under way", () => {
       if (hasRoom) await arrived(box);
       expect(hasRoom).toBe(false);
     };
-    await vi.waitFor(refuses, { timeout: 10_000, interval: 10 });
+    await vi.waitFor(refuses, { timeout: 30_000, interval: 10 });
     return order;
   }
 
   async function hasRoomAgain(courier: CourierRpc): Promise<void> {
-    await vi.waitFor(async () => expect(await courier.reserveBerth(0)).toBe(true), { timeout: 10_000, interval: 10 });
+    await vi.waitFor(async () => expect(await courier.reserveBerth(0)).toBe(true), { timeout: 30_000, interval: 10 });
   }
 
   it("its courier takes no more where a large answer is read: they would stand in line behind it", async () => {
@@ -340,7 +340,7 @@ describe("while a request is under way", () => {
       const { request, ...order } = orphan({});
       await courier.carryOrder({ ...order, request: { ...request, url: "http://127.0.0.1:1/" } });
     }
-    await vi.waitFor(async () => expect(await keptBy(1994)).toEqual([]), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await keptBy(1994)).toEqual([]), { timeout: 30_000 });
     expect(await courier.reserveBerth(0)).toBe(true);
     const { id } = await occupied(courier, newId("gate"));
     await courier.dropOrder(id);
@@ -354,7 +354,7 @@ describe("while a request is under way", () => {
     const [sent] = await dispatches(id);
     await ask(`POST /v1/runs/${id}/cancel`);
     await runThatIs(id, { status: "cancelled" });
-    await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 30_000 });
     expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(id);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
   });
@@ -367,7 +367,7 @@ describe("while a request is under way", () => {
     await arrived(box);
     await passTime(id, 600_000);
     await runThatIs(id, { status: "failed", error: { code: "step_timeout" } });
-    await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 30_000 });
   });
 
   it.each(["run", "step"])("a limit of one %s holds for it, though the run was evicted meanwhile", async (scope) => {
@@ -425,7 +425,7 @@ describe("what is stored", () => {
 
   it("of a run that is deleted is nothing, with any courier", async () => {
     const word = newId("word");
-    const { id } = await start("asks", { id: word, input: { target: address({ body: "1" }) } }, "?wait=10s");
+    const { id } = await start("asks", { id: word, input: { target: address({ body: "1" }) } }, "?wait=60s");
     const [sent] = await dispatches(id);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
     await vi.waitFor(async () => expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(word), {

@@ -30,7 +30,7 @@ describe("a run that begins while the deletion of the one before is noted", () =
     });
     const deleted = ask(`DELETE /v1/runs/${id}`, { headers: { "idempotency-key": key } });
     const again = async () => expect((await begun({ input: 3_600_000 })).status).toBe(201);
-    await vi.waitFor(again, { timeout: 10_000 });
+    await vi.waitFor(again, { timeout: 60_000 });
     await runThatIs(id, { status: "waiting" });
     held = false;
     expect((await deleted).status).toBe(204);
@@ -156,7 +156,7 @@ describe("a run of a schedule that failed and is retried", () => {
   async function endedOf(schedule: string, run: string): Promise<void> {
     await ask(`POST /v1/runs/${run}/signals/go`, { json: {} });
     await runThatIs(run, { status: "completed" });
-    await vi.waitFor(async () => expect(await goingOn(schedule)).toEqual([]), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await goingOn(schedule)).toEqual([]), { timeout: 60_000 });
   }
 
   it.each(["at once", "later", "out of memory"])(
@@ -165,7 +165,7 @@ describe("a run of a schedule that failed and is retried", () => {
       const id = await made();
       const run = String((await ask(`POST /v1/schedules/${id}/trigger`)).body["id"]);
       await runThatIs(run, { status: "failed" });
-      if (where !== "at once") await vi.waitFor(async () => expect(await goingOn(id)).toEqual([]), { timeout: 10_000 });
+      if (where !== "at once") await vi.waitFor(async () => expect(await goingOn(id)).toEqual([]), { timeout: 60_000 });
       if (where === "out of memory") await evict(run);
       await retried(run);
       expect(await goingOn(id)).toEqual([run]);
@@ -189,19 +189,19 @@ describe("a run of a schedule that failed and is retried", () => {
     const id = await made();
     const told = vi.spyOn(scheduler, "ended").mockRejectedValue(new Error("out of reach"));
     const run = String((await ask(`POST /v1/schedules/${id}/trigger`)).body["id"]);
-    await vi.waitFor(() => expect(told).toHaveBeenCalled(), { timeout: 10_000 });
+    await vi.waitFor(() => expect(told).toHaveBeenCalled(), { timeout: 60_000 });
     await runThatIs(run, { status: "failed" });
     const gate = Promise.withResolvers<undefined>();
     const revived = vi.spyOn(scheduler, "revived").mockReturnValue(gate.promise);
     const asked = ask(`POST /v1/runs/${run}/retry`);
-    await vi.waitFor(() => expect(revived).toHaveBeenCalled(), { timeout: 10_000 });
+    await vi.waitFor(() => expect(revived).toHaveBeenCalled(), { timeout: 60_000 });
     // Its next try to tell is due, and finds nothing.
-    await vi.waitFor(async () => expect(await alarmOf(run)).toBeGreaterThan(Date.now() + 60_000), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await alarmOf(run)).toBeGreaterThan(Date.now() + 60_000), { timeout: 60_000 });
     told.mockRestore();
     gate.reject(new Error("out of reach"));
     expect((await asked).status).toBeGreaterThanOrEqual(500);
     revived.mockRestore();
-    await vi.waitFor(async () => expect(await goingOn(id)).toEqual([]), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await goingOn(id)).toEqual([]), { timeout: 60_000 });
     await ask(`DELETE /v1/schedules/${id}`);
   });
 
@@ -210,7 +210,7 @@ describe("a run of a schedule that failed and is retried", () => {
     const json = { from: "2025-12-31T00:00:00Z", to: "2026-01-02T00:00:00Z" };
     expect((await ask(`POST /v1/schedules/${id}/backfill`, { json })).body).toEqual({ firings: 1 });
     const run = `${id}:20251231T230000Z`;
-    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${run}`)).status).toBe(200), { timeout: 10_000 });
+    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${run}`)).status).toBe(200), { timeout: 60_000 });
     await retried(run);
     expect(await goingOn(id)).toEqual([]);
     await endedOf(id, run);
@@ -225,7 +225,7 @@ describe("a run of a schedule that is not kept", () => {
     expect((await ask("POST /v1/schedules", { json: rule })).status).toBe(201);
     const { body } = await ask(`POST /v1/schedules/${id}/trigger`);
     const gone = async () => expect((await ask(`GET /v1/runs/${String(body["id"])}`)).status).toBe(404);
-    await vi.waitFor(gone, { timeout: 10_000 });
+    await vi.waitFor(gone, { timeout: 60_000 });
     expect((await ask(`GET /v1/schedules/${id}`)).body).toMatchObject({ paused: true, pausedBy: "schedule" });
     await ask(`DELETE /v1/schedules/${id}`);
   });

@@ -50,7 +50,7 @@ async function parkedOn(run: Pick<RunHandle, "id" | "status">, kind: string, nam
         waits: expect.arrayContaining([`${kind} ${name}`]) as string[],
       });
     },
-    { timeout: 10_000, interval: 20 },
+    { timeout: 60_000, interval: 20 },
   );
   await evict(run.id);
 }
@@ -68,7 +68,7 @@ describe("approval", () => {
     await vi.waitFor(
       async () => expect(await run.query("stage")).toEqual({ stage: "escalated", approver: asked.approver }),
       {
-        timeout: 10_000,
+        timeout: 60_000,
       },
     );
     await evict(run.id);
@@ -134,7 +134,7 @@ describe("drip campaign", () => {
     const to = "dora@example.com";
     const input = { email: to, pause: "30ms", letters: ["One", "Two", "Three"] };
     const run = await drip.start(input, { id: id("drip") });
-    await vi.waitFor(() => expect(subjectsTo(to).length).toBeGreaterThanOrEqual(5), { timeout: 10_000 });
+    await vi.waitFor(() => expect(subjectsTo(to).length).toBeGreaterThanOrEqual(5), { timeout: 60_000 });
     await evict(run.id);
     // A second campaign to the same address is the one that exists.
     expect((await drip.start(input, { id: id("drip") })).id).toBe(run.id);

@@ -26,7 +26,7 @@ async function read(id: string, wait = ""): Promise<Ended> {
 }
 
 async function play(workflow: string, input: unknown): Promise<Ended> {
-  return await read(await begin(workflow, input), "?wait=15s");
+  return await read(await begin(workflow, input), "?wait=60s");
 }
 
 /** Whatever became of it, everybody can look at it. */
@@ -73,7 +73,7 @@ describe("a handler that", () => {
     ],
   ])("%s: %s", async (what, status, output) => {
     const id = await begin("venom-act", { what });
-    const run = await read(id, "?wait=15s");
+    const run = await read(id, "?wait=60s");
     expect([run.status, run.output]).toEqual([status, output]);
     // What is asked for once it has ended is done by nobody, in no life.
     if (what === "starts steps after it returned") await new Promise((resolve) => setTimeout(resolve, 400));
@@ -143,14 +143,14 @@ describe("values of odd shape come back as they went in, at every door", () => {
   ];
 
   it.each(values)("%s", async (_what, value) => {
-    const started = await ask("POST /v1/workflows/web-echo/runs?wait=10s", { json: { input: value } });
+    const started = await ask("POST /v1/workflows/web-echo/runs?wait=60s", { json: { input: value } });
     expect(started.status).toBe(201);
     expect(started.body).toMatchObject({ status: "completed", input: value, output: value });
     const id = newId("odd");
     await ask("POST /v1/workflows/venom-wait/runs", { json: { id } });
     const { status } = await ask(`POST /v1/runs/${id}/signals/kept`, { json: value });
     expect(status).toBe(202);
-    expect((await ask(`GET /v1/runs/${id}?wait=10s`)).body).toMatchObject({ status: "completed", output: value });
+    expect((await ask(`GET /v1/runs/${id}?wait=60s`)).body).toMatchObject({ status: "completed", output: value });
     const kept = (await historyOf(id)).find(({ kind }) => kind === "signal.received");
     expect(kept?.["payload"]).toEqual(value);
   });

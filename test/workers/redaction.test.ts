@@ -217,9 +217,9 @@ describe("live events", () => {
   ): Promise<string> {
     const channel = await connect(path, { authorization: `Bearer ${tokens[who]}` });
     const text = () => JSON.stringify(channel.messages);
-    await expect.poll(text, { timeout: 8000, interval: 5 }).not.toBe("[]");
+    await expect.poll(text, { timeout: 60_000, interval: 5 }).not.toBe("[]");
     await change();
-    await expect.poll(() => until(text()), { timeout: 8000, interval: 5 }).toBe(true);
+    await expect.poll(() => until(text()), { timeout: 60_000, interval: 5 }).toBe(true);
     channel.socket.close();
     return text();
   }
@@ -251,8 +251,8 @@ describe("live events", () => {
 /** What is asked of each route that changes something; `:id` is a run of `redaction-all` that waits. */
 const deeds: Readonly<Record<string, readonly (readonly [path: string, options?: Ask])[]>> = {
   "POST /v1/workflows/:name/runs": [
-    ["/v1/workflows/redaction-child/runs?wait=5s", { json: { input: { word } } }],
-    ["/v1/workflows/redaction-child/runs?wait=5s", { json: { input: { word, broken: true } } }],
+    ["/v1/workflows/redaction-child/runs?wait=60s", { json: { input: { word } } }],
+    ["/v1/workflows/redaction-child/runs?wait=60s", { json: { input: { word, broken: true } } }],
     ["/v1/workflows/redaction-all/runs", { json: { input: { word }, update: { name: "echo", argument: word } } }],
     ["/v1/workflows/redaction-all/runs", { json: { input: { word }, update: { name: "broken" } } }],
   ],

@@ -34,7 +34,7 @@ async function until(id: string, status: RunSnapshot["status"]): Promise<RunSnap
       expect(run.status).toBe(status);
       return run;
     },
-    { timeout: 10_000, interval: 20 },
+    { timeout: 60_000, interval: 20 },
   );
 }
 
@@ -56,7 +56,7 @@ async function hurried(make: () => Promise<unknown>): Promise<unknown> {
 
 describe("a run in its object", () => {
   it("runs to its end and tells its story (guarantee 8)", async () => {
-    const run = await start("chain", { steps: 3 }, 5000);
+    const run = await start("chain", { steps: 3 }, 60_000);
     expect(run).toMatchObject({
       status: "completed",
       output: encode(3, ""),
@@ -73,13 +73,13 @@ describe("a run in its object", () => {
   });
 
   it("keeps a chain of two thousand steps, and every one ran once (guarantee 2)", async () => {
-    const run = await start("chain", { steps: 2000 }, 20_000);
+    const run = await start("chain", { steps: 2000 }, 60_000);
     expect(run).toMatchObject({ status: "completed", output: encode((1999 * 2000) / 2, "") });
     expect(effectsOf(run.id)).toHaveLength(2000);
   });
 
   it("writes one row a step and at most four more (budget)", async () => {
-    const run = await start("chain", { steps: 5 }, 5000);
+    const run = await start("chain", { steps: 5 }, 60_000);
     const rows = await runInDurableObject(env.RUNS.getByName(run.id), (_object, ctx) =>
       ctx.storage.sql.exec<{ n: number }>("SELECT count(*) AS n FROM journal").one(),
     );
@@ -88,7 +88,7 @@ describe("a run in its object", () => {
   });
 
   it("finds the same run for the same id, and refuses another (guarantee 1)", async () => {
-    const run = await start("echo", { n: 1 }, 5000);
+    const run = await start("echo", { n: 1 }, 60_000);
     const again = { workflow: "echo", id: run.id, by: "test" };
     expect(await service.runs.start({ ...again, input: encode({ n: 1 }, "") })).toMatchObject({
       created: false,
@@ -127,7 +127,7 @@ describe("a run in its object", () => {
   });
 
   it("fails with the error's own name, message and cause", async () => {
-    const run = await start("flaky", { failures: 0, fatal: true }, 5000);
+    const run = await start("flaky", { failures: 0, fatal: true }, 60_000);
     expect(run.error).toMatchObject({
       code: "non_retryable",
       message: "declined",
@@ -181,13 +181,13 @@ describe("a run in its object", () => {
   });
 
   it("answers whoever waits for the end of a run that is not kept at all", async () => {
-    expect(await start("unkept", 7, 5000)).toMatchObject({ status: "completed", output: encode(7, "") });
+    expect(await start("unkept", 7, 60_000)).toMatchObject({ status: "completed", output: encode(7, "") });
     const { id } = await start("unkept", 8);
     await vi.waitFor(
       async () => {
         await expect(service.runs.read(id)).rejects.toMatchObject({ code: "run_not_found" });
       },
-      { timeout: 10_000 },
+      { timeout: 60_000 },
     );
   });
 
@@ -283,7 +283,7 @@ describe("a parked run", () => {
 
   it("shows a run whose values would not fit one call between objects", async () => {
     const text = "x".repeat(15_000_000);
-    const run = await start("echo", text, 20_000);
+    const run = await start("echo", text, 60_000);
     expect(run).toMatchObject({ status: "completed", output: encode(text, "") });
     const page = await service.runs.history(run.id, 0, 200);
     expect(page.entries.length).toBeLessThan(5);
@@ -304,7 +304,7 @@ describe("a parked run", () => {
     await vi.waitFor(async () => {
       const pages = await Promise.all(directoryShards().map((shard) => shard.list({ limit: 200 }, null)));
       expect(pages.flat().find((run) => run.id === id)).toMatchObject({ status: "waiting" });
-    }, 20_000);
+    }, 60_000);
   });
 });
 
@@ -340,7 +340,7 @@ describe("pause and repair", () => {
   });
 
   it("deletes an ended run, and its id is free again", async () => {
-    const run = await start("echo", 1, 5000);
+    const run = await start("echo", 1, 60_000);
     await service.runs.act(run.id, { kind: "delete", by: "ana", reason: null });
     await expect(service.runs.read(run.id)).rejects.toMatchObject({ code: "run_not_found" });
     const again = await service.runs.start({
@@ -348,7 +348,7 @@ describe("pause and repair", () => {
       input: encode(2, ""),
       id: run.id,
       by: "test",
-      waitMs: 5000,
+      waitMs: 60_000,
     });
     expect(again).toMatchObject({ created: true, run: { output: encode(2, "") } });
   });
@@ -429,10 +429,10 @@ describe("deaths", () => {
   it("repeats an interrupted step with the same key, and only that one (guarantee 2)", async () => {
     const { id } = await start("gated", { gates: ["one", "two"] });
     openGate(`${id}/one`);
-    await vi.waitFor(async () => expect((await service.runs.read(id)).steps.completed).toBe(1), { timeout: 10_000 });
+    await vi.waitFor(async () => expect((await service.runs.read(id)).steps.completed).toBe(1), { timeout: 60_000 });
     await abortAllDurableObjects();
     // Nobody calls: the alarm brings it back.
-    await vi.waitFor(() => expect(effectsOf(id)).toEqual(["one", "two", "two"]), { timeout: 10_000 });
+    await vi.waitFor(() => expect(effectsOf(id)).toEqual(["one", "two", "two"]), { timeout: 60_000 });
     openGate(`${id}/two`);
     await until(id, "completed");
     const keys = effects.filter((effect) => effect.run === id && effect.step === "two").map((effect) => effect.key);
@@ -451,7 +451,7 @@ describe("deaths", () => {
           const run = unwrap(await runObject(id).read(0));
           expect(run.output).toBe(encode({ code: "step_crashed" }, ""));
         },
-        { timeout: 18_000, interval: 100 },
+        { timeout: 60_000, interval: 100 },
       );
     },
   );
@@ -495,7 +495,7 @@ describe("deaths", () => {
         const { output } = unwrap(await runObject(id).read(0));
         expect(output).toBe(encode({ code: "step_crashed" }, ""));
       },
-      { timeout: 18_000, interval: 100 },
+      { timeout: 60_000, interval: 100 },
     );
   }
 });

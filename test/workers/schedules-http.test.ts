@@ -96,7 +96,7 @@ describe("POST /v1/schedules", () => {
     const { headers } = await ask("POST /v1/schedules", { json: { id, workflow: "web-echo", cron: yearly } });
     const location = headers.get("location") ?? "";
     expect((await ask(`GET ${location}`)).body).toMatchObject({ id });
-    const { status, body } = await ask(`POST ${location}/trigger?wait=5s`);
+    const { status, body } = await ask(`POST ${location}/trigger?wait=60s`);
     expect([status, body]).toMatchObject([201, { status: "completed" }]);
     expect((await ask(`DELETE ${location}`)).status).toBe(204);
   });
@@ -253,7 +253,7 @@ describe("guarantee 6: a schedule made over HTTP", () => {
   it("starts one run at each of its times, by itself, with its input", async () => {
     const id = await make({ cron: "* * * * * *", input: { n: 7 } });
     await vi.waitFor(async () => expect((await runsOf(id, "web-echo")).length).toBeGreaterThan(2), {
-      timeout: 10_000,
+      timeout: 60_000,
       interval: 50,
     });
     await ask(`PATCH /v1/schedules/${id}`, { json: { paused: true } });
@@ -273,7 +273,7 @@ describe("guarantee 6: a schedule made over HTTP", () => {
 
   it("shows what became of a firing whose input no longer fits", async () => {
     const id = await make({ cron: "* * * * * *", workflow: "web-labelled", input: {} });
-    await vi.waitFor(async () => expect((await find(id))["lastError"]).not.toBeNull(), { timeout: 20_000 });
+    await vi.waitFor(async () => expect((await find(id))["lastError"]).not.toBeNull(), { timeout: 60_000 });
     await ask(`DELETE /v1/schedules/${id}`);
     expect(await runsOf(id, "web-labelled")).toEqual([]);
   });
@@ -282,7 +282,7 @@ describe("guarantee 6: a schedule made over HTTP", () => {
 describe("POST /v1/schedules/:id/trigger", () => {
   it("starts a run now, also while paused, and answers as a start does", async () => {
     const id = await make({ input: [1, 2], paused: true });
-    const { status, body, headers } = await ask(`POST /v1/schedules/${id}/trigger?wait=5s`, {
+    const { status, body, headers } = await ask(`POST /v1/schedules/${id}/trigger?wait=60s`, {
       json: { reason: "to see" },
       token: tokens.operate,
     });
@@ -296,7 +296,7 @@ describe("POST /v1/schedules/:id/trigger", () => {
   it("starts one run for an Idempotency-Key, also when the input has changed since", async () => {
     const id = await make({ input: 1 });
     const headers = { "idempotency-key": newId("key") };
-    const trigger = (): Promise<Answer> => ask(`POST /v1/schedules/${id}/trigger?wait=5s`, { headers });
+    const trigger = (): Promise<Answer> => ask(`POST /v1/schedules/${id}/trigger?wait=60s`, { headers });
     const first = await trigger();
     await ask(`PATCH /v1/schedules/${id}`, { json: { input: 2 } });
     const second = await trigger();
@@ -309,7 +309,7 @@ describe("POST /v1/schedules/:id/trigger", () => {
   });
 
   it("starts one in the code, and refuses what it does not know", async () => {
-    expect((await ask("POST /v1/schedules/web-yearly/trigger?wait=5s")).body).toMatchObject({ status: "completed" });
+    expect((await ask("POST /v1/schedules/web-yearly/trigger?wait=60s")).body).toMatchObject({ status: "completed" });
     const call = "POST /v1/schedules/web-yearly/trigger";
     expect(await refusal(call, { json: { input: 1 } })).toBe("400 field_unknown");
     expect(await refusal(`${call}?wait=2m`)).toBe("400 parameter_invalid");
@@ -333,7 +333,7 @@ describe("POST /v1/schedules/:id/backfill", () => {
       const run = await runThatIs(`${id}:20260101T${hour}0000Z`, { status: "completed" });
       expect(run.output).toBe("past");
     }
-    await expect.poll(() => runsOf(id, "web-echo"), { timeout: 20_000 }).toHaveLength(4);
+    await expect.poll(() => runsOf(id, "web-echo"), { timeout: 60_000 }).toHaveLength(4);
     const { body } = await ask(`GET /v1/runs/${id}:20260101T000000Z/history`);
     expect((body["entries"] as unknown[])[0]).toMatchObject({
       by: "admin",
@@ -383,12 +383,12 @@ describe("POST /v1/schedules/:id/backfill", () => {
     const json = { from, to: "2026-01-01T02:00:00Z" };
     expect((await ask(`POST /v1/schedules/${id}/backfill`, { json })).body).toEqual({ firings: 120 });
     await vi.waitFor(async () => expect((await runsOf(id, "web-echo")).length).toBeGreaterThan(5), {
-      timeout: 20_000,
+      timeout: 60_000,
       interval: 5,
     });
     await abortAllDurableObjects();
     await scheduleThatIs(id, { backfills: [], lastError: null });
-    await vi.waitFor(async () => expect(await runsOf(id, "web-echo")).toHaveLength(120), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await runsOf(id, "web-echo")).toHaveLength(120), { timeout: 60_000 });
   });
 
   it("one after the other waits for each run to end, and says how far it is", async () => {

@@ -31,7 +31,7 @@ describe("guarantee 6: a firing starts one run", () => {
       await scheduler.tick();
       at(0);
       const looks = [scheduler.tick(), scheduler.alarm(), scheduler.tick()];
-      await vi.waitFor(() => expect(world.asked).toHaveLength(1), { timeout: 10_000 });
+      await vi.waitFor(() => expect(world.asked).toHaveLength(1), { timeout: 60_000 });
       go();
       await Promise.all(looks);
     });
@@ -45,7 +45,7 @@ describe("guarantee 6: a firing starts one run", () => {
       await scheduler.tick();
       at(0);
       void scheduler.alarm();
-      await vi.waitFor(() => expect(world.running.has(slot(0))).toBe(true), { timeout: 10_000 });
+      await vi.waitFor(() => expect(world.running.has(slot(0))).toBe(true), { timeout: 60_000 });
     });
     world.after = () => undefined;
     await live(world, async (scheduler, ctx) => {
@@ -205,10 +205,10 @@ describe("starts that fail", () => {
       await scheduler.tick();
       at(0);
       void scheduler.tick();
-      await vi.waitFor(() => expect(world.running.has(slot(0))).toBe(true), { timeout: 10_000 });
+      await vi.waitFor(() => expect(world.running.has(slot(0))).toBe(true), { timeout: 60_000 });
       at(1);
       void scheduler.tick();
-      await vi.waitFor(() => expect(world.running.has(slot(1))).toBe(true), { timeout: 10_000 });
+      await vi.waitFor(() => expect(world.running.has(slot(1))).toBe(true), { timeout: 60_000 });
     });
   });
 });
@@ -300,10 +300,10 @@ describe("the alarm", () => {
       world.running.clear();
       await scheduler.ended({ id: "hourly", at: noon }, firingRunId("hourly", noon));
       await vi.waitFor(() => expect(world.running).toContain(firingRunId("hourly", noon + 60 * minuteMs)), {
-        timeout: 10_000,
+        timeout: 60_000,
       });
       await vi.waitFor(async () => expect(await ctx.storage.getAlarm()).toBe(noon + 70 * minuteMs), {
-        timeout: 10_000,
+        timeout: 60_000,
       });
     });
   });

@@ -18,7 +18,7 @@ type StatsJson = Omit<Stats, "from" | "slices"> & {
   readonly slices: readonly (Omit<Stats["slices"][number], "at"> & { readonly at: string })[];
 };
 
-const soon = { timeout: 10_000, interval: 50 };
+const soon = { timeout: 60_000, interval: 50 };
 
 async function statsOf(query: string): Promise<StatsJson> {
   const { status, body } = await ask(`GET /v1/stats?${query}`, { token: tokens.read });
@@ -44,7 +44,7 @@ async function metrics(query = ""): Promise<ReadonlyMap<string, number>> {
 describe("statistics of runs", () => {
   it("show a workflow that fails in one step, its rate, and attempts that failed on the way", async () => {
     const inputs = [{}, {}, { failures: 1 }, { failures: 2 }, { fatal: true }, { failures: 3, fatal: true }];
-    await Promise.all(inputs.map((input) => start("stats-shaky", { input: { ...input, ms: 30 } }, "?wait=20s")));
+    await Promise.all(inputs.map((input) => start("stats-shaky", { input: { ...input, ms: 30 } }, "?wait=60s")));
     const stats = await workflowThatIs("stats-shaky", { completed: 4, failed: 2, cancelled: 0, open: 0 });
     expect(stats?.successRate).toBeCloseTo(4 / 6);
     expect(stats?.steps).toMatchObject([
@@ -70,7 +70,7 @@ describe("statistics of runs", () => {
   });
 
   it("keep what failed when a run is retried and completes, also over an eviction", async () => {
-    const { id } = await start("stats-mendable", { input: {} }, "?wait=20s");
+    const { id } = await start("stats-mendable", { input: {} }, "?wait=60s");
     await workflowThatIs("stats-mendable", { failed: 1, steps: [{ step: "fragile", completed: 0, failed: 1 }, {}] });
     await evictDurableObject(env.RUNS.getByName(id)).catch(() => {});
     mended.add(id);
@@ -83,7 +83,7 @@ describe("statistics of runs", () => {
   });
 
   it("count children and items of a map by the step's name", async () => {
-    await start("stats-parent", { input: { fatal: true } }, "?wait=20s");
+    await start("stats-parent", { input: { fatal: true } }, "?wait=60s");
     const stats = await workflowThatIs("stats-parent", { completed: 1 });
     expect(stats?.steps).toMatchObject([
       { step: "stats-shaky", completed: 1, failed: 1, failedAttempts: 1, failureRate: 0.5 },
@@ -92,7 +92,7 @@ describe("statistics of runs", () => {
   });
 
   it("count what a fork does, and not what it has copied", async () => {
-    const { id } = await start("stats-mendable", { input: {}, id: newId("stats-forked") }, "?wait=20s");
+    const { id } = await start("stats-mendable", { input: {}, id: newId("stats-forked") }, "?wait=60s");
     const forked = newId("stats-fork");
     mended.add(forked);
     const { status } = await ask(`POST /v1/runs/${id}/fork`, { json: { from: "fragile", id: forked } });
@@ -115,7 +115,7 @@ describe("statistics of runs", () => {
   });
 
   it("go on where a run goes on as new", async () => {
-    await start("stats-round", { input: { left: 4 } }, "?wait=20s");
+    await start("stats-round", { input: { left: 4 } }, "?wait=60s");
     const stats = await workflowThatIs("stats-round", { completed: 1 });
     expect(stats?.steps).toMatchObject([{ step: "turn", completed: 10, failed: 0 }]);
   });

@@ -57,7 +57,7 @@ async function pausedRun(input: object = {}, waits = 1): Promise<string> {
 }
 
 async function completedRun(input: object = {}): Promise<string> {
-  const { id } = await start("wanderer", { input, signal: { name: "go", payload: { go: "on" } } }, "?wait=10s");
+  const { id } = await start("wanderer", { input, signal: { name: "go", payload: { go: "on" } } }, "?wait=60s");
   await runThatIs(id, { status: "completed" });
   return id;
 }
@@ -144,7 +144,7 @@ describe("an export that is under way", () => {
     const id = await completedRun();
     const rest = await begun(id);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
-    await start("wanderer", { id, input: {}, signal: { name: "go", payload: {} } }, "?wait=10s");
+    await start("wanderer", { id, input: {}, signal: { name: "go", payload: {} } }, "?wait=60s");
     await expect(rest()).rejects.toMatchObject({ code: "run_not_found" });
   });
 });
@@ -203,7 +203,7 @@ describe("a run that has ended", () => {
           const { body } = await ask(`GET /v1/runs?workflow=wanderer&createdAfter=${after}&idPrefix=${id}`);
           return (body["runs"] as { id: string; createdAt: string }[]).map((run) => [run.id, run.createdAt]);
         },
-        { timeout: 10_000 },
+        { timeout: 60_000 },
       )
       .toEqual([[id, createdAt]]);
     const { status, body } = await ask(`POST /v1/runs/${id}/fork`, { json: { from: "last" } });
@@ -212,11 +212,11 @@ describe("a run that has ended", () => {
   });
 
   it("that failed can be tried again where it arrived", async () => {
-    const { id } = await start("wanderer", { input: { fail: true }, signal: { name: "go", payload: {} } }, "?wait=10s");
+    const { id } = await start("wanderer", { input: { fail: true }, signal: { name: "go", payload: {} } }, "?wait=60s");
     await imported(await takeOut(id));
     const from = effects.length;
     await ask(`POST /v1/runs/${id}/retry`);
-    await expect.poll(() => effects.slice(from), { timeout: 10_000 }).toEqual([`last ${id}`]);
+    await expect.poll(() => effects.slice(from), { timeout: 60_000 }).toEqual([`last ${id}`]);
   });
 
   it("that was deleted here a short while ago is listed once that is ten minutes ago", async () => {
@@ -224,11 +224,11 @@ describe("a run that has ended", () => {
     const text = await takeOut(id);
     const refused = vi.spyOn(console, "warn").mockImplementation(() => undefined);
     expect((await imported(text)).status).toBe(201);
-    await vi.waitFor(() => expect(refused).toHaveBeenCalledWith(expect.stringContaining(id)), 10_000);
+    await vi.waitFor(() => expect(refused).toHaveBeenCalledWith(expect.stringContaining(id)), 60_000);
     const listed = async () => (await ask(`GET /v1/runs?idPrefix=${id}`)).body["runs"];
     expect(await listed()).toEqual([]);
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 11 * 60_000 });
-    await vi.waitFor(async () => expect(await listed()).toMatchObject([{ id, status: "completed" }]), 20_000);
+    await vi.waitFor(async () => expect(await listed()).toMatchObject([{ id, status: "completed" }]), 60_000);
   });
 
   it("is kept no longer for having travelled: one that would be gone at once is refused", async () => {

@@ -41,7 +41,7 @@ describe("outcomes that come through many functions of the handler's own", () =>
         const { waitingFor } = await run.status();
         expect(waitingFor.map(({ name }) => name)).toContain("go");
       };
-      await vi.waitFor(parked, { timeout: 20_000, interval: 20 });
+      await vi.waitFor(parked, { timeout: 60_000, interval: 20 });
       expect(await run.query("winner")).toBe("first");
       await evict(run.id);
       await run.signal("go", {});
@@ -55,7 +55,7 @@ describe("outcomes that come through many functions of the handler's own", () =>
   ])("reach code that cleans up, $depth deep and $ms ms later", async ({ depth, ms }) => {
     const run = await deepCleanUp.start({ depth, ms }, { id: `deep-clean-up-${depth}` });
     const parked = async () => expect((await run.status()).status).toBe("waiting");
-    await vi.waitFor(parked, { timeout: 20_000, interval: 20 });
+    await vi.waitFor(parked, { timeout: 60_000, interval: 20 });
     await run.cancel("enough");
     await expect(run.result()).rejects.toMatchObject({ code: "cancelled" });
     const { entries } = await service.runs.history(run.id, 0, 50);

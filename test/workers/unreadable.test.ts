@@ -203,13 +203,13 @@ describe("a row of the directory that is damaged", () => {
   });
 
   it("does not keep pages and statistics from being read, and a rebuild lists its run again", async () => {
-    const { id } = await start("canary-child", { input: { word: "w" } }, "?wait=5s");
+    const { id } = await start("canary-child", { input: { word: "w" } }, "?wait=60s");
     const listed = async (): Promise<number> => {
       const { status, body } = await ask(`GET /v1/runs?idPrefix=${id}`);
       expect(status).toBe(200);
       return (body["runs"] as unknown[]).length;
     };
-    await vi.waitFor(async () => expect(await listed()).toBe(1), 10_000);
+    await vi.waitFor(async () => expect(await listed()).toBe(1), 60_000);
     for (let shard = 0; shard < 8; shard++) {
       await runInDurableObject(env.DIRECTORY.getByName(`shard-${shard}`), (_object, { storage }) => {
         storage.sql.exec("UPDATE runs SET labels = 'x', rest = '{garbage:1}' WHERE id = ?", id);
@@ -226,6 +226,6 @@ describe("a row of the directory that is damaged", () => {
     }
     expect(await listed()).toBe(0);
     await ask("POST /v1/directory/rebuild");
-    await vi.waitFor(async () => expect(await listed()).toBe(1), 10_000);
+    await vi.waitFor(async () => expect(await listed()).toBe(1), 60_000);
   });
 });

@@ -148,7 +148,7 @@ it(
     const there = [...model.runs.values()].filter(({ presence }) => presence.certain() === "there");
     expect(there.length).toBeGreaterThan(calls / 60);
     await vi.waitFor(async () => expect(await listed()).toEqual(expect.arrayContaining(there.map(({ id }) => id))), {
-      timeout: 20_000,
+      timeout: 60_000,
       interval: 200,
     });
   },
