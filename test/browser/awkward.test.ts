@@ -78,7 +78,7 @@ test("of many labels some are folded, so that what the run is doing is on the fi
 
 test("a link leads to the newest entries of a long history", async () => {
   await start("seen-long", "entries", { steps: 400 });
-  await stage.client.run("entries", "20s");
+  await stage.client.end("entries");
   const page = await stage.visit("/runs/entries");
   await page.getByRole("link", { name: "To the newest" }).click();
   await page.locator(".entry", { hasText: "run.completed" }).waitFor();
@@ -92,7 +92,7 @@ test("a link leads to the newest entries of a long history", async () => {
 describe("the timeline", () => {
   test("tells beside the bar of a step what it failed of", async () => {
     await start("seen-map", "some", { items: 30, broken: 3 });
-    await stage.client.run("some", "20s");
+    await stage.client.end("some");
     const page = await stage.visit("/runs/some");
     expect(await page.locator('.bar-row[data-step="run:resize#4"] .bar-name').innerText()).toContain(
       "a broken picture",

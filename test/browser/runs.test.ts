@@ -244,13 +244,13 @@ describe("failures", () => {
     await page.getByRole("button", { name: "Retry 2 runs" }).click();
     await page.waitForURL("**/runs/*");
     const bulk = decodeURIComponent(new URL(page.url()).pathname.slice("/runs/".length));
-    expect(await stage.client.run(bulk, "20s")).toMatchObject({ status: "completed" });
+    expect(await stage.client.end(bulk)).toMatchObject({ status: "completed" });
     const histories = await Promise.all(ids.map((id) => stage.client.history(id)));
     expect(histories.map((entries) => entries.some(({ kind }) => kind === "run.retried"))).toEqual([true, true, false]);
     await page.goto(list);
     await page.locator("#live[data-state=live]").waitFor();
     for (const id of ["cause-1", "cause-2"]) {
-      await stage.client.run(id, "20s");
+      await stage.client.end(id);
       await stage.client.text({ method: "DELETE", path: `/v1/runs/${id}` });
     }
     await page.getByText("a cause that no run here has any more").waitFor();
@@ -345,7 +345,7 @@ describe("actions on many runs", () => {
     await send.click();
     await page.waitForURL("**/runs/*");
     const id = decodeURIComponent(new URL(page.url()).pathname.slice("/runs/".length));
-    expect(await stage.client.run(id, "20s")).toMatchObject({ workflow: "holdfast.bulk", status: "completed" });
+    expect(await stage.client.end(id)).toMatchObject({ workflow: "holdfast.bulk", status: "completed" });
     const [created] = await stage.client.history(id);
     expect(created).toMatchObject({ kind: "run.created", by: "Zoë" });
     expect(JSON.stringify(created)).toContain("the bank is back – really");
@@ -414,7 +414,7 @@ describe("actions on many runs", () => {
     await dialog.getByRole("button", { name: "Rebuild" }).click();
     await page.waitForURL("**/runs/*");
     const id = decodeURIComponent(new URL(page.url()).pathname.slice("/runs/".length));
-    expect(await stage.client.run(id, "20s")).toMatchObject({ workflow: "holdfast.rebuild", status: "completed" });
+    expect(await stage.client.end(id)).toMatchObject({ workflow: "holdfast.rebuild", status: "completed" });
     stage.complaints.splice(0);
     await stage.leave(page);
   });

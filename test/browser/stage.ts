@@ -184,7 +184,7 @@ export async function picture(page: Page, name: string, fullPage = true): Promis
 export async function until<Value>(
   ask: () => Promise<Value>,
   isRight: (value: Value) => boolean,
-  withinMs = 10_000,
+  withinMs = 60_000,
 ): Promise<Value> {
   const giveUpAt = Date.now() + withinMs;
   for (;;) {

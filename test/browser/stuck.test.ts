@@ -47,7 +47,7 @@ test("a step that hangs says when its attempt times out, in what the run is doin
 test("the failure of a child is one, and leads to the runs that failed of it", async () => {
   for (const id of ["batch-1", "batch-2"]) {
     await stage.client.start("batch", id, {});
-    expect(await stage.client.run(id, "20s")).toMatchObject({ status: "failed" });
+    expect(await stage.client.end(id)).toMatchObject({ status: "failed" });
   }
   await stage.listed("failed", 6);
   const page = await stage.visit("/?status=failed");
@@ -64,7 +64,7 @@ test("the failure of a child is one, and leads to the runs that failed of it", a
 
 test("a run that failed of a child says of what, and leads to where it happened", async () => {
   await stage.client.start("batch", "batch-3", {});
-  await stage.client.run("batch-3", "20s");
+  await stage.client.end("batch-3");
   await stage.listed("failed&workflow=batch&idPrefix=batch-3", 1);
   const page = await stage.visit("/?workflow=batch&idPrefix=batch-3");
   const what = await page.locator(".cell-what").innerText();

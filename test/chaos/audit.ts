@@ -15,7 +15,7 @@ export type Ended = { readonly view: RunView; readonly entries: readonly Told[];
 
 /** Reads everything there is of a run. @throws when it does not end within the wait */
 export async function read(client: Client, ledger: Ledger, id: string): Promise<Ended> {
-  const view = await client.run(id, "30s");
+  const view = await client.end(id);
   return { view, entries: await client.history(id), effects: ledger.of(id) };
 }
 

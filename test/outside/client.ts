@@ -72,8 +72,16 @@ export class Client {
     return this.call({ method: "POST", path: `/v1/runs/${id}/signals/${name}`, body, key });
   }
 
-  run(id: string, wait = ""): Promise<RunView> {
-    return this.call({ method: "GET", path: `/v1/runs/${id}${wait === "" ? "" : `?wait=${wait}`}` });
+  run(id: string): Promise<RunView> {
+    return this.call({ method: "GET", path: `/v1/runs/${id}` });
+  }
+
+  /** The run once it has ended, or as it is after `withinMs`. */
+  async end(id: string, withinMs = 90_000): Promise<RunView> {
+    for (const giveUpAt = Date.now() + withinMs; ;) {
+      const run = await this.call<RunView>({ method: "GET", path: `/v1/runs/${id}?wait=10s` });
+      if (["completed", "failed", "cancelled"].includes(run.status) || Date.now() > giveUpAt) return run;
+    }
   }
 
   async history(id: string): Promise<Entry[]> {

@@ -88,7 +88,8 @@ async function isGone(id: string, entries: readonly Entry[]): Promise<void> {
 /** The halves of those that were changed: one ends under the new code, the other once the old is back. */
 const half = (list: readonly Planned[], which: 0 | 1): Planned[] => list.filter((_run, index) => index % 2 === which);
 
-describe(`a deployment under ${wanted} runs`, () => {
+// Each begins where the one before ended.
+describe(`a deployment under ${wanted} runs`, { shuffle: false }, () => {
   test(
     "runs whose code is gone wait and say so; those whose code changed adopt it, or are paused (7)",
     { timeout: 180_000 },
@@ -97,7 +98,7 @@ describe(`a deployment under ${wanted} runs`, () => {
       await each(half(of("adopted"), 0), send);
       await each([...of("order"), ...of("retired")], async ({ id }) => await isGone(id, await client.history(id)));
       await each(half(of("adopted"), 0), async ({ id }) => {
-        expect(await client.run(id, "30s")).toMatchObject({ status: "completed", output: { code: "new" } });
+        expect(await client.end(id)).toMatchObject({ status: "completed", output: { code: "new" } });
         const marks = (await client.history(id)).filter(({ kind }) => kind === "step.added" || kind === "step.removed");
         expect(marks.map(({ kind, step }) => [id, kind, step])).toEqual([
           [id, "step.added", "added"],
@@ -114,7 +115,7 @@ describe(`a deployment under ${wanted} runs`, () => {
 
   test("new runs are the new code's: its version, its input, without what was removed", async () => {
     await client.start("order", "fresh", { at: "step", ms: 0 });
-    expect(await client.run("fresh", "30s")).toMatchObject({ version: "2", output: { version: "2" } });
+    expect(await client.end("fresh")).toMatchObject({ version: "2", output: { version: "2" } });
     await expect(client.start("adopted", "stale", { count: 1 })).rejects.toThrow(/: 422 .*input_invalid/);
     await expect(client.start("retired", "late", { ms: 0 })).rejects.toThrow(/: 404 .*workflow_not_found/);
   });
@@ -123,9 +124,7 @@ describe(`a deployment under ${wanted} runs`, () => {
     "a lane lets no more in than it may, and a schedule goes by its new rule (6)",
     { timeout: 120_000 },
     async () => {
-      await each(of("laned"), async ({ id }) =>
-        expect(await client.run(id, "60s")).toMatchObject({ status: "completed" }),
-      );
+      await each(of("laned"), async ({ id }) => expect(await client.end(id)).toMatchObject({ status: "completed" }));
       expect(auditLanes(ledger.effects, 3)).toEqual([]);
       const slots = () =>
         ledger.effects
@@ -171,7 +170,7 @@ describe(`a deployment under ${wanted} runs`, () => {
 
 /** Every step has one outcome, and one effect but where the deployment interrupted it; all by the code it belongs to. */
 async function verify({ id, workflow }: Planned): Promise<void> {
-  const run = await client.run(id, "60s");
+  const run = await client.end(id);
   expect(run, `the run ${JSON.stringify(run)}`).toMatchObject({ id, status: "completed" });
   const entries = await client.history(id);
   expect(entries.map(({ seq }) => seq)).toEqual(entries.map((_entry, index) => index + 1));

@@ -76,7 +76,7 @@ test("kill -9 costs a follower neither an entry nor its order (1)", { timeout: 2
   const driven = Promise.all(ids.map((id, index) => drive(id, index)));
   for (; ledger.life < kills; ledger.life++) {
     const seen = ledger.effects.length;
-    await ledger.until("some progress in this life", 30_000, () => ledger.effects.length > seen + 5);
+    await ledger.until("some progress in this life", 60_000, () => ledger.effects.length > seen + 5);
     await pause(500);
     await runtime.kill();
     await runtime.start();

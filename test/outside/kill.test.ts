@@ -126,7 +126,7 @@ describe("killed with -9 again and again", () => {
       );
       expect(lateMs.at(-1), `killed in a ${place}`).toBeLessThan(5000);
     }
-    await each(runs, async ({ id }) => expect(await client.run(id, "10s")).toMatchObject({ id, status: "completed" }));
+    await each(runs, async ({ id }) => expect(await client.end(id)).toMatchObject({ id, status: "completed" }));
   });
 });
 
@@ -227,7 +227,7 @@ async function told(id: string, work: Promise<void>): Promise<void> {
 }
 
 async function verify(id: string, seen: readonly Entry[] | undefined): Promise<void> {
-  const run = await client.run(id, "30s");
+  const run = await client.end(id);
   const entries = await client.history(id);
   expect(run, `run ${run.id}`).toMatchObject({ status: "completed" });
   const output = run.output as Output;

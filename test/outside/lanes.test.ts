@@ -7,7 +7,7 @@ import { build, client, runtime } from "./stage.ts";
 
 type LaneView = { readonly limit: number | null; readonly used: number; readonly waiting: number };
 
-const patience = { timeout: 30_000, interval: 50 };
+const patience = { timeout: 60_000, interval: 50 };
 
 let life = 0;
 

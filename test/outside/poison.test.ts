@@ -47,7 +47,7 @@ async function verifyBystanders(name: string): Promise<void> {
   await each(bystanders, async (each) => {
     const id = `${name}-${each}`;
     await client.signal(id, "word", { word: each }, `${id}/word`);
-    expect(await client.run(id, "10s")).toMatchObject({ id, status: "completed", output: each });
+    expect(await client.end(id)).toMatchObject({ id, status: "completed", output: each });
     const entries = await client.history(id);
     for (let at = 0; at < 5; at++) {
       const step = at === 0 ? "walk" : `walk#${at + 1}`;
@@ -62,7 +62,7 @@ async function verifyBystanders(name: string): Promise<void> {
 /** Kills the process each time the poison is at work, until the run has ended. @returns how often */
 async function killUntilOver(id: string, isAtWork: (effects: number) => Promise<boolean>): Promise<number> {
   for (let deaths = 0; ; deaths++) {
-    const giveUpAt = Date.now() + 30_000;
+    const giveUpAt = Date.now() + 60_000;
     while (ledger.of(id).length <= deaths) {
       if (Date.now() > giveUpAt) throw new Error(`${id} is not at work after ${deaths} deaths`);
       const ended = await Promise.race([isFailed(id), pause(250, false)]);
@@ -83,7 +83,7 @@ function isFailed(id: string): Promise<boolean> {
 
 /** It loops once the ledger has answered its step. */
 async function fellSilent(): Promise<boolean> {
-  for (const giveUpAt = Date.now() + 20_000; await answers(150);) if (Date.now() > giveUpAt) return false;
+  for (const giveUpAt = Date.now() + 60_000; await answers(150);) if (Date.now() > giveUpAt) return false;
   return true;
 }
 
@@ -99,7 +99,7 @@ async function answers(ms: number): Promise<boolean> {
 describe("a handler that loops for ever", () => {
   test(
     `in a step: its process answers nobody, and after ${stepDeaths} deaths it fails with step_crashed (4)`,
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       await startBystanders("spin");
       // It may loop before the answer is out.
@@ -207,20 +207,13 @@ function send(agent: Agent, path: string, body: unknown, key: string): Promise<u
 }
 
 async function verifyInbox(id: string): Promise<void> {
-  const run = await ended(id);
+  const run = await client.end(id, longMs);
   expect(run).toMatchObject({ status: "completed", output: { numbers: signals, sum: (signals * (signals - 1)) / 2 } });
   const entries = await client.history(id);
   const received = entries.filter(({ kind }) => kind === "signal.received");
   const consumed = entries.filter(({ kind }) => kind === "signal.consumed");
   expect(received.length).toBe(signals);
   expect(consumed.map(({ signal }) => signal)).toEqual(received.map(({ seq }) => seq));
-}
-
-async function ended(id: string): Promise<unknown> {
-  for (;;) {
-    const run = await client.run(id, "10s");
-    if (run.status !== "running" && run.status !== "waiting") return run;
-  }
 }
 
 test(
@@ -230,7 +223,7 @@ test(
     await client.start("march", "march", { count: steps });
     await ledger.until("it is half-way", 600_000, () => ledger.of("march").length > 0);
     await die();
-    expect(await ended("march")).toMatchObject({ status: "completed", output: (steps * (steps - 1)) / 2 });
+    expect(await client.end("march", longMs)).toMatchObject({ status: "completed", output: (steps * (steps - 1)) / 2 });
     const completed = (await client.history("march")).filter(({ kind }) => kind === "step.completed");
     expect(completed.length).toBe(steps + 1);
     expect(new Set(completed.map(({ step }) => step)).size).toBe(steps + 1);
@@ -252,14 +245,17 @@ test(
         client.start("bystander", `beside-loop-${loop}`, { steps: 1 }),
       ]);
       seen = status;
-      expect(await ended(`loop-${loop}`)).toMatchObject({ status: "completed", output: (count * (count - 1)) / 2 });
+      expect(await client.end(`loop-${loop}`, longMs)).toMatchObject({
+        status: "completed",
+        output: (count * (count - 1)) / 2,
+      });
     }
     expect(seen).toBe("running");
   },
 );
 
-test("failures that a handler leaves to nobody end neither its run nor the process", { timeout: 60_000 }, async () => {
+test("failures that a handler leaves to nobody end neither its run nor the process", async () => {
   await client.start("careless", "careless", {});
-  expect(await client.run("careless", "10s")).toMatchObject({ status: "completed", output: "done" });
+  expect(await client.end("careless")).toMatchObject({ status: "completed", output: "done" });
   expect(runtime.isOver).toBe(false);
 });

@@ -76,7 +76,7 @@ export class Program {
   /** `kill -9` of all of it at once; resolves when nothing of it is left. */
   async kill(): Promise<void> {
     this.#strike();
-    await ended(this.#seen, 10_000);
+    await ended(this.#seen, 60_000);
     process.off("exit", this.#onExit);
   }
 

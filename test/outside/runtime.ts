@@ -91,7 +91,7 @@ export class Runtime {
     this.#moveAlarms(aheadMs);
     const all = { ...this.#ownVariables(), ...this.#variables, ...variables, AHEAD_MS: String(aheadMs) };
     writeFileSync(join(this.folder, "config.capnp"), configuration(this.port, all, deployment));
-    for (const giveUpAt = Date.now() + 30_000; !(await this.#isUp());) {
+    for (const giveUpAt = Date.now() + 60_000; !(await this.#isUp());) {
       if (Date.now() > giveUpAt) throw new Error(`workerd does not start:\n${this.tail()}`);
     }
     return Date.now();

@@ -610,7 +610,7 @@ async function hangs(stuck: string, send: () => Promise<unknown>): Promise<void>
 }
 
 async function outputOf(id: string): Promise<number[]> {
-  const answer = await runObject(id).read(10_000);
+  const answer = await runObject(id).read(60_000);
   if (!answer.ok) throw new Error(answer.refusal.message);
   const { status, output } = answer.value;
   expect(status).toBe("completed");

@@ -182,6 +182,8 @@ describe("a shard that is new, or was lost", () => {
     const next = Array.from({ length: 100 }, () => newId("next")).find((each) => shardOf(each) === shard) ?? "";
     await vi.waitFor(() => directoryOf(next).report(summaryOf(next)), { timeout: 60_000 });
     expect([await isEnrolled(id), await isEnrolled(next)]).toEqual([true, true]);
+    // Neither was ever a run: no other test shall find them gone.
+    expect((await rebuilt({ shard })).output).toMatchObject({ gone: 2 });
   });
 });
 

@@ -41,7 +41,8 @@ async function metrics(query = ""): Promise<ReadonlyMap<string, number>> {
   return readExposition(text).values;
 }
 
-describe("statistics of runs", () => {
+// Some count all runs of a workflow, which those behind them start as well.
+describe("statistics of runs", { shuffle: false }, () => {
   it("show a workflow that fails in one step, its rate, and attempts that failed on the way", async () => {
     const inputs = [{}, {}, { failures: 1 }, { failures: 2 }, { fatal: true }, { failures: 3, fatal: true }];
     await Promise.all(inputs.map((input) => start("stats-shaky", { input: { ...input, ms: 30 } }, "?wait=60s")));
