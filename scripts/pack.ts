@@ -53,12 +53,14 @@ if (values.to === undefined) archive();
  * @returns the names of the imported packages
  */
 async function bundle(): Promise<ReadonlySet<string>> {
-  const { metafile } = await build({
+  const { metafile, outputFiles } = await build({
     entryPoints: {
       ...Object.fromEntries(doors.map((door) => [door, source(door)])),
       nowhere: source("rehearsal/workers"),
     },
-    outdir: join(target, "js"),
+    // As if it were beside `src`: in the package the maps then lead to `../src`, not into the importing project.
+    outdir: join(root, "js"),
+    write: false,
     bundle: true,
     splitting: true,
     format: "esm",
@@ -70,6 +72,8 @@ async function bundle(): Promise<ReadonlySet<string>> {
     logLevel: "warning",
     plugins: [anywhere],
   });
+  mkdirSync(join(target, "js"));
+  for (const { path, contents } of outputFiles) writeFileSync(join(target, relative(root, path)), contents);
   writeFileSync(
     join(target, "js", "workers.js"),
     `export { DurableObject, env, waitUntil } from "cloudflare:workers";\n`,

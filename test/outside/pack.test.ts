@@ -1,6 +1,6 @@
 /** The package as a project of its own has it: compiled with that project's settings, bundled for Cloudflare, loaded by Node. */
 import { execFile, spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
@@ -162,6 +162,16 @@ test("it is bundled for Cloudflare, with what Cloudflare has left outside", asyn
   const outside = imports.filter(({ external }) => external === true).map(({ path }) => path);
   expect([...new Set(outside)].toSorted()).toEqual(["cloudflare:workers", "node:async_hooks"]);
   expect(readFileSync(join(project, "out.js"), "utf8")).not.toContain("there are no Durable Objects outside");
+});
+
+test("its source maps place its sources in the package, not among those of the project", () => {
+  const js = join(project, "node_modules", "holdfast", "js");
+  const maps = readdirSync(js).filter((name) => name.endsWith(".map"));
+  const sources = maps.flatMap((name) => {
+    return (JSON.parse(readFileSync(join(js, name), "utf8")) as { sources: readonly string[] }).sources;
+  });
+  expect(sources).toContain("../src/core/error.ts");
+  expect(sources.filter((source) => !source.startsWith("../src/"))).toEqual([]);
 });
 
 test("Node rehearses a workflow with it", async () => {
