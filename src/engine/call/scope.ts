@@ -75,7 +75,7 @@ export function isWithdrawn(scope: Scope): boolean {
 export function checkPlace(scope: Scope, name: string): void {
   const outer = insideOf(scope);
   if (outer === null) return;
-  const what = `${name} was called inside of ${outer}, which makes no calls of step: make it beside`;
-  const way = "where a queue of both called it back, give that the function wrapped in AsyncLocalStorage.bind";
-  throw new HoldfastError("step_nested", `${what}, or, ${way}`);
+  const what = `${name} was called inside of ${outer}: call it in the handler, outside of that`;
+  const way = "if a queue shared with steps called it back, wrap the callback in AsyncLocalStorage.bind";
+  throw new HoldfastError("step_nested", `${what}; ${way}`);
 }
