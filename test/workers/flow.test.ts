@@ -311,6 +311,14 @@ describe("singleton", () => {
     await end(third.run.id);
   });
 
+  it("replace: a start that is refused because its key is of a run with an id replaces nobody", async () => {
+    const [key, id] = [newId("k"), newId("given")];
+    const input = { key, n: 1 };
+    expect(await start("flow-newest", input, { id }, keyed(id))).toMatchObject({ status: 201, run: { id } });
+    expect((await start("flow-newest", input, {}, keyed(id))).status).toBe(409);
+    expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject({ status: "waiting" });
+  });
+
   it("replace: of many starts at once each makes a run, and one goes on", async () => {
     const key = newId("k");
     const answers = await many(24, (n) => start("flow-newest", { key, n }));
@@ -643,6 +651,14 @@ describe("the lane of a key", () => {
     await passTime(run.id, periodMs);
     await runThatIs(run.id, { status: "waiting" });
     expect(await laneOf(lane)).toMatchObject({ used: 0, holders: [] });
+  });
+
+  it("of a debounce is nobody's once its run was removed before it began", async () => {
+    const key = newId("view");
+    const { run } = await start("flow-settled", { key, n: 1 });
+    await ask(`POST /v1/runs/${run.id}/terminate`);
+    expect((await ask(`DELETE /v1/runs/${run.id}`)).status).toBe(204);
+    expect(await laneOf(`debounce:flow-settled:${key}`)).toMatchObject({ used: 0, holders: [] });
   });
 });
 

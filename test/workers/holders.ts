@@ -8,8 +8,8 @@ import { answer } from "../../src/objects/answer.ts";
 import type { Answer } from "../../src/objects/answer.ts";
 import type { HolderRpc } from "../../src/objects/rpc/lane.ts";
 
-/** What a run answers; "gone": there is no such run; "lost": it cannot be reached. */
-type Reply = boolean | "gone" | "lost";
+/** What a run answers; "gone": there is no such run; "damaged": it cannot be read; "lost": it cannot be reached. */
+type Reply = boolean | "gone" | "damaged" | "lost";
 
 export type Holder = {
   /** What it was told and asked, in order. */
@@ -50,6 +50,7 @@ function reply(holder: Holder, what: "granted" | "holds", lane: string, turn: nu
 
 function replied(said: Reply): boolean {
   if (said === "gone") throw new HoldfastError("run_not_found", "no run has this id");
+  if (said === "damaged") throw new HoldfastError("journal_corrupt", "the journal is damaged");
   if (said === "lost") throw new HoldfastError("config_invalid", "the run cannot be reached");
   return said;
 }

@@ -95,7 +95,10 @@ describe("the mark of a key", () => {
       await marks.bind(id, undefined);
       const run = RunObject.prototype as DurableObject as RunRpc & DurableObject;
       vi.spyOn(run, "read").mockRejectedValueOnce(new Error("struck by the test"));
+      await storage.deleteAlarm();
       expect(await marks.outlasts()).toBe(true);
+      // It is looked at again in a month.
+      expect(await storage.getAlarm()).toBeGreaterThan(Date.now() + 29 * 86_400_000);
     });
   });
 
@@ -117,6 +120,18 @@ describe("the mark of a key", () => {
       await expect(marks.bind(gone, undefined)).rejects.toMatchObject({ code: "idempotency_conflict" });
     });
   });
+});
+
+it("a run that has the name of a key's object for its id outlives the run that the key was given with (guarantee 1)", async () => {
+  const [key, id] = [newId("key"), newId("given")];
+  expect(await begin("web-echo", { id, input: {} }, key)).toEqual([201, id]);
+  const own = await nameOfKey(key);
+  expect(await begin("web-echo", { id: own, input: {} })).toEqual([201, own]);
+  await runThatIs(own, { status: "completed" });
+  await remove(id);
+  expect(await refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found");
+  await evict(own);
+  expect((await ask(`GET /v1/runs/${own}`)).body).toMatchObject({ id: own, status: "completed" });
 });
 
 describe("the id of a run that was started with a key", () => {
@@ -219,6 +234,8 @@ describe("a key whose run was deleted", () => {
     expect((await ask(`DELETE /v1/runs/${next}`, deletion)).status).toBe(204);
     expect(await refusal(`GET /v1/runs/${next}`)).toBe("404 run_not_found");
     expect((await ask(`DELETE /v1/runs/${next}`, deletion)).status).toBe(204);
+    const another = keyed("delete it", { reason: "another" });
+    expect(await refusal(`DELETE /v1/runs/${next}`, another)).toBe("409 idempotency_conflict");
   });
 
   it("a deletion that is repeated is known also after the key stood for a run with an id of its own (guarantee 5)", async () => {

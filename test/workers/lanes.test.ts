@@ -1,6 +1,7 @@
 /** Lanes in the runtime they are made for: real objects, real alarms, and processes that die. */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import type { DurableObject } from "cloudflare:workers";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Lane } from "../../src/core/lane/lane.ts";
 import { createRandom } from "../../src/core/random.ts";
@@ -8,14 +9,18 @@ import type { Entrance, Ticket } from "../../src/core/lane/ticket.ts";
 import { Acquisition } from "../../src/engine/lane/acquisition.ts";
 import { laneObject, laneRoll } from "../../src/objects/address.ts";
 import { LaneRequests } from "../../src/objects/lane/requests.ts";
-import type { LaneRpc } from "../../src/objects/rpc/lane.ts";
+import type { LaneRollRpc, LaneRpc } from "../../src/objects/rpc/lane.ts";
+import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import { LaneStore } from "../../src/store/lanes.ts";
 import { RollStore } from "../../src/store/roll.ts";
 import { newId, start } from "./client.ts";
 import { lay } from "./faults/injector.ts";
 import { speakFor } from "./holders.ts";
 import { Rows } from "./rows.ts";
-import { LaneObject } from "./worker.ts";
+import { LaneObject, RunObject } from "./worker.ts";
+
+const KeptLane = LaneObject.prototype as DurableObject as LaneRollRpc & DurableObject;
+const KeptRun = RunObject.prototype as DurableObject as RunRpc & DurableObject;
 
 const secondMs = 1000;
 const minuteMs = 60 * secondMs;
@@ -55,6 +60,16 @@ function newLane(limit: number | null = 1) {
     kill: async () => {
       const dying = runInDurableObject(env.LANES.getByName(`lane:${name}`), (_object, ctx) => ctx.abort("killed"));
       await expect(dying).rejects.toThrow("killed");
+    },
+    /** Acts while no slot can be written. */
+    broken: async <Value>(act: () => Promise<Value>): Promise<Value> => {
+      const isSlot = (of: string) => of.startsWith("INSERT OR REPLACE INTO tickets");
+      lay("lane", ({ object, of }) => (object === `lane:${name}` && isSlot(of) ? "broken" : null));
+      try {
+        return await act();
+      } finally {
+        lay("lane", null);
+      }
     },
     inside: <Value>(look: (ctx: DurableObjectState) => Value | Promise<Value>) =>
       runInDurableObject(env.LANES.getByName(`lane:${name}`), (_object, ctx) => look(ctx)),
@@ -252,6 +267,28 @@ describe("when processes die", () => {
     await until(async () => expect(await lane.state()).toEqual({ holders: [], queue: [] }));
   });
 
+  test("what the storage refuses never was: nobody has the slot that could not be recorded", async () => {
+    const lane = newLane();
+    await expect(lane.broken(() => lane.enter("a"))).rejects.toThrow("SQLITE_IOERR");
+    expect(await lane.rpc.read(1)).toBeNull();
+    expect((await lane.enter("b")).granted).toBe(true);
+    expect(await lane.state()).toEqual({ holders: ["b"], queue: [] });
+  });
+
+  test("guarantee 4: an alarm that the storage fails at comes again", async () => {
+    const lane = newLane();
+    const b = speakFor("refused-b");
+    await lane.enter("refused-a", { periodMs: minuteMs });
+    await lane.enter("refused-b", { periodMs: minuteMs });
+    await lane.leave("refused-a");
+    passTime(2 * minuteMs);
+    await lane.broken(() => lane.ring());
+    expect(await lane.inside((ctx) => ctx.storage.getAlarm())).toBeLessThan(Date.now() + minuteMs);
+    expect(b.heard).toEqual([]);
+    await lane.ring();
+    await until(() => expect(b.heard).toHaveLength(1));
+  });
+
   test("guarantee 4: a run that cannot be reached is told again, and nobody else has its slot meanwhile", async () => {
     const lane = newLane(1);
     const [b, c] = [speakFor("b", { granted: "lost" }), speakFor("c")];
@@ -357,6 +394,17 @@ describe("when processes die", () => {
     passTime(31 * secondMs);
     await lane.ring();
     await until(() => expect(next.heard).toHaveLength(1));
+  });
+
+  test("a holder whose journal is damaged loses its slot: once it is repaired, it asks for one again", async () => {
+    const lane = newLane(1);
+    const [holder, next] = [speakFor("damaged-holder", { holds: "damaged" }), speakFor("after-damaged")];
+    await lane.enter("damaged-holder");
+    await lane.enter("after-damaged");
+    passTime(31 * secondMs);
+    await lane.ring();
+    await until(() => expect(next.heard).toHaveLength(1));
+    expect(holder.heard).toHaveLength(1);
   });
 
   test("while as many as can be spoken to at once do not answer, its alarm comes in seconds, and not at once", async () => {
@@ -526,7 +574,7 @@ describe("what is left behind", () => {
     expect(await lane.rpc.read(20)).toBe(null);
     await lane.leave("nobody");
     await lane.rpc.release("nobody");
-    await lane.rpc.override(null);
+    await lane.rpc.override(null, { by: "test", reason: null });
     await lane.rpc.follow({ limit: 1, version: 5 });
     const tables = await lane.inside((ctx) =>
       ctx.storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '_cf%'").toArray(),
@@ -549,6 +597,19 @@ describe("what is left behind", () => {
     await until(async () => expect(await listed()).toBe(true));
   });
 
+  test("a lane is on the roll also where that could not be reached at first, and nobody uses it again", async () => {
+    const lane = newLane();
+    const calls: string[] = [];
+    lay("roll", ({ of }) => (calls.push(of), of === "register" ? "unsent" : null));
+    await lane.enter("a");
+    await until(() => expect(calls).toContain("register"));
+    lay("roll", null);
+    passTime(minuteMs);
+    await lane.ring();
+    const listed = async () => (await laneRoll().names(lane.name.slice(0, -1), 200)).includes(lane.name);
+    await until(async () => expect(await listed()).toBe(true));
+  });
+
   test("an idle lane leaves the roll also where that could not be reached at first", async () => {
     const lane = newLane();
     await lane.enter("a");
@@ -564,14 +625,50 @@ describe("what is left behind", () => {
     expect([await listed(), await lane.rpc.read(1)]).toEqual([false, null]);
   });
 
+  test("guarantee 4: a lane that is used as it leaves the roll keeps who came, and comes back", async () => {
+    const lane = newLane();
+    await lane.enter("a");
+    const listed = async () => (await laneRoll().names(lane.name.slice(0, -1), 200)).includes(lane.name);
+    await until(async () => expect(await listed()).toBe(true));
+    await lane.leave("a");
+    passTime(hourMs + secondMs);
+    const { unregister } = KeptLane;
+    vi.spyOn(KeptLane, "unregister").mockImplementationOnce(async function (this: LaneRollRpc, name) {
+      await lane.enter("b");
+      await lane.state();
+      return await unregister.call(this, name);
+    });
+    await lane.ring();
+    expect(await lane.state()).toEqual({ holders: ["b"], queue: [] });
+    await until(async () => expect(await listed()).toBe(true));
+  });
+
+  test("a key that is claimed again as its lane looks whether anybody has it is not taken away", async () => {
+    const { name, ring } = newLane();
+    const claim = (runId: string) => laneObject(name).claim({ runId, until: "ended", force: false });
+    const runId = newId("claims-again");
+    await claim(runId);
+    passTime(hourMs + secondMs);
+    const { read } = KeptRun;
+    vi.spyOn(KeptRun, "read").mockImplementationOnce(async function (this: RunRpc, waitMs) {
+      await claim(runId);
+      return await read.call(this, waitMs);
+    });
+    await ring();
+    expect(await claim(newId("other"))).toMatchObject({ claimed: false, holder: runId });
+  });
+
   test("a lane in use, or with a limit of its own, is not idle", async () => {
-    const [used, limited] = [newLane(), newLane()];
+    const [used, limited, following] = [newLane(), newLane(), newLane()];
     await used.enter("a");
     await limited.rpc.override(4);
+    await following.enter("a");
+    await following.leave("a");
+    await following.rpc.follow({ limit: 3, version: 1 });
     passTime(2 * hourMs);
-    await used.ring();
-    await limited.ring();
+    for (const lane of [used, limited, following]) await lane.ring();
     expect([await used.rpc.read(1), await limited.rpc.read(1)]).toMatchObject([{ used: 1 }, { override: 4 }]);
+    expect(await following.rpc.read(1)).toMatchObject({ used: 0, limit: 3 });
     // It is looked at again when it may be idle, and not at once.
     await limited.ring();
     const at = await limited.inside((ctx) => ctx.storage.getAlarm());
@@ -667,6 +764,17 @@ describe("the limit of all keys", () => {
     expect([await limitOf("used"), await limitOf("new")]).toEqual([5, 5]);
     expect(await versionOf()).toEqual({ limit: null, version: expect.any(Number) });
     expect((await versionOf()).version).toBeGreaterThan(version);
+  });
+
+  test("grants at once what it allows beyond the code's where a lane hears of it as it comes", async () => {
+    const base = `concurrency:${newId("wf")}`;
+    const b = speakFor("allowed");
+    await laneRoll().overrideAll(base, 2);
+    await laneObject(`${base}:key`).enter(request("a"));
+    await laneObject(`${base}:key`).enter(request("allowed"));
+    // Not only when it looks again by itself.
+    await runInDurableObject(env.LANES.getByName(`lane:${base}:key`), (_object, { storage }) => storage.deleteAlarm());
+    await until(() => expect(b.heard).toHaveLength(1));
   });
 
   test("is the last of two that were set within a millisecond", async () => {

@@ -75,6 +75,20 @@ describe("a start that is repeated", () => {
     );
   });
 
+  it("is not made while its object is overloaded: who asked is told to try again", async () => {
+    const id = newId("overloaded");
+    const own = env.RUNS.getByName.bind(env.RUNS);
+    const overloaded = Object.assign(new Error("Durable Object is overloaded"), { overloaded: true });
+    const asked: string[] = [];
+    const called = (method: string) => () => (asked.push(method), Promise.reject(overloaded));
+    const named = vi.spyOn(env.RUNS, "getByName").mockImplementation((name) => {
+      return name === id ? ({ start: called("start"), died: called("died") } as never) : own(name);
+    });
+    expect((await begin({ id, input: { n: 1 } }))[0]).toBe(503);
+    named.mockRestore();
+    expect(asked).toEqual(["start"]);
+  });
+
   it("brings its signal once, although its schema refuses it by now (guarantee 5)", async () => {
     const key = newId("brought");
     const json = { input: { n: 1 }, signal: { name: "go", payload: { n: 2 } } };

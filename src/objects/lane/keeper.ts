@@ -78,8 +78,8 @@ export class Keeper {
     const since = Date.now() - keyKeptMs;
     const known = key === undefined ? undefined : store.requests(since, key)[0];
     if (known !== undefined && known.limit !== limit) return null;
-    // Removing the limit of an unused lane does not create the lane.
-    if (known === undefined && (limit !== null || key !== undefined || store.exists)) {
+    // Removing the limit of an unused lane changes nothing, and so does not create the lane.
+    if (known === undefined) {
       this.change((lane, now) => {
         lane.override(limit, now, request);
         if (key !== undefined) store.remember({ key, limit, at: now }, since);
@@ -141,7 +141,6 @@ export class Keeper {
       }
     } catch (error) {
       console.error(`lane ${this.#name}: ${describe(error)}`);
-      this.#memory = null;
       this.#alarm.arm(Date.now() + rollRetryMs);
     }
     this.#alarm.over();
@@ -215,7 +214,6 @@ export class Keeper {
     if (this.#registering || this.#open().store.state.registered || Date.now() < this.#registerAt) return;
     this.#registering = true;
     this.#registerAt = Date.now() + rollRetryMs;
-    this.#arm();
     const registered = laneRoll()
       .register(this.#name)
       .then((followed) => {
