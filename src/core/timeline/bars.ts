@@ -32,6 +32,8 @@ export class Bars {
   readonly #drafts: Drafts;
   readonly #lanes = new Map<string, Draft>();
   #firstAt = Infinity;
+  /** Of the newest entry. */
+  #seq = 0;
   /** The pauses of the run that is paused: there may be several, which end together. */
   #paused: EntryOf<"run.paused">[] = [];
   /** The bars of these. */
@@ -57,6 +59,7 @@ export class Bars {
   }
 
   add(entry: Entry): void {
+    this.#seq = entry.seq;
     // A late call of a webhook does not make the timeline longer.
     if (this.ended && entry.kind === "webhook.rejected") return this.#refused(entry);
     if (entry.kind === "notice.started" || entry.kind === "run.imported") return;
@@ -66,10 +69,10 @@ export class Bars {
     this.#read(entry);
   }
 
-  /** Adds the attempts that are in flight now; in a run that is being undone, those of undos. */
-  underway(attempts: readonly Underway[], seq: number): void {
-    for (const { step, attempt, since, until = null } of attempts) {
-      const draft = this.#drafts.begin(this.#undoing ? "undo" : "run", step, { at: since, seq });
+  /** Adds the attempts that are in flight now, unless the run has ended; in a run that is being undone, those of undos. */
+  underway(attempts: readonly Underway[]): void {
+    for (const { step, attempt, since, until = null } of this.ended ? [] : attempts) {
+      const draft = this.#drafts.begin(this.#undoing ? "undo" : "run", step, { at: since, seq: this.#seq });
       draft.until = until;
       addAttempt(draft, { attempt, startedAt: since });
     }

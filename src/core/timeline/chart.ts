@@ -25,12 +25,8 @@ export function timelineOf(
   { from, limit, only, grouping }: Window,
 ): Timeline {
   const bars = new Bars((_key, error) => brief(error));
-  let seq = 0;
-  for (const entry of entries) {
-    bars.add(entry);
-    seq = entry.seq;
-  }
-  bars.underway(bars.ended ? [] : underway, seq);
+  for (const entry of entries) bars.add(entry);
+  bars.underway(underway);
   const drafts = bars.sorted();
   const wanted = drafts
     .map((draft, index) => ({ draft, index }))

@@ -27,13 +27,11 @@ export function storyOf(entries: Iterable<Entry>, present: Present, key: string)
   const wanted = new Set(keys);
   const bars = new Bars((of, error) => (wanted.has(of) ? error : brief(error)));
   const values = new Values(wanted);
-  let seq = 0;
   for (const entry of entries) {
     bars.add(entry);
     values.add(entry);
-    seq = entry.seq;
   }
-  bars.underway(bars.ended ? [] : present.underway, seq);
+  bars.underway(present.underway);
   const found = keys.find((each) => bars.all.has(each));
   const draft = found === undefined ? undefined : bars.all.get(found);
   if (draft === undefined) return null;
