@@ -31,10 +31,8 @@ export class Renewal {
   readonly #closing: Closing;
   /** In the order in which they were made, however long their schemas take. */
   #requests: Set<Request> = emptySet;
-  /** The end that the handler has come to meanwhile. */
-  #end: End | null = null;
-  /** What is done about its ends once it is known whether one of these requests counts. */
-  #undecided: Set<() => void> = emptySet;
+  /** The ends that the handler has come to meanwhile: they count should all of these be refused. */
+  #ends: Set<() => void> = emptySet;
   #refusal: StoredError | null = null;
 
   constructor(definition: Definition, course: Course, calls: Calls, closing: Closing) {
@@ -44,9 +42,14 @@ export class Renewal {
     this.#closing = closing;
   }
 
-  /** The handler has asked for it, and the run is not on its way to its end. */
+  /** The handler has asked for it, its input fits, and the run is not on its way to its end. */
   get requested(): boolean {
-    return this.#next !== null && !this.#closing.concluded;
+    return this.#isAsked && this.#next !== null;
+  }
+
+  /** The same, or schemas still look at the inputs of all requests. */
+  get #isAsked(): boolean {
+    return this.#requests.size > 0 && !this.#closing.concluded;
   }
 
   /** Of several, the first counts. */
@@ -70,7 +73,7 @@ export class Renewal {
       return await this.#ask(request, nextIncarnation(this.#definition, created, stored));
     } catch (error) {
       this.#requests.delete(request);
-      this.#decide();
+      this.#endUnlessAsked();
       throw error;
     }
   }
@@ -84,7 +87,6 @@ export class Renewal {
       [request.next, request.reject] = [next, reject];
       this.#closing.finished = true;
       this.#course.stirred.ring();
-      this.#decide();
       this.proceed();
     });
   }
@@ -96,34 +98,26 @@ export class Renewal {
 
   /** The handler has settled: one that goes on as new does not end by that, unless it is cancelled instead. */
   handlerSettled(end: End): void {
-    this.#onceDecided(end, () => this.#closing.handlerSettled(end));
+    this.#endBy(() => this.#closing.handlerSettled(end));
   }
 
   /** The handler ends the run itself, by bail or fail. */
   leave(end: End): void {
-    this.#onceDecided(end, () => this.#closing.leave(end));
+    this.#endBy(() => this.#closing.leave(end));
   }
 
-  /** Whether or not that end counts, the handler gets no further. */
-  #onceDecided(end: End, conclude: () => void): void {
-    const act = (): void => {
-      if (this.requested) this.#end ??= end;
-      else conclude();
-    };
-    if (!this.#isUndecided) return act();
-    this.#calls.frozen = true;
-    this.#undecided = added(this.#undecided, act);
+  /** While it is open whether that end counts, the handler gets no further. */
+  #endBy(conclude: () => void): void {
+    if (!this.#isAsked) return conclude();
+    if (this.#next === null) this.#calls.frozen = true;
+    this.#ends = added(this.#ends, conclude);
   }
 
-  #decide(): void {
-    if (this.#isUndecided) return;
-    for (const act of this.#undecided) act();
-    this.#undecided = emptySet;
-  }
-
-  /** Schemas still look at the inputs of all requests. */
-  get #isUndecided(): boolean {
-    return this.#requests.size > 0 && this.#next === null && !this.#closing.concluded;
+  /** Once all are refused, the handler ends as it wanted meanwhile. */
+  #endUnlessAsked(): void {
+    if (this.#isAsked) return;
+    for (const conclude of this.#ends) conclude();
+    this.#ends = emptySet;
   }
 
   /** The run is cancelled: the handler is to clean up instead. False where it had not asked to go on as new. */
@@ -133,7 +127,7 @@ export class Renewal {
     this.#closing.finished = false;
     for (const { reject } of this.#requests) reject(reviveError(error));
     this.#requests.clear();
-    if (this.#end !== null) this.#closing.handlerSettled(this.#end);
+    this.#endUnlessAsked();
     return true;
   }
 
