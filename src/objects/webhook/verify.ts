@@ -137,7 +137,7 @@ function secretsOf(preset: string, option: string, secret: unknown): readonly st
   const all: readonly unknown[] = Array.isArray(secret) ? secret : [secret];
   const each = all.filter((one): one is string => typeof one === "string" && one !== "");
   if (each.length > 0 && each.length === all.length) return each;
-  throw refusal(preset, option, "must be text that is not empty, or a list of such");
+  throw refusal(preset, option, "must be text that is not empty, or a list of such: is it set here?");
 }
 
 function headerOf(preset: string, option: string, name: unknown): string {
