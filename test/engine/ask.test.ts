@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Step } from "../../src/core/definition/step.ts";
 import { encode } from "../../src/core/value/value.ts";
-import { answerQuery, takeUpdate } from "../../src/objects/run/ask.ts";
+import { Queries, takeUpdate } from "../../src/objects/run/ask.ts";
 import { Host } from "./host.ts";
 
 beforeEach(() => {
@@ -53,11 +53,34 @@ test("an update whose schema never answers is not taken, then or later", async (
 test("a query that is not answered within ten seconds is given up", async () => {
   const { host, run } = hosted();
   await host.drive();
-  const answer = answerQuery(run, "never").catch((error: unknown) => error);
+  const answer = new Queries().answer(() => run, "never").catch((error: unknown) => error);
   await host.clock.idle();
   await vi.advanceTimersByTimeAsync(9_999);
   expect(vi.getTimerCount()).toBe(1);
   await vi.advanceTimersByTimeAsync(1);
   expect(await answer).toMatchObject({ code: "query_timeout" });
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("a run is replayed for one query at a time, and none waits for the answer of another", async () => {
+  let [now, most] = [0, 0];
+  const host = new Host(async (_input: never, step: Step) => {
+    most = Math.max(most, ++now);
+    await Promise.all([step.run("a", () => 1), step.run("b", () => 2)]);
+    now--;
+    step.query("never", () => new Promise(() => {}));
+    step.query("name", () => "its answer");
+    await step.waitFor("end");
+  });
+  await host.drive();
+  const queries = new Queries();
+  const ask = (name: string): Promise<unknown> => queries.answer(() => host.run, name).catch((error: unknown) => error);
+  const stuck = Promise.all(Array.from({ length: 4 }, () => ask("never")));
+  const answer = { kind: "answered", result: encode("its answer", "") };
+  const given = await Promise.all(Array.from({ length: 10 }, () => ask("name")));
+  expect(given).toEqual(given.map(() => answer));
+  expect([now, most]).toEqual([0, 1]);
+  await vi.advanceTimersByTimeAsync(10_000);
+  for (const error of await stuck) expect(error).toMatchObject({ code: "query_timeout" });
   expect(vi.getTimerCount()).toBe(0);
 });

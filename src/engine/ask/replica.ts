@@ -26,10 +26,11 @@ export class Replica {
     this.#execution = new Execution(definition, ledger, world);
   }
 
-  /** Once. @throws HoldfastError query_not_found */
-  async answer(name: string): Promise<QueryAnswer> {
+  /** Once. @param replayed called when the handler has been given all of it. @throws HoldfastError query_not_found */
+  async answer(name: string, replayed: () => void = () => {}): Promise<QueryAnswer> {
     try {
       await this.#execution.rehearse((step) => this.#dress(step));
+      replayed();
       const query = this.#execution.messageHandlers.findQuery(name);
       if (query === undefined) throw this.#execution.messageHandlers.notFound("query", name);
       this.#asked = true;

@@ -1,5 +1,5 @@
 /**
- * Owns: the time limits of queries and of waiting for updates.
+ * Owns: the time limits of queries and of waiting for updates, and that queries are replayed for in turn.
  * Does not own: their execution (engine/ask/replica, engine/ask/update).
  */
 import { HoldfastError } from "../../core/error.ts";
@@ -7,17 +7,36 @@ import type { QueryAnswer, UpdateAnswer, UpdateRequest } from "../../core/servic
 import type { Run } from "../../engine/run.ts";
 import { receiveUpdate } from "../../engine/ask/update.ts";
 import type { Host } from "./host.ts";
-import { against, upTo } from "../patience.ts";
+import { against } from "../patience.ts";
+import { Semaphore } from "../semaphore.ts";
 
 const longestQueryMs = 10_000;
 /** After this the caller gets the answer that the update was accepted and is not over. */
 const longestUpdateMs = 60_000;
 
-/** @throws HoldfastError query_not_found, query_timeout, version_missing */
-export async function answerQuery(run: Run, name: string): Promise<QueryAnswer> {
+/** The queries of one run. */
+export class Queries {
+  /** For the replays, one after the other: each has all values of the run in memory. */
+  readonly #line = new Semaphore(1);
+
+  /** @param find called when it is the query's turn. @throws HoldfastError query_not_found, query_timeout, version_missing */
+  async answer(find: () => Run, name: string): Promise<QueryAnswer> {
+    return await against(longestQueryMs, async (over) => {
+      // Those before it have begun sooner, and are given up sooner: its turn comes within its own time.
+      const leave = await this.#line.take();
+      try {
+        return await ask(find(), name, leave, over);
+      } finally {
+        leave();
+      }
+    });
+  }
+}
+
+async function ask(run: Run, name: string, replayed: () => void, over: Promise<null>): Promise<QueryAnswer> {
   const replica = run.replica();
   try {
-    const answer = await upTo(longestQueryMs, replica.answer(name));
+    const answer = await Promise.race([replica.answer(name, replayed), over]);
     if (answer !== null) return answer;
     throw new HoldfastError("query_timeout", `query ${name} was not answered within ${longestQueryMs} ms`);
   } finally {

@@ -42,7 +42,7 @@ import { AuxiliaryObject } from "./auxiliary.ts";
 import { exportOf, linesOf } from "../transfer/export.ts";
 import { acknowledge, answer } from "../answer.ts";
 import { calleeHeader, isOther, refuseOthers } from "../callee.ts";
-import { answerQuery, takeUpdate } from "./ask.ts";
+import { Queries, takeUpdate } from "./ask.ts";
 import type { StartRun } from "../start/preparation.ts";
 import { Control } from "./control.ts";
 import { startFork } from "./fork.ts";
@@ -96,6 +96,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   readonly #marks: Marks;
   readonly #intake: Intake;
   readonly #control: Control;
+  readonly #queries = new Queries();
   readonly #find: Find;
   readonly #startRun: StartRun;
 
@@ -270,7 +271,7 @@ class HostedRun extends AuxiliaryObject implements RunRpc, HolderRpc {
   }
 
   query(name: string): Promise<Answer<QueryAnswer>> {
-    return answer(() => answerQuery(this.#memory.existing(), name));
+    return answer(() => this.#queries.answer(() => this.#memory.existing(), name));
   }
 
   update(update: UpdateRequest): Promise<Answer<UpdateAnswer>> {
