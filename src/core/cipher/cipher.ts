@@ -12,7 +12,7 @@ import { HoldfastError } from "../error.ts";
 /** Keys by id. The newest seals; each opens what was sealed with it. */
 export type Keyring = { readonly newest: string; readonly keys: ReadonlyMap<string, Uint8Array> };
 
-/** What seals and opens: `gcm` of core/aes. */
+/** What seals and opens: `gcm` of aes.ts. */
 export type Cipher = typeof gcm;
 
 const variable = "ENCRYPTION_KEYS";

@@ -1,6 +1,6 @@
 /**
  * The fields of a form: a finite tree, each of whose nodes says how a JSON value can be entered. It holds all that is
- * needed to draw the form. {@link fieldOf} makes it from a JSON Schema.
+ * needed to draw the form. `fieldOf` (form) makes it from a JSON Schema.
  */
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
