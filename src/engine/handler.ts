@@ -14,8 +14,7 @@ import type { Validations } from "./wait/validation.ts";
  * @throws HoldfastError journal_corrupt, journal_newer: the input on record cannot be read, and the handler is not called
  */
 export function callHandler(definition: Definition, { state, validations }: Course, step: Step): Promise<Stored> {
-  const { created } = state;
-  return call(definition, created === null ? undefined : decode(created.input), step, validations);
+  return call(definition, decode(state.creation.input), step, validations);
 }
 
 async function call(definition: Definition, input: unknown, step: Step, validations: Validations): Promise<Stored> {

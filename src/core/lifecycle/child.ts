@@ -35,9 +35,8 @@ export function childId({ parent, createdAt, step, episode }: CallOrigin): strin
   return `${`${parent}.${created}`.slice(0, maxIdLength - tail.length)}${tail}`;
 }
 
-export function callOrigin({ created }: RunState, step: string): Omit<CallOrigin, "episode"> {
-  if (created === null) throw new Error("a run that was never created has no children");
-  return { parent: created.id, createdAt: created.at, step };
+export function callOrigin({ creation }: RunState, step: string): Omit<CallOrigin, "episode"> {
+  return { parent: creation.id, createdAt: creation.at, step };
 }
 
 /** Whether the child may have been started by others: its id was given, or belonged to another run. */

@@ -45,10 +45,9 @@ export function nextIncarnation(definition: Definition, created: EntryOf<"run.cr
  * buffered, in the order in which they came.
  */
 export function continuationOf(state: RunState, next: Incarnation, deployment: string): Fact[] {
-  const created = creationIn(state);
   const signals = unconsumed(state);
   const received = signals.map(({ seq: _was, at: _came, used: _taken, ...signal }): Fact => signal);
-  const started: Fact[] = isSettled(created, next) ? [{ kind: "run.started", deployment }] : [];
+  const started: Fact[] = isSettled(state.creation, next) ? [{ kind: "run.started", deployment }] : [];
   return [renewedOf(state, next, signals), ...started, ...orphanStarts(state), ...received];
 }
 
@@ -65,7 +64,7 @@ export function restartOf(
 ): Fact[] {
   const waits = next.lanes?.some(({ scope }) => scope === "run") === true;
   const started: Fact[] = waits ? [] : [{ kind: "run.started", deployment }];
-  const { id, at, seed = `${id}:${at}` } = creationIn(state);
+  const { id, at, seed = `${id}:${at}` } = state.creation;
   const { role: _role, reason: _reason, continuation, ...renewed } = renewedOf(state, next, facts.filter(isSignal));
   const created: Renewed = {
     ...renewed,
@@ -91,17 +90,12 @@ function isSignal(fact: Fact): fact is SignalFact {
   return fact.kind === "signal.received";
 }
 
-function creationIn({ created }: RunState): EntryOf<"run.created"> {
-  if (created === null) throw new Error("a run that was never created cannot go on");
-  return created;
-}
-
 type Created = Extract<Fact, { readonly kind: "run.created" }>;
 type Renewed = Created & { readonly continuation: Continuation };
 
 /** @param signals that are carried over */
 function renewedOf(state: RunState, next: Incarnation, signals: readonly SignalFact[]): Renewed {
-  const created = creationIn(state);
+  const created = state.creation;
   // Without a seed: random numbers of this incarnation differ from those of the last.
   const { seq: _seq, at: _at, used: _used, seed: _seed, ...before } = created;
   return {

@@ -85,8 +85,7 @@ function outline(
   state: RunState,
   memory: Activity,
 ): { readonly created: EntryOf<"run.created">; readonly activity: Activity; readonly glance: Glance } {
-  const { created, end } = state;
-  if (created === null) throw new Error("a run that was never created cannot be shown");
+  const { creation: created, end } = state;
   const activity = end === null ? withOrders(state, memory) : memory;
   const waitingFor = end === null ? openWaits(state, activity) : [];
   const glance: Glance = {

@@ -10,7 +10,6 @@ import type { Inbox } from "./inbox.ts";
 import type { Dispatch } from "../courier/order.ts";
 import type { ChildPolicy, ChildRun, UpdateEnd } from "../run/origin.ts";
 import type { Tallies } from "./tally.ts";
-import type { Usage } from "../run/usage.ts";
 import { noUsage } from "../run/usage.ts";
 import type { Stored } from "../value/value.ts";
 
@@ -232,7 +231,7 @@ export class RunState {
   /** The `seq` of the newest `run.retried` that reopened the run after an end; 0 before. */
   episode = 0;
   /** The newest recorded usage. */
-  used: Usage = noUsage;
+  used = noUsage;
   /** Addresses for which no notice of an end was started yet, by the `seq` of that end. */
   pendingNotices: Map<number, Set<string>> = emptyMap;
   /** The runs that deliver notices of its ends, oldest first. */
@@ -241,6 +240,12 @@ export class RunState {
   imported: EntryOf<"run.imported"> | null = null;
   /** Steps whose result was left out of the import. */
   omitted: Set<string> = emptySet;
+
+  /** As `created`, of a run that was made. */
+  get creation(): EntryOf<"run.created"> {
+    if (this.created === null) throw new Error("the run was never created");
+    return this.created;
+  }
 }
 
 /** The key of a call. It includes the kind, because occurrences are counted for each kind. */
@@ -265,11 +270,6 @@ export const undoKey = "undo";
 /** The key of outcomes for the function of an update, or a listener, of this name. */
 export function handlerKey(kind: "update" | "listener", name: string): string {
   return `${kind} ${name}`;
-}
-
-/** The kind of action under which a revocation of this webhook's address is stored. */
-export function revocationOf(id: string): string {
-  return `revoke the address of webhook ${id}`;
 }
 
 /** The state of a call, created if there is none. */

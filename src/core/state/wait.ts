@@ -4,7 +4,7 @@ import type { Entry, EntryOf } from "../history/entry.ts";
 import { maxLabelLength, nameOfCall } from "../name.ts";
 import { isLonger } from "../size.ts";
 import { Inbox } from "./inbox.ts";
-import { callKey, handlerKey, recordOf, revocationOf } from "./state.ts";
+import { callKey, handlerKey, recordOf } from "./state.ts";
 import type { Call, Outcome, RunState } from "./state.ts";
 import { count, finish, orphan, outcome, clearDeaths } from "./outcome.ts";
 import type { Folds } from "./outcome.ts";
@@ -64,6 +64,11 @@ export const waitFolds: Folds<WaitKind> = {
       state.actionKeys = put(state.actionKeys, key, { kind: revocationOf(entry.call), reason, url });
   },
 };
+
+/** The kind of action under which a revocation of this webhook's address is stored. */
+export function revocationOf(id: string): string {
+  return `revoke the address of webhook ${id}`;
+}
 
 function hookOf(state: RunState, { call, name, at }: EntryOf<`webhook.${"created" | "received" | "revoked"}`>): Call {
   return recordOf(state, "webhook", call, name, at);

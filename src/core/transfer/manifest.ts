@@ -45,9 +45,8 @@ export function refuseLine(line: number, why: string): HoldfastError {
 }
 
 /** @param omitted how many results are left out */
-export function manifestOf({ created, end, seq }: RunState, omitted: number): Manifest {
-  if (created === null) throw new Error("a run that was never created cannot travel");
-  const { id: run, workflow, version: workflowVersion } = created;
+export function manifestOf({ creation, end, seq }: RunState, omitted: number): Manifest {
+  const { id: run, workflow, version: workflowVersion } = creation;
   const status = end === null ? "paused" : endStatus(end);
   return { format, version, run, workflow, workflowVersion, status, seq, ...(omitted === 0 ? {} : { omitted }) };
 }

@@ -76,7 +76,7 @@ function kept(value: unknown, plan: RunPlan, step: string): StoredEnd {
  *   undoing that began so goes on so, because an attempt that a death cut off is made again under its own key.
  */
 export function idempotencyKeyOf(
-  { created, renewed, ending }: Pick<RunState, "created" | "renewed" | "ending">,
+  { creation, renewed, ending }: Pick<RunState, "creation" | "renewed" | "ending">,
   kind: "run" | "undo",
   step: string,
 ): () => string {
@@ -84,14 +84,13 @@ export function idempotencyKeyOf(
   const before = ending !== null && ending.apart !== true;
   return () => {
     const plain = step.replace(/[^\x21-\x24\x26-\x7e]/gu, (char) => encodeURIComponent(char));
-    const incarnation = `${created?.id}:${created?.at.toString(36)}${times === undefined ? "" : `.${times}`}`;
+    const incarnation = `${creation.id}:${creation.at.toString(36)}${times === undefined ? "" : `.${times}`}`;
     if (kind === "run") return `${incarnation}:${plain}`;
     return before ? `${incarnation}:${plain}:undo` : `${incarnation}.undo:${plain}`;
   };
 }
 
 /** The W3C traceparent of one attempt, or of the call of a child run: requests that carry it are part of the run's trace. */
-export function traceparent({ created, episode }: RunState, call: Omit<Spot, "episode">): string {
-  if (created === null) throw new Error("a run that was never created calls nothing");
-  return formatTrace(spotTrace(created, { ...call, episode }));
+export function traceparent({ creation, episode }: RunState, call: Omit<Spot, "episode">): string {
+  return formatTrace(spotTrace(creation, { ...call, episode }));
 }

@@ -62,7 +62,7 @@ export function failForGood(state: RunState, plan: RunPlan, failed: AttemptFaile
 
 /** What the failure is called, and when the next attempt begins; null when there is none. */
 function classify(
-  { created, calls }: RunState,
+  { creation, calls }: RunState,
   plan: RunPlan,
   thrown: unknown,
   { step, attempt }: AttemptMade,
@@ -70,7 +70,7 @@ function classify(
 ): { error: StoredError; delayMs: number | null } {
   const error = stepError(thrown, step, attempt);
   if (!isTransient(error) || stopped) return { error, delayMs: null };
-  const random = createRandom(`${created?.id}:${step}:${attempt}`);
+  const random = createRandom(`${creation.id}:${step}:${attempt}`);
   const counted = attempt - (calls.get(callKey(plan.kind, step))?.forgiven ?? 0);
   try {
     return { error, delayMs: nextDelayMs(plan.retry, thrown, counted, () => random.next()) };

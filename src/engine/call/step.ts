@@ -77,8 +77,8 @@ const branchLost = new Error("the race was won by others");
 
 export function createStep(caller: Caller): Step {
   const { calls, course, messageHandlers } = caller;
-  const { created } = course.state;
-  const chance = createChance(created?.seed ?? `${created?.id}:${created?.at}`);
+  const { id, at, seed = `${id}:${at}` } = course.state.creation;
+  const chance = createChance(seed);
   const step = {
     run: (name: unknown, fn: unknown, options?: RunOptions) =>
       make(caller, name, () => runPlan(caller, name, fn, options)),
@@ -241,8 +241,8 @@ function waitMs({ timeout }: Pick<WaitOptions, "timeout">, what: string): number
 
 function signal(caller: Caller, runId: unknown, name: unknown, payload: unknown): Promise<unknown> {
   return orRefuse(caller, () => {
-    const { created } = caller.course.state;
-    const sent = sending(caller.course.world, created?.id ?? "", runId, name, payload);
+    const { world, state } = caller.course;
+    const sent = sending(world, state.creation.id, runId, name, payload);
     return caller.calls.make(sent.name, runPlan(caller, sent.name, sent.fn));
   });
 }
@@ -278,8 +278,7 @@ function createLog(caller: Caller): Step["log"] {
 }
 
 function createInfo(caller: Caller): RunInfo {
-  const { created, startedAt } = caller.course.state;
-  if (created === null) throw new Error("a run that was never created has no handler");
+  const { creation: created, startedAt } = caller.course.state;
   const { id, workflow, version, continuation } = created;
   // Copies: what the run itself goes by is not the handler's to change.
   const [parent, schedule] = [frozen(created.parent), frozen(created.schedule)];

@@ -179,10 +179,10 @@ export class Orders {
 
   /** The request is on record, with the courier that is to make it. */
   #recorded(out: Outstanding, { seq, courier }: Pick<Dispatch, "seq" | "courier">): void {
-    const { created } = this.#course.state;
+    const { creation } = this.#course.state;
     const { pending, plan, attempt } = out;
-    if (created === null || plan.request === undefined) throw new Error("there is no request to be made");
-    const id = { runId: created.id, createdAt: created.at, seq };
+    if (plan.request === undefined) throw new Error("there is no request to be made");
+    const id = { runId: creation.id, createdAt: creation.at, seq };
     const key = idempotencyKeyOf(this.#course.state, "run", pending.id)();
     out.order = { id, step: pending.id, request: plan.request, key };
     out.courier = courier;

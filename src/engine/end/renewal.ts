@@ -68,9 +68,7 @@ export class Renewal {
     try {
       const fitted = this.#course.validations.fit(this.#definition.input, input, "input_invalid", "the input");
       const stored = encode(fitted instanceof Promise ? await fitted : fitted, "the input");
-      const { created } = this.#course.state;
-      if (created === null) throw new Error("a run that was never created cannot go on");
-      return await this.#ask(request, nextIncarnation(this.#definition, created, stored));
+      return await this.#ask(request, nextIncarnation(this.#definition, this.#course.state.creation, stored));
     } catch (error) {
       this.#requests.delete(request);
       this.#endUnlessAsked();

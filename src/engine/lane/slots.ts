@@ -255,9 +255,8 @@ export class Slots implements Limiter {
 
   /** By the creation of its first incarnation: a run that goes on as new keeps its slots. */
   #ticket(step: string | null): Ticket {
-    const { created } = this.#state();
-    if (created === null) throw new Error("a run that was never created needs no slots");
-    return { runId: created.id, createdAt: firstCreatedAt(created), step };
+    const { creation } = this.#state();
+    return { runId: creation.id, createdAt: firstCreatedAt(creation), step };
   }
 
   /** The run's, and those that are asked for its steps. */

@@ -22,7 +22,7 @@ export function exportOf(run: Run, journal: Journal): ExportPlan {
   const { active, steps } = run.snapshot();
   refuseExport(state, { running: Math.max(active.length, steps.running), secrets, isSealable: isSealed });
   const omitted = state.omitted.size + (isSealed ? 0 : secrets);
-  return { manifest: manifestOf(state, omitted), createdAt: state.created?.at ?? 0, isSealed };
+  return { manifest: manifestOf(state, omitted), createdAt: state.creation.at, isSealed };
 }
 
 /** A page of the history. @throws HoldfastError run_not_found, not_exportable */
