@@ -28,7 +28,8 @@ export type ObjectClass = new (ctx: DurableObjectState, env: Cloudflare.Env) => 
 export type HoldfastWorker = {
   /** Every class of Durable Objects, by its name in wrangler.toml. */
   readonly objects: Readonly<Record<"RunObject" | "DirectoryObject" | "SchedulerObject" | "LaneObject", ObjectClass>>;
-  fetch(request: Request, env: unknown, ctx: ExecutionContext): Response | Promise<Response>;
+  /** Needs the request only: bindings and what outlives the answer come from the runtime, whoever calls. */
+  fetch(request: Request, env?: unknown, ctx?: unknown): Response | Promise<Response>;
   scheduled(): Promise<void>;
 };
 
@@ -52,13 +53,13 @@ export function createWorker(options: WorkerOptions): HoldfastWorker {
   let awake = false;
   return {
     objects: createObjects(catalog),
-    fetch(request, _env, ctx) {
+    fetch(request) {
       // The scheduler's own alarm needs one first call to be armed by.
       if (!awake && catalog.rules.length > 0) {
         awake = true;
         waitUntil(service.schedules.tick().catch(() => void (awake = false)));
       }
-      return app.fetch(request, env, ctx);
+      return app.fetch(request, env);
     },
     async scheduled() {
       await service.schedules.tick();

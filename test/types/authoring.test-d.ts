@@ -1,4 +1,5 @@
 /** Inference from end to end; checked by tsc, never run. */
+import type { Context } from "hono";
 import { expectTypeOf } from "vitest";
 import * as z from "zod";
 import { createWorker, defineWorkflow, getRun, signal } from "../../src/index.ts";
@@ -93,6 +94,9 @@ async function handles(): Promise<void> {
 }
 
 const worker = createWorker({ workflows: [order, plain, bare] });
+// A route of Hono has a context of its own type.
+void ((context: Context) => worker.fetch(context.req.raw, context.env, context.executionCtx));
+void ((request: Request) => worker.fetch(request));
 expectTypeOf(worker.objects).toHaveProperty("RunObject");
 expectTypeOf(worker.objects).toHaveProperty("DirectoryObject");
 export default worker satisfies ExportedHandler;
