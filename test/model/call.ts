@@ -169,8 +169,11 @@ export class Call {
     // What runs at most once begins by its mark, which a pause may have overtaken.
     if (held && this.plan.how.once) this.latest = Infinity;
     else if (held) [this.state, this.#isCutOff] = ["called", true];
-    // One that begins on the way to the end is told to stop at once.
-    if (ending && this.plan.how.undo !== null) this.stopped = true;
+    // On the way to the end it must be known how it ends, in a pause too, and it is told to stop at once.
+    if (ending && this.plan.how.undo !== null) {
+      this.beginAgain(entry.at);
+      this.stopped = true;
+    }
     if (this.stopped) this.earliest = 0;
   }
 
