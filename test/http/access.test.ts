@@ -107,6 +107,7 @@ async function forgeries(): Promise<Record<string, string>> {
     "a team with a slash": await team.sign({ ...right, iss: `${team.issuer}/` }),
     expired: await team.sign({ ...right, exp: now - 3600 }),
     "without an end": await signed(without("exp")),
+    "without a beginning": await signed(without("iat")),
     "not valid yet": await team.sign({ ...right, nbf: now + 3600 }),
     "alg none": `${unsigned({ alg: "none" })}.`,
     "alg none, with a kid and a mac": `${unsigned({ alg: "none", kid })}.${mac}`,
@@ -146,6 +147,7 @@ async function forgeries(): Promise<Record<string, string>> {
     "a service called like a person": await team.sign({ common_name: "ana@example.com" }),
     "a service with an address that is none": await team.sign({ email: "ana", common_name: "nightly.access" }),
     "a name without a host": await team.sign({ email: "ana" }),
+    "a name that is too long": await team.sign({ email: `${"a".repeat(245)}@example.com` }),
     "a name of many lines": await team.sign({ email: "ana@example.com\nx" }),
   };
 }

@@ -136,6 +136,10 @@ describe("a session", () => {
     expect(await ask("/v1/runs", { cookie, authorization: "Bearer wrong" })).toBe("401 token_unknown");
   });
 
+  test("a cookie that is empty is none", async () => {
+    expect(await ask("/v1/runs", { cookie: "holdfast_session=" })).toBe("401 token_missing");
+  });
+
   test("changes nothing for a page of another address", async () => {
     const cookie = await cookieOf("a-token-123");
     const foreign: Record<string, string>[] = [

@@ -15,7 +15,7 @@ const allowHeaders = [
 const exposeHeaders = ["Location", "Retry-After", "WWW-Authenticate"];
 const maxAge = 600;
 
-/** For routes under `/v1`. An invalid configuration allows nobody; the route reports what is wrong with it. */
+/** For routes under `/v1`. @throws RequestError as `readConfig`, like the routes themselves */
 export async function allowOrigins(
   context: Context,
   readConfig: () => Config,
@@ -23,19 +23,11 @@ export async function allowOrigins(
 ): Promise<Response> {
   const request = context.req.raw;
   const origin = request.headers.get("origin");
-  const isAllowed = origin !== null && originsOf(readConfig).includes(origin) && !isAmbient(request);
+  const isAllowed = origin !== null && readConfig().origins.includes(origin) && !isAmbient(request);
   if (!isAllowed || isMereQuestion(request)) return await respond();
   const share = cors({ origin, allowMethods, allowHeaders, exposeHeaders, maxAge });
   const preflight = await share(context, async () => void (context.res = await respond()));
   return preflight instanceof Response ? preflight : context.res;
-}
-
-function originsOf(readConfig: () => Config): readonly string[] {
-  try {
-    return readConfig().origins;
-  } catch {
-    return [];
-  }
 }
 
 /** Whether the request has only credentials that the browser sent by itself. */
