@@ -118,6 +118,18 @@ describe("the buffer", () => {
     });
   });
 
+  it("that was claimed or delivered while others were asked is left to whom it has (guarantees 4 and 5)", async () => {
+    await inBuffer((signals) => {
+      signals.hold("claimed", signalOf("a"), null, dayMs, 1000);
+      signals.claim("a", "run1", [], 1000);
+      signals.rest("claimed");
+      expect(signals.unattended(1000 + claimMs)).toEqual([{ id: "claimed", claimedBy: "run1" }]);
+      signals.hold("delivered", signalOf("b", {}, "key"), "digest", dayMs, 1000);
+      signals.settle("delivered", 1, true);
+      expect(signals.take("delivered", "run1", 1000)).toBe(false);
+    });
+  });
+
   it("remembers a key with its signal, the payload only until it is delivered", async () => {
     await inBuffer((signals, sql) => {
       signals.hold("key", signalOf("go"), "digest", dayMs, 0);
@@ -523,9 +535,9 @@ describe("a broadcast", () => {
     });
   });
 
-  it("claimed by a process that died reaches its claimer all the same (guarantees 1 and 4)", async () => {
-    const id = await startInbox("dead");
-    await listed("item", [id]);
+  it("claimed by a process that died reaches its claimer all the same, whoever waits beside it (guarantees 1, 4 and 5)", async () => {
+    const [id, other] = [await startInbox("dead"), await startInbox("beside-the-dead")];
+    await listed("item", [id, other]);
     // Held and claimed, and then nothing: as if the run had died right there.
     await directoryShard(0).hold("lost", signalOf("item", { n: 9 }), Date.now() + dayMs);
     expect((await directoryShard(0).claim("item", id, []))?.id).toBe("lost");
@@ -537,6 +549,8 @@ describe("a broadcast", () => {
     await runDurableObjectAlarm(stub);
     expect(await outputOf(id)).toEqual([9]);
     expect(await openIds("item")).toEqual([]);
+    await service.signals.send(other, signalOf("item", { n: 1 }));
+    expect(await outputOf(other)).toEqual([1]);
     expect(await directoryShard(0).outcome("lost")).toEqual({ delivered: 1, buffered: false });
   });
 

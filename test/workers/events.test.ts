@@ -1,13 +1,16 @@
 /** A run followed as it goes on: everything it writes arrives, once and in order. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import type { DurableObject } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
+import { followRun } from "../../src/objects/follow/follow.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import type { EntryJson } from "./client.ts";
 import { lives } from "./flows/engine.ts";
 import { openings } from "./flows/events.ts";
 import { connect, listen, openEvents, waiting } from "./listener.ts";
 import { watched } from "./crashpoint.ts";
+import { RunObject } from "./worker.ts";
 
 const events = (id: string): string => `/v1/runs/${id}/events`;
 
@@ -230,6 +233,47 @@ describe("a run that nothing happens to", () => {
     expect(listener.entries).toEqual(history);
     expect(channel.messages.length).toBe(history.length + 1);
     expect(openings.get(id), "each socket was opened once and outlived its object").toBe(2);
+  });
+
+  it("is read from its beginning by who reads late, however much has happened since (1)", async () => {
+    const { id } = await start("live-parked");
+    await parked(id);
+    const stream = await followRun(id, 0);
+    const listener = await listen(events(id));
+    await signal(id, { round: 1 });
+    const history = await historyOf(id);
+    await listener.until(({ entries }) => entries.length >= history.length);
+    const read: number[] = [];
+    for await (const news of stream) {
+      if (news.kind === "entries") read.push(...news.entries.map(({ seq }) => seq));
+      if (read.at(-1) === history.at(-1)?.seq) break;
+    }
+    expect(read).toEqual(history.map(({ seq }) => seq));
+    await listener.leave();
+  });
+
+  it("is told to be deleted where its sockets were lost, and another has its id by now", async () => {
+    const { id } = await start("live-parked");
+    await parked(id);
+    const listener = await listen(events(id));
+    const { length } = await historyOf(id);
+    await listener.until(({ entries }) => entries.length >= length);
+    const run = RunObject.prototype as Required<DurableObject>;
+    const { fetch } = run;
+    const { promise: taken, resolve: take } = Promise.withResolvers<void>();
+    const dialled = vi.spyOn(run, "fetch").mockImplementationOnce(async function (this: DurableObject, request) {
+      await taken;
+      return await fetch.call(this, request);
+    });
+    await evict(id, "close");
+    await vi.waitFor(() => expect(dialled).toHaveBeenCalled(), waiting);
+    await ask(`POST /v1/runs/${id}/terminate`);
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+    await start("live-parked", { id });
+    take();
+    await listener.until(({ closed }) => closed);
+    expect(listener.told.at(-1)).toEqual({ id: null, name: "end", data: { id, status: "deleted" } });
+    expect(listener.entries).toHaveLength(length);
   });
 
   it("may lose its process or its sockets, and who follows sees neither a gap nor a double", async () => {

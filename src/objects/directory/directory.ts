@@ -240,7 +240,6 @@ export class DirectoryObject extends DurableObject implements DirectoryRpc {
         // A run or a shard was not reached: the signal stays until the next check.
       }
     }
-    await this.#armNext();
   }
 
   /** Writes in a transaction, because a signal must not be stored without its payload. */
