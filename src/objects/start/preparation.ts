@@ -8,7 +8,6 @@ import type { Definition } from "../../core/definition/definition.ts";
 import { limitsOf } from "../../core/lane/flow.ts";
 import type { Gates } from "../../core/lane/flow.ts";
 import { labelsOf } from "../../core/definition/label.ts";
-import { checkName } from "../../core/name.ts";
 import type { ParentRun, Reply, ScheduleFiring } from "../../core/run/origin.ts";
 import { checkSignal, fitPayload } from "../../core/definition/payload.ts";
 import { defined } from "../../core/record.ts";
@@ -46,7 +45,6 @@ export async function prepare(definition: Definition, start: Start): Promise<Pre
   const input = start.fork?.input ?? (await accept(definition, sent));
   const { lanes, gates } = limitsOf(definition, input);
   const signal = await fitSignal(definition, start);
-  if (start.update !== undefined) checkName(start.update.name, "update");
   const fitted: Prepared["fitted"] = {
     input,
     ...(input === sent ? {} : { sent }),
