@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createRandom } from "../../src/core/random.ts";
 import { Client } from "./client.ts";
 import type { Entry } from "./client.ts";
@@ -28,7 +28,7 @@ let ledger: Ledger;
 let worker: Runtime | Laptop;
 let client: Client;
 
-beforeAll(async () => {
+beforeEach(async () => {
   ledger = await Ledger.open();
 });
 
@@ -37,9 +37,6 @@ afterEach(async ({ task }) => {
     console.error(`seed ${seed}; the end of what the Worker said:\n${worker?.tail()}`);
   }
   await worker?.discard();
-});
-
-afterAll(async () => {
   await ledger?.close();
 });
 
