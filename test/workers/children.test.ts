@@ -172,12 +172,12 @@ describe("parent and child out of memory", () => {
     expect(entries.map(({ kind }) => kind)).not.toContain("run.interrupted");
   });
 
-  it("hundreds of children end while their parent is gone (guarantees 2 and 4)", async () => {
+  it("hundreds of children end while their parent is gone (guarantees 2 and 4)", { timeout: 900_000 }, async () => {
     const size = 400;
     const calls = Array.from({ length: size }, () => ({ workflow: "patient", input: {} }));
     const parent = await start("caller", { calls });
     const begun = async () => expect((await service.runs.read(parent.id)).waitingFor).toHaveLength(size);
-    await vi.waitFor(begun, { timeout: 120_000, interval: 100 });
+    await vi.waitFor(begun, { timeout: 300_000, interval: 100 });
     await until(parent.id, { status: "waiting" });
     await vi.waitFor(() => evict(parent.id), { timeout: 60_000, interval: 200 });
     const before = lives.get(parent.id) ?? 0;
@@ -186,7 +186,7 @@ describe("parent and child out of memory", () => {
       getRun(childOf(parent, i === 0 ? "patient" : `patient#${i + 1}`)).signal("go", { say });
     await Promise.all(says.map(tell));
     const over = async () => expect((await service.runs.read(parent.id)).status).toBe("completed");
-    await vi.waitFor(over, { timeout: 120_000, interval: 500 });
+    await vi.waitFor(over, { timeout: 300_000, interval: 500 });
     expect(output(await service.runs.read(parent.id))).toEqual(says);
     expect(lives.get(parent.id)).toBeGreaterThan(before);
     const kinds = new Map<string, number>();

@@ -102,7 +102,7 @@ describe("a run that went on as new", () => {
     await vi.waitFor(
       async () =>
         expect(await listed()).toEqual([expect.objectContaining({ createdAt: first.createdAt, status: "waiting" })]),
-      5000,
+      60_000,
     );
     await ask(`POST /v1/runs/${id}/signals/word`, { json: "enough" });
     await runThatIs(id, { status: "completed", output: 5 });
@@ -150,7 +150,7 @@ describe("a run that went on as new", () => {
     const once = await start("phoenix", { input: { lives: 1 } });
     await runThatIs(once.id, { status: "waiting" });
     const often = await start("phoenix", { input: { lives: 10_000 } });
-    await vi.waitFor(() => runThatIs(often.id, { status: "waiting", input: { lives: 0 } }), { timeout: 110_000 });
+    await vi.waitFor(() => runThatIs(often.id, { status: "waiting", input: { lives: 0 } }), { timeout: 280_000 });
     expect(await size(often.id)).toBeLessThanOrEqual((await size(once.id)) + 8192);
   });
 });

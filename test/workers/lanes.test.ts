@@ -105,7 +105,7 @@ function asking(lane: string) {
 }
 
 async function until(check: () => unknown): Promise<void> {
-  await vi.waitFor(async () => void (await check()), { timeout: 30_000, interval: 5 });
+  await vi.waitFor(async () => void (await check()), { timeout: 25_000, interval: 5 });
 }
 
 describe("slots", () => {
@@ -146,7 +146,7 @@ describe("slots", () => {
         if ((await lane.enter(runId)).granted) await take(runId);
       }),
     );
-    await until(() => expect(had).toBe(300));
+    await vi.waitFor(() => expect(had).toBe(300), 240_000);
     expect(most).toBeLessThanOrEqual(7);
     await until(async () => expect(await lane.state()).toEqual({ holders: [], queue: [] }));
   });

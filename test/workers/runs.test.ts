@@ -12,7 +12,7 @@ import { Catalog } from "../../src/objects/deployment/catalog.ts";
 import { createService } from "../../src/objects/service.ts";
 import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import { effects, effectsOf, engineWorkflows, openGate } from "./flows/engine.ts";
-import { evict } from "./storage.ts";
+import { evict, passTime } from "./storage.ts";
 
 const service = createService(new Catalog(engineWorkflows.map(({ definition }) => definition)));
 let made = 0;
@@ -226,7 +226,7 @@ describe("a parked run", () => {
 
   it("wakes from its sleep by its own alarm after an eviction (guarantee 4)", async () => {
     const { id } = await start("nap", { ms: 2000 });
-    await until(id, "waiting");
+    await vi.waitFor(async () => expect(await kinds(id)).toContain("timer.set"), 60_000);
     await evict(id);
     await until(id, "completed");
     expect(effectsOf(id)).toEqual(["before", "after"]);
@@ -310,15 +310,19 @@ describe("a parked run", () => {
 
 describe("pause and repair", () => {
   it("holds a paused run, moves its deadline by the pause, and goes on", async () => {
-    const { id } = await start("nap", { ms: 2000 });
+    const { id } = await start("nap", { ms: 3_600_000 });
     const before = await until(id, "waiting");
+    const dueAt = before.waitingFor[0]?.until ?? 0;
     const act = (kind: "pause" | "resume") => service.runs.act(id, { kind, by: "ana", reason: "checking the invoice" });
     expect(await act("pause")).toMatchObject({ status: "paused", reason: "paused by ana: checking the invoice" });
     await evict(id);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await passTime(id, 3_600_000);
     expect((await service.runs.read(id)).status).toBe("paused");
-    const after = await act("resume");
-    expect((after.waitingFor[0]?.until ?? 0) - (before.waitingFor[0]?.until ?? 0)).toBeGreaterThanOrEqual(500);
+    const paused = (await service.runs.history(id, 0, 200)).entries.find(({ kind }) => kind === "run.paused");
+    vi.useFakeTimers({ toFake: ["Date"], now: dueAt + 1000 });
+    const after = await act("resume").finally(() => vi.useRealTimers());
+    expect(after.waitingFor[0]?.until).toBe(dueAt + dueAt + 1000 - (paused?.at ?? 0));
+    await passTime(id, 3 * 3_600_000);
     await until(id, "completed");
   });
 
@@ -418,7 +422,8 @@ describe("a webhook", () => {
   });
 
   it("expires with its wait", async () => {
-    const { id, token } = await open({ timeout: "2s" });
+    const { id, token } = await open({ timeout: "1 hour" });
+    await passTime(id, 3_600_000);
     await until(id, "completed");
     await expect(service.hooks.receive(token, post("{}"))).rejects.toMatchObject({ code: "run_ended" });
     expect(await getRun(id).result()).toBe("nobody called");
