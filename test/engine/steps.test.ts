@@ -375,6 +375,21 @@ describe("inside of a step", () => {
     expect(host.status).toBe("completed");
   });
 
+  test("the run can be ended: the step that does so is left as it is, and the handler gets no further", async () => {
+    const ends: [(step: Step) => unknown, string, string][] = [
+      [(step) => step.bail("enough"), "cancelled", "bailed"],
+      [async (step) => (await Promise.resolve(), step.fail(new Error("no"))), "failed", "handler_failed"],
+    ];
+    for (const [call, status, code] of ends) {
+      const host = await play(async (_input, step) => {
+        await step.run("outer", () => call(step)).catch(() => {});
+        return await step.run("next", () => 1);
+      });
+      expect([host.status, host.snapshot.error?.code]).toEqual([status, code]);
+      expect(host.journal.entries.slice(2).map(({ kind }) => kind)).toEqual(["step.abandoned", `run.${status}`]);
+    }
+  });
+
   test("guarantee 3: what steps draw is the same in each attempt, and changes nothing of what the handler draws", async () => {
     const drawn: string[][] = [];
     const flow =
