@@ -298,6 +298,23 @@ describe("invoke", () => {
     expect(cancelled?.at).toBeGreaterThanOrEqual(startAt + 60 * minuteMs);
   });
 
+  test("a child that is open as its parent fails is stopped before the parent's steps have been undone (guarantee 8)", async () => {
+    let tries = 0;
+    const undo = async (): Promise<void> => {
+      if (++tries < 3) throw new Error("not yet");
+    };
+    const handler: Handler = async (_input, step) => {
+      await step.run("a", () => 1, { undo });
+      void step.invoke("patient", null);
+      await step.sleep("1 m");
+      throw new Error("it broke");
+    };
+    const parent = flow("parent", handler, { retry: { limit: 2, delay: "10 m" } });
+    const family = await new Family(patient, parent).begin("parent").drive(startAt + 60 * minuteMs);
+    expect(kinds(family, "parent").slice(-2)).toEqual(["undo.completed", "run.failed"]);
+    expect(family.entries(idOf("patient"), "run.cancelled")[0]?.at).toBeLessThan(startAt + 2 * minuteMs);
+  });
+
   test("a thousand at once: each is made once, and few calls are under way at a time", async () => {
     const family = new Family(
       double,

@@ -1,7 +1,6 @@
 /** Child runs as seen by their parent: their ids, when the parent asks for their state, the errors of their calls. */
 import { nextPollAt } from "../backoff.ts";
 import { describeMs } from "../duration.ts";
-import { emptySet } from "../empty.ts";
 import type { StoredError } from "../error.ts";
 import type { ChildRun } from "../run/origin.ts";
 import { createRandom } from "../random.ts";
@@ -63,25 +62,28 @@ export function nextAskAt(since: number, after: number, foreign: boolean): numbe
 }
 
 /**
- * The orphans that are to be stopped now. Until the run has ended, one that another call waits for is not among them, nor
- * is a failed child whose step a retry of the run cleared: that is called again, which may have the child go on.
+ * The orphans that are to be stopped now. While the handler may go on, one that another call waits for is not among them; nor,
+ * until the run has ended, is a failed child whose step a retry of the run cleared: that is called again, which may have the
+ * child go on.
  */
 export function orphansToStop(state: RunState): readonly Orphan[] {
   // Most runs have none, and are asked again and again.
   if (state.orphans.size === 0) return [];
-  const kept = keptIds(state);
+  const kept = new Set(keptIds(state));
   return [...state.orphans.values()].filter(({ child }) => !kept.has(child.id));
 }
 
 /** Whether the child of that id is among them. */
 export function isToStop(state: RunState, id: string): boolean {
-  return state.orphans.has(id) && !keptIds(state).has(id);
+  return state.orphans.has(id) && !keptIds(state).includes(id);
 }
 
-function keptIds({ formerChildren, open, end }: RunState): ReadonlySet<string> {
-  if (end !== null) return emptySet;
-  const awaited = [...open].flatMap(({ child }) => child ?? []);
-  return new Set([...formerChildren.values(), ...awaited].map(({ id }) => id));
+function keptIds({ formerChildren, open, ending, end }: RunState): string[] {
+  if (end !== null) return [];
+  const kept = Array.from(formerChildren.values(), ({ id }) => id);
+  // A run that is being undone waits for none, though their calls are open.
+  if (ending === null) for (const { child } of open) if (child !== null) kept.push(child.id);
+  return kept;
 }
 
 /**
