@@ -585,6 +585,12 @@ describe("what is left behind", () => {
     expect(tables).toEqual([]);
   });
 
+  test("nor does one with a limit in the code, if a limit that was never set is removed", async () => {
+    const name = `rateLimit:flow-rated:${newId("unused")}`;
+    expect(await laneObject(name).override(null)).toMatchObject({ override: null });
+    expect(await laneObject(name).read(20)).toBe(null);
+  });
+
   test("a lane that is used is on the roll, and an idle one neither on the roll nor in storage", async () => {
     const lane = newLane();
     await lane.enter("a");

@@ -78,8 +78,8 @@ export class Keeper {
     const since = Date.now() - keyKeptMs;
     const known = key === undefined ? undefined : store.requests(since, key)[0];
     if (known !== undefined && known.limit !== limit) return null;
-    // Removing the limit of an unused lane changes nothing, and so does not create the lane.
-    if (known === undefined) {
+    // Removing the limit of an unused lane does not create the lane, which would write the terms of the code.
+    if (known === undefined && (limit !== null || key !== undefined || store.exists)) {
       this.change((lane, now) => {
         lane.override(limit, now, request);
         if (key !== undefined) store.remember({ key, limit, at: now }, since);
