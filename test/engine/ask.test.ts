@@ -6,7 +6,7 @@ import { Queries, takeUpdate } from "../../src/objects/run/ask.ts";
 import { Host } from "./host.ts";
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -82,5 +82,21 @@ test("a run is replayed for one query at a time, and none waits for the answer o
   expect([now, most]).toEqual([0, 1]);
   await vi.advanceTimersByTimeAsync(10_000);
   for (const error of await stuck) expect(error).toMatchObject({ code: "query_timeout" });
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("a run is not replayed for queries whose time was over in line", async () => {
+  const { host, run } = hosted();
+  await host.drive();
+  // A replay that takes longer.
+  vi.spyOn(host.clock, "turn").mockImplementation(() => new Promise(() => {}));
+  const find = vi.fn(() => run);
+  const queries = new Queries();
+  const asked = Promise.all(
+    Array.from({ length: 5 }, () => queries.answer(find, "never").catch((error) => error.code)),
+  );
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(await asked).toEqual(Array(5).fill("query_timeout"));
+  expect(find).toHaveBeenCalledTimes(1);
   expect(vi.getTimerCount()).toBe(0);
 });

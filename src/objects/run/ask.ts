@@ -21,10 +21,13 @@ export class Queries {
 
   /** @param find called when it is the query's turn. @throws HoldfastError query_not_found, query_timeout, version_missing */
   async answer(find: () => Run, name: string): Promise<QueryAnswer> {
+    const overAt = Date.now() + longestQueryMs;
     return await against(longestQueryMs, async (over) => {
-      // Those before it have begun sooner, and are given up sooner: its turn comes within its own time.
+      // Those before it have begun sooner, and are given up sooner: its turn comes no later than its time is over.
       const leave = await this.#line.take();
       try {
+        // The journal is not read for nobody, once for each of a long line.
+        if (Date.now() >= overAt) throw timeout(name);
         return await ask(find(), name, leave, over);
       } finally {
         leave();
@@ -38,10 +41,14 @@ async function ask(run: Run, name: string, replayed: () => void, over: Promise<n
   try {
     const answer = await Promise.race([replica.answer(name, replayed), over]);
     if (answer !== null) return answer;
-    throw new HoldfastError("query_timeout", `query ${name} was not answered within ${longestQueryMs} ms`);
+    throw timeout(name);
   } finally {
     replica.stop();
   }
+}
+
+function timeout(name: string): HoldfastError {
+  return new HoldfastError("query_timeout", `query ${name} was not answered within ${longestQueryMs} ms`);
 }
 
 /** @throws HoldfastError as engine/ask/update */
