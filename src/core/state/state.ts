@@ -145,7 +145,7 @@ export type Outcome = {
     | { readonly kind: "signal"; readonly payload: Stored };
 };
 
-/** A child that nobody waits for any more, and since when, epoch ms. */
+/** A child that a call gave up, and since when, epoch ms. */
 export type Orphan = { readonly child: ChildRun; readonly policy: ChildPolicy; readonly since: number };
 
 export class RunState {
@@ -169,7 +169,7 @@ export class RunState {
   undoable: Set<string> = emptySet;
   undone: string[] = [];
   notUndone: { readonly step: string; readonly error: StoredError }[] = [];
-  /** Orphans, by id: children that have to be stopped, because nobody waits for them any more. */
+  /** Children that a call gave up, by id: they have to be stopped, unless another call still waits for them. */
   orphans: Map<string, Orphan> = emptyMap;
   /** Failed children of steps that a retry of this run cleared, by step. */
   formerChildren: Map<string, ChildRun> = emptyMap;
