@@ -104,6 +104,16 @@ function asking(lane: string) {
   };
 }
 
+/** A lane whose one slot is held, and which another has awaited for so long that the holder is asked whether it still wants it. */
+async function outwaited(holder: string, other: string) {
+  const lane = newLane(1);
+  await lane.enter(holder);
+  await lane.enter(other);
+  passTime(31 * secondMs);
+  await lane.ring();
+  return lane;
+}
+
 async function until(check: () => unknown): Promise<void> {
   await vi.waitFor(async () => void (await check()), { timeout: 25_000, interval: 5 });
 }
@@ -385,12 +395,8 @@ describe("when processes die", () => {
   });
 
   test("a holder that cannot be asked keeps its slot; one that says no loses it", async () => {
-    const lane = newLane(1);
     const [holder, next] = [speakFor("h", { holds: "lost" }), speakFor("n")];
-    await lane.enter("h");
-    await lane.enter("n");
-    passTime(31 * secondMs);
-    await lane.ring();
+    const lane = await outwaited("h", "n");
     await until(() => expect(holder.heard).toHaveLength(1));
     expect(await lane.state()).toEqual({ holders: ["h"], queue: ["n"] });
     holder.holds = false;
@@ -400,12 +406,8 @@ describe("when processes die", () => {
   });
 
   test("a holder whose journal is damaged loses its slot: once it is repaired, it asks for one again", async () => {
-    const lane = newLane(1);
     const [holder, next] = [speakFor("damaged-holder", { holds: "damaged" }), speakFor("after-damaged")];
-    await lane.enter("damaged-holder");
-    await lane.enter("after-damaged");
-    passTime(31 * secondMs);
-    await lane.ring();
+    await outwaited("damaged-holder", "after-damaged");
     await until(() => expect(next.heard).toHaveLength(1));
     expect(holder.heard).toHaveLength(1);
   });

@@ -195,7 +195,7 @@ export class Children {
     launch.retryAt = Infinity;
     this.#launches = put(this.#launches, pending.key, launch);
     this.#starting++;
-    const isItself = request.id === state.created?.id && !plan.detached;
+    const isItself = request.id === state.creation.id && !plan.detached;
     const started = isItself ? refuseItself(request.id) : world.children.start(request);
     launch.settled = started.then(
       async (made) => void (await this.#course.turn(() => this.#started(pending, plan, launch, made))),
