@@ -329,7 +329,9 @@ export class Model {
     if (kind === "undo" && entry["step"] === this.#lacking) return this.#lacked(verb, entry);
     const call = this.#calls.find(kind, entry["step"]);
     if (verb === "interrupted" || verb === "attempt_started") {
-      claim(verb !== "interrupted" || !this.#renewal.isAsked, `${call.id} begins once more just to be left behind`);
+      // In a pause that is said all the same: a cancellation may yet have to know what was cut off.
+      const isVain = verb === "interrupted" && this.#renewal.isAsked && this.#calls.pausedAt === null;
+      claim(!isVain, `${call.id} begins once more just to be left behind`);
       if (verb === "interrupted") this.#calls.doubt(entry.at);
       return call.mark(entry, this.#calls.pausedAt !== null, this.#wanted !== null);
     }
