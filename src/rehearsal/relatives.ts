@@ -55,12 +55,12 @@ export class Relatives {
 
   *#pending({ id, run, outbox }: Process): Iterable<[name: string, send: () => Promise<number | null>]> {
     const { created, end, retriedSeq } = run.state;
-    for (const orphan of orphansToStop(run.state)) {
+    for (const orphan of orphansToStop(run.state, run.execution?.work.children.underWay())) {
       const { child, policy } = orphan;
       const name = `stop ${child.id} ${retriedSeq}`;
       const stop = async (): Promise<number | null> => {
         const ids = await run.starts.settledIdsOf(child.id);
-        const isPending = isToStop(run.state, child.id);
+        const isPending = isToStop(run.state, child.id, run.execution?.work.children.underWay());
         if (isPending) {
           const found = await Promise.all([...ids].map((each) => this.#stop(id, each, policy)));
           const againAt = found.includes(true) ? null : lookAgainAt(orphan, this.#relations.clock.at);

@@ -223,3 +223,33 @@ test("a child that a retry is about to have go on, as its run begins once more a
   expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["failed", "cancelled"]);
   expect(family.snapshot("parent").error?.message).toContain("was cancelled");
 });
+
+test("a child that one call gives up while the start of another's is under way goes on (guarantee 4)", async () => {
+  const parent = async (_input: unknown, step: Step): Promise<unknown> => {
+    const first = step.invoke("child", null, { id: "born", timeout: minuteMs }).catch(() => "given up");
+    await step.sleep(minuteMs - 1000);
+    return await Promise.all([first, step.invoke("child", null, { id: "born" })]);
+  };
+  const child = (_input: unknown, step: Step): Promise<unknown> => step.sleep(5 * minuteMs);
+  const family = new Family(define(child, { name: "child" }), define(parent, { name: "parent" })).begin("parent");
+  family.lag = (what) => (what === "start" || what === "started" ? 3000 : 0);
+  await family.drive(startAt + 30 * minuteMs);
+  expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["completed", "completed"]);
+});
+
+test("a child that one call gave up and another waits for is left alone as its run goes on as new", async () => {
+  const parent = async (again: boolean, step: Step): Promise<unknown> => {
+    if (again) return await step.sleep(20 * minuteMs);
+    const first = step.invoke("child", null, { id: "born", timeout: minuteMs }).catch(() => "given up");
+    void step.invoke("child", null, { id: "born" });
+    await first;
+    return await step.continueAsNew(true);
+  };
+  const child = (_input: unknown, step: Step): Promise<unknown> => step.sleep(5 * minuteMs);
+  const family = new Family(define(child, { name: "child" }), define(parent, { name: "parent" })).begin(
+    "parent",
+    false,
+  );
+  await family.drive(startAt + 40 * minuteMs);
+  expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["completed", "completed"]);
+});

@@ -4,7 +4,7 @@ import { describeMs } from "../duration.ts";
 import type { StoredError } from "../error.ts";
 import type { ChildRun } from "../run/origin.ts";
 import { createRandom } from "../random.ts";
-import type { Orphan, RunState } from "../state/state.ts";
+import type { Call, Orphan, RunState } from "../state/state.ts";
 
 const maxIdLength = 128;
 
@@ -65,25 +65,36 @@ export function nextAskAt(since: number, after: number, foreign: boolean): numbe
  * The orphans that are to be stopped now. While the handler may go on, one that another call waits for is not among them; nor,
  * until the run has ended, is a failed child whose step a retry of the run cleared: that is called again, which may have the
  * child go on.
+ * @param starting what calls are having started that is not on record yet
  */
-export function orphansToStop(state: RunState): readonly Orphan[] {
+export function orphansToStop(state: RunState, starting: readonly Starting[] = []): readonly Orphan[] {
   // Most runs have none, and are asked again and again.
   if (state.orphans.size === 0) return [];
-  const kept = new Set(keptIds(state));
+  const kept = new Set(keptIds(state, starting));
   return [...state.orphans.values()].filter(({ child }) => !kept.has(child.id));
 }
 
 /** Whether the child of that id is among them. */
-export function isToStop(state: RunState, id: string): boolean {
-  return state.orphans.has(id) && !keptIds(state).includes(id);
+export function isToStop(state: RunState, id: string, starting: readonly Starting[] = []): boolean {
+  return state.orphans.has(id) && !keptIds(state, starting).includes(id);
 }
 
-function keptIds({ formerChildren, open, ending, end }: RunState): string[] {
+/** A child, and since when a call has been having it started, epoch ms. */
+type Starting = { readonly child: ChildRun; readonly startedAt: number };
+
+function keptIds({ formerChildren, orphans, open, ending, end }: RunState, starting: readonly Starting[]): string[] {
   if (end !== null) return [];
-  const kept = Array.from(formerChildren.values(), ({ id }) => id);
+  const kept = [...formerChildren.values()];
   // A run that is being undone waits for none, though their calls are open.
-  if (ending === null) for (const { child } of open) if (child !== null) kept.push(child.id);
-  return kept;
+  if (ending === null) kept.push(...awaitedChildren(open));
+  // A call that came later finds it stopped, like any that comes later still.
+  const isWanted = ({ child, startedAt }: Starting): boolean => startedAt < (orphans.get(child.id)?.since ?? 0);
+  return [...kept, ...starting.filter(isWanted).map(({ child }) => child)].map(({ id }) => id);
+}
+
+/** Those of open calls. */
+export function awaitedChildren(open: Iterable<Call>): ChildRun[] {
+  return [...open].flatMap(({ child }) => child ?? []);
 }
 
 /**

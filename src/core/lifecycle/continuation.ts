@@ -2,12 +2,13 @@
 import { dequal } from "dequal";
 import { authorOf } from "../author.ts";
 import type { RequestMetadata } from "../author.ts";
+import { awaitedChildren } from "./child.ts";
 import type { Definition } from "../definition/definition.ts";
 import type { EntryOf, Fact } from "../history/entry.ts";
 import { HoldfastError, storeError } from "../error.ts";
 import { needsOf } from "../lane/flow.ts";
 import { givenLabels, labelsOf } from "../definition/label.ts";
-import type { Continuation, KeptAction, KeptUpdate, UpdateEnd } from "../run/origin.ts";
+import type { ChildRun, Continuation, KeptAction, KeptUpdate, UpdateEnd } from "../run/origin.ts";
 import { firstCreatedAt } from "../run/origin.ts";
 import type { RunState } from "../state/state.ts";
 import { foremostTallies, shownTallies } from "../state/tally.ts";
@@ -48,7 +49,12 @@ export function continuationOf(state: RunState, next: Incarnation, deployment: s
   const signals = unconsumed(state);
   const received = signals.map(({ seq: _was, at: _came, used: _taken, ...signal }): Fact => signal);
   const started: Fact[] = isSettled(state.creation, next) ? [{ kind: "run.started", deployment }] : [];
-  return [renewedOf(state, next, signals), ...started, ...orphanStarts(state), ...received];
+  return [
+    renewedOf(state, next, signals),
+    ...started,
+    ...orphanStarts(state, awaitedChildren(state.open)),
+    ...received,
+  ];
 }
 
 /**
@@ -74,7 +80,8 @@ export function restartOf(
     ...(step === null ? {} : { seed }),
     continuation: { ...continuation, restarted: { step, upTo: facts.length === 0 ? 0 : state.seq + 1 + facts.length } },
   };
-  return [created, ...facts, ...started, ...orphanStarts(state, facts)];
+  const kept = facts.flatMap((fact) => (fact.kind === "child.started" && fact.detached ? [fact.child] : []));
+  return [created, ...facts, ...started, ...orphanStarts(state, kept)];
 }
 
 /** What a restarted run keeps of its history. */
@@ -129,11 +136,11 @@ function isSettled(before: Pick<Incarnation, "lanes">, after: Pick<Incarnation, 
 /**
  * Carries over the orphaned children that have not been told to stop. No call of the code has such an id, because
  * occurrences count from 1.
- * @param kept facts of the new journal: a child whose `start` is among them is not stopped
+ * @param left those that are left alone: open ones, or where the new journal keeps their `start`
  */
-function orphanStarts({ orphans }: RunState, kept: readonly Fact[] = []): Fact[] {
-  const left = new Set(kept.flatMap((fact) => (fact.kind === "child.started" && fact.detached ? [fact.child.id] : [])));
-  const lost = [...orphans.values()].filter(({ child }) => !left.has(child.id));
+function orphanStarts({ orphans }: RunState, left: readonly ChildRun[]): Fact[] {
+  const ids = new Set(left.map(({ id }) => id));
+  const lost = [...orphans.values()].filter(({ child }) => !ids.has(child.id));
   const given = lost.map(({ child, policy }) => ({ step: `${child.id}#0`, child, policy }));
   if (given.length === 0) return [];
   const calls = given.map(({ step }) => ({ call: "child", id: step }) as const);

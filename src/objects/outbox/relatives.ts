@@ -117,8 +117,8 @@ export class Relatives {
 
   /** A child that has to be stopped again, after a retry of the run, needs another message. */
   #stops(): { readonly key: string; readonly orphan: Orphan }[] {
-    const { state } = this.#run;
-    return orphansToStop(state).map((orphan) => ({
+    const { state, execution } = this.#run;
+    return orphansToStop(state, execution?.work.children.underWay()).map((orphan) => ({
       key: `the end of child ${orphan.child.id} (${state.retriedSeq})`,
       orphan,
     }));
@@ -128,7 +128,8 @@ export class Relatives {
     const { child, policy } = orphan;
     const ids = await this.#run.starts.settledIdsOf(child.id);
     // The run may have been retried meanwhile, and wait for the child again.
-    const isPending = isToStop(this.#run.state, child.id);
+    const { state, execution } = this.#run;
+    const isPending = isToStop(state, child.id, execution?.work.children.underWay());
     if (isPending) {
       const found = await Promise.all([...ids].map((id) => this.#children.stop(id, policy)));
       const againAt = found.includes(true) ? null : lookAgainAt(orphan, Date.now());
