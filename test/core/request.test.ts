@@ -69,6 +69,7 @@ describe("a request", () => {
       'options_invalid: step ask: a request has no field "query"; it takes url, method, headers, body',
     ],
     [{ url, method: "TRACE" }, "options_invalid: step ask: TRACE is a method that cannot be sent"],
+    [{ url, method: "brew" }, "options_invalid: step ask: BREW is a method that cannot be sent"],
     [{ url, method: "A B" }, "options_invalid: step ask: method must be a word, such as POST"],
     [{ url, body: "" }, "options_invalid: step ask: a GET request has no body"],
     [{ url, headers: [] }, "options_invalid: step ask: headers must be an object of texts, or Headers"],

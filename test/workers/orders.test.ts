@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, inject, it, vi } from "vitest";
 import type { Entry, EntryOf } from "../../src/core/history/entry.ts";
 import type { Order } from "../../src/core/courier/order.ts";
+import { readRequest } from "../../src/core/courier/request.ts";
 import { encode } from "../../src/core/value/value.ts";
 import { courierObject, runObject } from "../../src/objects/address.ts";
 import type { CourierRpc } from "../../src/objects/rpc/courier.ts";
@@ -67,6 +68,29 @@ async function began(query: Record<string, string | number>, more: object = {}):
   const { id } = await start("asks", { input: { target: address({ box, ...query }), ...more } });
   return { id, box };
 }
+
+it("a request has a method that the platform sends, or is refused as it is asked for", () => {
+  const all = [
+    ...["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "CONNECT", "TRACK", "PRI", "BREW"],
+    ...["ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "COPY", "LABEL", "LINK", "LOCK", "MERGE"],
+    ...["MKACTIVITY", "MKCALENDAR", "MKCOL", "MKREDIRECTREF", "MKWORKSPACE", "MOVE", "ORDERPATCH", "PROPFIND"],
+    ...["PROPPATCH", "REBIND", "REPORT", "SEARCH", "UNBIND", "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE"],
+    ...["UPDATEREDIRECTREF", "VERSION-CONTROL", "BAN", "PURGE", "M-SEARCH", "MSEARCH", "NOTIFY", "SOURCE"],
+    ...["SUBSCRIBE", "UNSUBSCRIBE"],
+  ];
+  const passing = (make: (method: string) => unknown): string[] =>
+    all.filter((method) => {
+      try {
+        make(method);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  const url = httpServer;
+  const taken = passing((method) => readRequest({ url, method }, [], "step ask"));
+  expect(taken).toEqual(passing((method) => new Request(url, { method })));
+});
 
 describe("an answer", () => {
   it("is read by its content type, as a call of a webhook is", async () => {

@@ -6,8 +6,12 @@ import { group, maxValueBytes } from "../size.ts";
 
 const fields = ["url", "method", "headers", "body"];
 const bodiless: ReadonlySet<string> = new Set(["GET", "HEAD"]);
-/** Methods that `fetch` refuses. */
-const refusedMethods: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
+/** Those that the platform sends, but for TRACE, which `fetch` refuses elsewhere. */
+const methods: ReadonlySet<string> = new Set([
+  ...["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "PURGE", "BAN", "SEARCH", "REPORT", "MERGE"],
+  ...["ACL", "CHECKOUT", "COPY", "LOCK", "MKACTIVITY", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH", "UNLOCK"],
+  ...["MSEARCH", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE"],
+]);
 
 type Part = { readonly body: string | Uint8Array | null; readonly type: string | null };
 
@@ -47,7 +51,7 @@ function readUrl(given: unknown, what: string): string {
 function readMethod(given: unknown, what: string): string {
   const method = given === undefined ? "GET" : typeof given === "string" ? given.toUpperCase() : "";
   if (!/^[A-Z][A-Z-]*$/.test(method)) throw refusal(what, "method must be a word, such as POST");
-  if (refusedMethods.has(method)) throw refusal(what, `${method} is a method that cannot be sent`);
+  if (!methods.has(method)) throw refusal(what, `${method} is a method that cannot be sent`);
   return method;
 }
 

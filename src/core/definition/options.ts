@@ -57,7 +57,7 @@ export type MapOptions<Item = never, Result = never> = Omit<RunOptions, "undo"> 
 /** A request for `step.fetch`, as plain data, because another object sends it. */
 export type FetchRequest = {
   readonly url: string | URL;
-  /** GET unless set. */
+  /** GET unless set; one that the platform can send. */
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>> | Headers;
   /** Text and bytes are sent as they are, URLSearchParams as a form, anything else as JSON. */
