@@ -38,8 +38,8 @@ export class Listeners {
 
   /** What must have been heard, or be on record, by now and has not. */
   overdue(at: number, { pausedAt, resumedAt }: Pauses, slackMs: number, inbox: readonly Seen[]): void {
-    // What a death cut off goes on once the pause is over.
-    if (pausedAt !== null && slackMs > 0) return;
+    // What a death cut off goes on once the pause is over; so does what a retry in its midst has begin anew.
+    if (pausedAt !== null && (slackMs > 0 || pausedAt < resumedAt)) return;
     for (const [name, listener] of this.#known) {
       const isLate = (since: number): boolean => at > Math.max(since, resumedAt) + slackMs;
       claim(this.recorded.has(name) || !isLate(listener.at), `${name} is heard, and not on record`);

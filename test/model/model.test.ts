@@ -65,6 +65,7 @@ test.each([
   ["what a death cut off begins again as its handler fails", 90102899, makeCancelledProgram],
   ["what a death cuts off on the way to the end begins again in the pause", 56871, makeCancelledProgram],
   ["a death cut something off in a pause behind which it would have gone on as new", 910281, makeRenewedProgram],
+  ["once it is retried, what begins to hear signals is on record behind the pause", 4919558, makeReceivingProgram],
 ] as const)("a run that ends in a pause, which the model once took for wrong: %s", async (_what, seed, make) => {
   expect((await check(seed, make)).runs).toBeGreaterThan(0);
 });
