@@ -96,6 +96,17 @@ describe("queries", () => {
     await runThatIs(id, { status: "waiting" });
   });
 
+  it("of a run by itself are answered in a step, and refused where each replay would ask once more", async () => {
+    const [step, handler, query] = await Promise.all(
+      ["step", "handler", "query"].map((input) => start("asks-narcissus", { input }, "?wait=60s")),
+    );
+    expect(step).toMatchObject({ status: "completed", output: "his own" });
+    expect(handler).toMatchObject({ status: "failed", error: { code: "query_impure" } });
+    expect(query).toMatchObject({ status: "completed" });
+    const { status, body } = await ask(`GET /v1/runs/${query?.id}/queries/face`);
+    expect([status, body]).toMatchObject([422, { code: "query_failed", error: { code: "query_impure" } }]);
+  });
+
   it("that are never answered are given up", async () => {
     const { id } = await start("asks-cart");
     expect(await refusal(`GET /v1/runs/${id}/queries/never`)).toBe("503 query_timeout");

@@ -91,7 +91,7 @@ export interface RunHandle<Output = unknown, Signals extends SignalTypes = Signa
   ): Promise<void>;
   /**
    * The answer of the function registered with `step.query`, also after the run's end. It changes nothing.
-   * @throws what the function threw; HoldfastError run_not_found, query_not_found, query_timeout, version_missing
+   * @throws what the function threw; HoldfastError run_not_found, query_not_found, query_impure, query_timeout, version_missing
    */
   query<Result = unknown>(name: string): Promise<Result>;
   /**

@@ -20,7 +20,7 @@ import type { Pending, Plan, RunPlan } from "./call.ts";
 import type { Course } from "../turn/course.ts";
 import type { Errors } from "../errors.ts";
 import { Occurrences } from "./occurrences.ts";
-import { checkPlace, currentScope, isWithdrawn, openScope, rootOf, insideOf } from "./scope.ts";
+import { checkPlace, currentScope, isWithdrawn, rootOf, rootScope, insideOf } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 import { validatePayload, schemaTimeout, payloadOf } from "../wait/validation.ts";
 import type { Validated } from "../wait/validation.ts";
@@ -52,7 +52,7 @@ export class Calls {
   /** Keys of calls that nobody awaits: open when the handler ended or, in replay, a branch lost or a cancel came. */
   left: Set<string> = emptySet;
   /** The scope of what is in no branch of a race. */
-  readonly root: Scope = openScope(null);
+  readonly root: Scope;
   /** What the completed steps that can be undone need for it, by step. */
   readonly #undoable = new Map<string, Undoable>();
   /** Set once the run is cancelled: from then on the handler may clean up, but its waits are rejected with this. */
@@ -81,6 +81,7 @@ export class Calls {
     this.#owner = owner;
     this.#errors = errors;
     this.#occurrences = new Occurrences(limits);
+    this.root = rootScope(course.state.created?.id ?? null);
     this.seenAt = course.state.startedAt ?? course.state.at;
     this.seenSeq = course.state.created?.seq ?? 0;
   }
@@ -275,9 +276,8 @@ export class Calls {
     of: object | null = null,
   ): Promise<unknown> {
     const passedOver = this.#course.replay.claim(call.key);
-    const { seenSeq } = this;
     const begun = passedOver !== undefined;
-    const pending: Pending = { ...call, seenSeq, ...Promise.withResolvers<unknown>(), begun };
+    const pending: Pending = { ...call, seenSeq: this.seenSeq, ...Promise.withResolvers<unknown>(), begun };
     if (this.pending.size === 0) this.#sole = of;
     else if (of === null || of !== this.#sole) this.concurrent = true;
     this.pending.set(pending.key, pending);

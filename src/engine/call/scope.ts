@@ -11,6 +11,8 @@ import { AsyncVariable } from "./variable.js";
 
 export type Scope = {
   readonly parent: Scope | null;
+  /** The run whose code it is, by its id. */
+  readonly run: string | null;
   /** In words, the step whose function this is, or the schema: it makes no calls of its own. */
   readonly inside: string | null;
   /** The race was settled by another branch: what is called in here waits for nothing. */
@@ -22,9 +24,14 @@ const carried = new AsyncVariable<Scope>();
 let nested = false;
 
 /** @param inside of what, where that makes no calls of its own */
-export function openScope(parent: Scope | null, inside: string | null = null): Scope {
-  nested ||= parent !== null;
-  return { parent, inside, withdrawn: false };
+export function openScope(parent: Scope, inside: string | null = null): Scope {
+  nested = true;
+  return { parent, run: parent.run, inside, withdrawn: false };
+}
+
+/** That of a whole handler. */
+export function rootScope(run: string | null): Scope {
+  return { parent: null, run, inside: null, withdrawn: false };
 }
 
 /** Calls the function, and whatever it leads to, in this scope. */
@@ -46,6 +53,12 @@ export function captureAsyncContext(): AsyncContext {
 /** The scope of the caller; undefined outside of every handler. */
 export function currentScope(): Scope | undefined {
   return nested ? carried.getStore() : undefined;
+}
+
+/** The run whose handler calls this; null inside of a step or schema, and outside of every handler. */
+export function callingRun(): string | null {
+  const scope = carried.getStore();
+  return scope === undefined || insideOf(scope) !== null ? null : scope.run;
 }
 
 /** Inside of which step or schema this is; null outside of all. */

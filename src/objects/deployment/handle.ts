@@ -25,6 +25,7 @@ import { acceptTrace } from "../../core/trace/trace.ts";
 import { decode, encode } from "../../core/value/value.ts";
 import type { Stored } from "../../core/value/value.ts";
 import { runObject } from "../address.ts";
+import { callingRun } from "../../engine/call/scope.ts";
 import { unwrap } from "../answer.ts";
 import { checkListed } from "./catalog.ts";
 import { unpack } from "../packing.ts";
@@ -59,6 +60,9 @@ export function getRun<Output = unknown, Signals extends SignalTypes = SignalTyp
       await sendSignal(id, toSignal(name, payload, options));
     },
     query: async <Result>(name: string) => {
+      // Whoever answers is a replay of the handler: it would ask in turn, and so on.
+      if (callingRun() === id)
+        throw new HoldfastError("query_impure", `run ${id} queries itself, which it can only inside of a step`);
       const answer = await askQuery(id, name);
       if (answer.kind === "failed") throw reviveError(answer.error);
       return decode(answer.result) as Result;

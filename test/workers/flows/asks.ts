@@ -1,6 +1,6 @@
 /** Workflows that are asked and told while they go on. */
 import * as z from "zod";
-import { defineWorkflow } from "../../../src/index.ts";
+import { defineWorkflow, getRun } from "../../../src/index.ts";
 
 /** How often the functions of a run were called, in all its lives and by all who asked. */
 export const calls = new Map<string, number>();
@@ -118,4 +118,13 @@ const eavesdropper = defineWorkflow("asks-eavesdropper", {
   },
 });
 
-export const askWorkflows = [cart, hearer, greeted, brief, eavesdropper, till, booth] as const;
+/** Queries itself: in the handler, in a step, or to answer a query. */
+const narcissus = defineWorkflow("asks-narcissus", {
+  handler: async (where: "handler" | "step" | "query", step) => {
+    const look = (): Promise<unknown> => getRun(step.info.id).query("face");
+    step.query("face", () => (where === "query" ? look() : "his own"));
+    return where === "step" ? await step.run("look", look) : where === "handler" && (await look());
+  },
+});
+
+export const askWorkflows = [cart, hearer, greeted, brief, eavesdropper, till, booth, narcissus] as const;
