@@ -316,6 +316,42 @@ describe("live", () => {
     stage.complaints.splice(0);
     await stage.leave(page);
   });
+
+  test("a page that cannot be had says so although its feed is open, and is had again", async () => {
+    const page = await live("/?idPrefix=unseen-");
+    await page.clock.install();
+    await page.reload();
+    await page.locator("#live[data-state=live]").waitFor();
+    let asked = 0;
+    await page.route("**/?idPrefix=unseen-", async (route) => {
+      asked++;
+      await route.fulfill({ status: 503 });
+    });
+    await stage.client.start("approve-order", "unseen-1", { order: 1 });
+    const sign = page.locator("#live[data-state=offline]");
+    await until(
+      async () => {
+        await page.clock.runFor(1_000);
+        return await sign.count();
+      },
+      (count) => count === 1,
+    );
+    expect(await sign.textContent()).toMatch(/reconnecting since/);
+    // More often than its feed tells of anything.
+    await until(
+      async () => {
+        await page.clock.runFor(11_000);
+        return asked;
+      },
+      (count) => count > 5,
+    );
+    await page.unroute("**/?idPrefix=unseen-");
+    await page.clock.runFor(11_000);
+    await row(page, "unseen-1").waitFor();
+    await page.locator("#live[data-state=live]").waitFor();
+    stage.complaints.splice(0);
+    await stage.leave(page);
+  });
 });
 
 describe("actions on many runs", () => {
@@ -382,6 +418,31 @@ describe("actions on many runs", () => {
     expect(await send.isDisabled()).toBe(true);
     await page.keyboard.press("Escape");
     expect(await page.locator("dialog[open]").count()).toBe(0);
+    await stage.leave(page);
+  });
+
+  test("cannot be sent before it is known how many runs they are about", async () => {
+    const page = await stage.visit("/?idPrefix=order-");
+    const open = async (): Promise<void> => {
+      await page.keyboard.press(".");
+      await page.getByRole("button", { name: /^Pause all/ }).click();
+    };
+    await page.route("**/v1/runs/bulk?dryRun=true", (route) => route.abort());
+    await open();
+    await page.getByRole("alert").waitFor();
+    expect(await page.getByRole("alert").textContent()).toBe(
+      "Holdfast could not be reached. Close this, and try again.",
+    );
+    expect(await page.getByRole("button", { name: "Pause", exact: true }).isDisabled()).toBe(true);
+    await page.keyboard.press("Escape");
+    await page.unroute("**/v1/runs/bulk?dryRun=true");
+    await open();
+    expect(await page.getByRole("button", { name: "Pause 3 runs" }).isEnabled()).toBe(true);
+    await page.keyboard.press("Escape");
+    await page.route("**/v1/runs/bulk?dryRun=true", () => {});
+    await open();
+    expect(await page.getByRole("button", { name: "Pause", exact: true }).isDisabled()).toBe(true);
+    stage.complaints.splice(0);
     await stage.leave(page);
   });
 

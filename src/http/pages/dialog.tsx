@@ -113,7 +113,7 @@ export function ActionDialog(props: DialogProps) {
           <button type="button" class="button plain" data-close>
             Close
           </button>
-          <button type="submit" class={`button ${look}`} data-submit>
+          <button type="submit" class={`button ${look}`} data-submit={submit}>
             {submit}
           </button>
         </div>

@@ -62,7 +62,14 @@ function open(form: HTMLFormElement): void {
   const first = form.querySelector<Field>(firstField);
   const empty = actor?.value === "" ? actor : reason;
   (first ?? empty)?.focus();
-  if (form.dataset["preview"] !== undefined) void preview(form);
+  if (form.dataset["preview"] === undefined) return;
+  const button = form.querySelector<HTMLButtonElement>("[data-submit]");
+  if (button !== null && form.dataset["submitPreview"] !== undefined) {
+    // Until it is known what this is about, it cannot be sent.
+    button.textContent = button.dataset["submit"] ?? "";
+    button.disabled = true;
+  }
+  void preview(form);
 }
 
 async function send(form: HTMLFormElement): Promise<void> {
@@ -158,21 +165,35 @@ function schedulePreview(form: HTMLFormElement): void {
   );
 }
 
+const previews = new WeakMap<HTMLFormElement, symbol>();
+
 /** Asks the API what the action would do. The form's event `preview` has the answer, or null if it was refused. */
 async function preview(form: HTMLFormElement): Promise<void> {
-  const button = form.querySelector<HTMLElement>("[data-submit]");
+  const asked = Symbol();
+  previews.set(form, asked);
   try {
     const { url, headers, body } = read(form, form.dataset["preview"] ?? "");
     const answer = await fetch(url, { method: "POST", headers, body: body ?? null });
     const json = await readJson(answer);
+    // Another was asked for meanwhile, and may have had its answer first.
+    if (previews.get(form) !== asked) return;
     showProblem(form, answer.ok ? null : String(json["detail"] ?? "This would be refused."));
-    const text = form.dataset["submitPreview"];
-    if (answer.ok && text !== undefined && button !== null) button.textContent = fillIn(text, json, String);
-    if (answer.ok && button !== null) button.toggleAttribute("disabled", json["count"] === 0);
+    if (answer.ok) showCount(form, json);
     form.dispatchEvent(new CustomEvent("preview", { bubbles: true, detail: answer.ok ? json : null }));
   } catch (error) {
-    if (error instanceof FieldError) showProblem(form, error.message);
+    const text =
+      error instanceof FieldError ? error.message : "Holdfast could not be reached. Close this, and try again.";
+    if (previews.get(form) === asked) showProblem(form, text);
   }
+}
+
+/** The button says what it is about; what is about nothing cannot be sent. */
+function showCount(form: HTMLFormElement, json: Json): void {
+  const text = form.dataset["submitPreview"];
+  const button = form.querySelector<HTMLButtonElement>("[data-submit]");
+  if (text === undefined || button === null) return;
+  button.textContent = fillIn(text, json, String);
+  button.disabled = json["count"] === 0;
 }
 
 type ApiRequest = { readonly url: string; readonly headers: Record<string, string>; readonly body?: string };

@@ -33,6 +33,8 @@ let retryMs = 1000;
 let isDue = false;
 let drawnAt = 0;
 let missed = false;
+/** Whether the last refresh failed. The stream does not repeat what caused it. */
+let isStale = false;
 let idle: ReturnType<typeof setTimeout> | undefined;
 
 export function startLive(): void {
@@ -50,11 +52,11 @@ export function startLive(): void {
     reconnect();
     if (!missed) return;
     missed = false;
-    void refresh();
+    void redraw();
   });
-  // Without a stream, the page is refreshed by time.
+  // Without a stream, and after a refresh that failed, the page is refreshed by time.
   setInterval(() => {
-    if (source !== null && source.readyState !== EventSource.OPEN && ended === null) changed();
+    if (isStale || (source !== null && source.readyState !== EventSource.OPEN && ended === null)) changed();
   }, pollMs);
 }
 
@@ -114,10 +116,18 @@ function changed(): void {
     () => {
       isDue = false;
       drawnAt = Date.now();
-      void refresh();
+      void redraw();
     },
     Math.max(burstMs, drawnAt + minIntervalMs - Date.now()),
   );
+}
+
+async function redraw(): Promise<void> {
+  const wasStale = isStale;
+  isStale = !(await refresh());
+  if (isStale) show("offline");
+  else if (wasStale && ended !== null) show("ended");
+  else if (wasStale && source?.readyState === EventSource.OPEN) show("live");
 }
 
 function show(state: State): void {
