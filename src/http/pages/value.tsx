@@ -92,7 +92,8 @@ function Text({ text }: { readonly text: string }) {
 /** A value of a type that JSON does not have: the type in front, and its value if it has one. */
 function Typed({ type, json, depth, budget }: NodeProps & { readonly type: string; readonly json: Object }) {
   const { value } = json;
-  if (type === "Object") return <Node json={value} depth={depth} budget={budget} />;
+  // Its own fields, among which a `$type` says nothing: the text beside it need not be what such a value has.
+  if (type === "Object") return <Fields fields={Object.entries(value as Object)} depth={depth} budget={budget} />;
   if (value === undefined) return <span class="v-word">{type}</span>;
   const isBytes = typeof value === "string" && /Array$|ArrayBuffer|DataView/.test(type);
   const size = isBytes ? `${Math.floor((value.replace(/=+$/, "").length * 3) / 4)} bytes` : null;
