@@ -18,6 +18,7 @@ export function redact(service: Service, visibility: keyof typeof redactions): S
   const redaction = redactions[visibility];
   const isBlind = visibility === "shapes";
   const runs = redactRuns(service.runs, redaction);
+  const schedules = redactSchedules(service.schedules, redaction);
   const { workflows, signals, asks, lanes, directory, stats } = service;
   return {
     workflows: {
@@ -26,7 +27,7 @@ export function redact(service: Service, visibility: keyof typeof redactions): S
     },
     runs: isBlind ? closed(runs) : runs,
     signals,
-    schedules: redactSchedules(service.schedules, redaction),
+    schedules: isBlind ? kept(schedules) : schedules,
     hooks: redactHooks(service.hooks, isBlind),
     asks: {
       query: async (id, name) => redaction.query(await quoted(redaction, asks.query(id, name))),
@@ -124,6 +125,17 @@ function redactSchedules(schedules: Schedules, redaction: Redaction): Schedules 
     trigger: async (id, request) => made(redaction, await quoted(redaction, schedules.trigger(id, request))),
     backfill: (id, request) => quoted(redaction, schedules.backfill(id, request)),
     tick: () => schedules.tick(),
+  };
+}
+
+/** For callers who see shapes: refuses to give stored input to a workflow that may show it, as a label or a lane's key. */
+function kept(schedules: Schedules): Schedules {
+  return {
+    ...schedules,
+    change: async (id, change) => {
+      if (change.workflow === undefined || change.input !== undefined) return await schedules.change(id, change);
+      throw refused("give the input of a schedule to another workflow");
+    },
   };
 }
 
