@@ -600,6 +600,26 @@ describe("debounce", () => {
     expect([next.status, next.run.id === run.id]).toEqual([201, false]);
   });
 
+  it("guarantee 1: a start that was merged into a child goes on though the parent gives that up", async () => {
+    const [alone, shared] = [newId("k"), newId("k")];
+    const call = (key: string) => ({ workflow: "flow-settled", input: { key, n: 1 }, timeout: "1 h" });
+    // Two starts of the parent's own make one child, and it stays nobody else's.
+    const input = { calls: [call(alone), call(alone), call(shared)], then: "1 day" };
+    const { run: parent } = await start("caller", input);
+    const { waitingFor } = await runThatIs(parent.id, { status: "waiting", waitingFor: [{}, {}, {}] });
+    const { status, run } = await start("flow-settled", { key: shared, n: 2 });
+    const [own, ...more] = waitingFor.map(({ name }) => name).filter((name) => name !== run.id);
+    expect([status, more]).toEqual([200, [own]]);
+    await passTime(parent.id, 3_600_000);
+    await vi.waitFor(async () => {
+      const stopped = (await historyOf(parent.id)).filter(({ kind }) => kind === "child.stopped");
+      expect(new Set(stopped.map(({ child }) => (child as { id: string }).id))).toEqual(new Set([own, run.id]));
+    });
+    expect((await ask(`GET /v1/runs/${own}`)).body["status"]).toBe("cancelled");
+    await passTime(run.id, periodMs);
+    expect(await runThatIs(run.id, { status: "completed" })).toMatchObject({ output: 2 });
+  });
+
   it("takes its place in line when it is due, in the lane of the input that came last until then", async () => {
     const [busy, free] = [newId("tenant"), newId("tenant")];
     const begin = (key: string, tenant: string, n: number) => start("flow-turned", { key, tenant, n });

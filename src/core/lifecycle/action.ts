@@ -21,13 +21,13 @@ export type Decision =
   | { readonly fact: Extract<Fact, { kind: "run.cancel_requested" }>; readonly effect: "unwind" };
 
 /**
- * Null when the same action with the same key was taken, when a parent asks that did not start it, or when the run is
- * already as the action wants it and nobody will look for that on record.
+ * Null when the same action with the same key was taken, when a parent asks that did not start it, or not alone, or when
+ * the run is already as the action wants it and nobody will look for that on record.
  * @throws HoldfastError run_ended, not_retryable, idempotency_conflict
  */
 export function decide(state: RunState, action: Action, now: number): Decision | null {
   const { kind, key, parent } = action;
-  if (parent !== undefined && state.created?.parent?.id !== parent) return null;
+  if (parent !== undefined && (state.shared || state.created?.parent?.id !== parent)) return null;
   const before = key === undefined ? undefined : state.actionKeys.get(key);
   if (before !== undefined) {
     if (before.kind === kind && before.reason === action.reason) return null;

@@ -89,6 +89,7 @@ function noteNotice({ pendingNotices: untold, notices }: RunState, { of, url, ru
 function debounce(state: RunState, entry: EntryOf<"run.debounced">): void {
   if (state.created === null) return;
   state.delayedAt = entry.at;
+  if (entry.by !== `parent ${state.created.parent?.id}`) state.shared = true;
   const { version, input, sent, labels, lanes, notify, retention, startAt, notAfter = null, key } = entry;
   const { sent: _sent, lanes: _lanes, notify: _notify, retention: _retention, ...created } = state.created;
   state.created = {

@@ -1,7 +1,4 @@
-/**
- * The state of a run, as its journal gives it: the engine, the directory and the views read it, and only `fold`
- * (core/state/fold.ts) writes it.
- */
+/** The state of a run as its journal gives it: engine, directory and views read it, only `fold` (fold.ts) writes it. */
 import { emptyMap, emptySet } from "../empty.ts";
 import type { EndEntry } from "../history/end.ts";
 import type { CallKind, EntryOf, Fact } from "../history/entry.ts";
@@ -191,6 +188,8 @@ export class RunState {
   longLabels: Set<string> = emptySet;
   /** Idempotency keys of starts that a debounce merged into this run. */
   debounceKeys: Set<string> = emptySet;
+  /** Others than its parent were answered with this run, by a debounce: it goes on though the parent gives it up. */
+  shared = false;
   /** `Idempotency-Key`s of signals. */
   signalKeys: Map<string, { readonly name: string; readonly payload: Stored }> = emptyMap;
   /** `Idempotency-Key`s of control actions. */
