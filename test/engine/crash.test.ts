@@ -112,8 +112,11 @@ test("guarantees 2, 3, 7: so does one whose every change is behind `patched`", {
   await eachProgram(patches);
 });
 
-test("a program that once took the other side of a patch as it was retried", async () => {
-  await patches(7001136);
+test.each([
+  ["that once took the other side of a patch as it was retried", 7001136],
+  ["of which another branch went on as it was asked ahead of a patch", 3200913],
+])("a program %s", async (_what, seed) => {
+  await patches(seed);
 });
 
 async function patches(seed: number): Promise<void> {
