@@ -10,7 +10,7 @@ import type { RunSnapshot } from "../../src/core/run/run.ts";
 import { decode, encode } from "../../src/core/value/value.ts";
 import { Run } from "../../src/engine/run.ts";
 import type { Next } from "../../src/engine/next.ts";
-import type { Couriers } from "../../src/engine/world.ts";
+import type { Children, Couriers } from "../../src/engine/world.ts";
 import { ManualClock, MemoryJournal, define, memoryWorld } from "./memory.ts";
 import type { Handler } from "./memory.ts";
 import { createdFact } from "../core/created.ts";
@@ -29,6 +29,8 @@ export type HostOptions = {
   readonly cold?: boolean;
   /** Whoever makes requests for it; nobody unless set. */
   readonly couriers?: Couriers;
+  /** How it reaches its children; there are none unless set. */
+  readonly children?: Children;
   /** One that has these commits, unless set. */
   readonly journal?: MemoryJournal;
 };
@@ -48,7 +50,8 @@ export class Host {
     this.journal = options.journal ?? new MemoryJournal(commits);
     this.clock = new ManualClock(at);
     const world = memoryWorld(this.clock, deployment);
-    this.run = new Run(this.journal, { ...world, couriers: options.couriers ?? world.couriers }, (_name, version) =>
+    const { couriers = world.couriers, children = world.children } = options;
+    this.run = new Run(this.journal, { ...world, couriers, children }, (_name, version) =>
       version === null || this.definition?.version === version ? this.definition : undefined,
     );
     this.#cold = options.cold ?? commits.length > 0;

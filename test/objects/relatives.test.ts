@@ -2,7 +2,10 @@ import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { Relatives } from "../../src/objects/outbox/relatives.ts";
 import type { Fact } from "../../src/core/history/entry.ts";
-import { Host } from "../engine/host.ts";
+import { HoldfastError } from "../../src/core/error.ts";
+import type { ChildStarted } from "../../src/engine/world.ts";
+import { Host, startAt } from "../engine/host.ts";
+import type { Handler } from "../engine/memory.ts";
 
 const error = { name: "Cancelled", message: "enough", code: "cancelled" };
 const ids = Array.from({ length: 300 }, (_, index) => `child-${index}`);
@@ -74,4 +77,35 @@ test("a child that its run waits for again by the time it would be stopped is le
   relatives.attend();
   await setImmediate();
   expect(stopped).toEqual(["child-0"]);
+});
+
+test.each([
+  ["is left alone", true, []],
+  ["is stopped where nothing comes of that", false, ["born"]],
+])("a child that another call was having started as one gave it up %s (guarantee 4)", async (_what, isThere, ends) => {
+  const made = { child: childOf("born"), existed: true, own: true, createdAt: startAt };
+  const second = Promise.withResolvers<ChildStarted>();
+  const starts = [Promise.resolve(made), second.promise];
+  const stopped: string[] = [];
+  const children = {
+    start: () => starts.shift() ?? second.promise,
+    end: async () => null,
+    stop: async (id: string) => stopped.push(id) > 0,
+    signal: async () => {},
+  };
+  const handler: Handler = async (_input, step) => {
+    const first = step.invoke("child", null, { id: "born", timeout: "1 minute" }).catch(() => {});
+    await step.sleep("30 s");
+    const other = step.invoke("child", null, { id: "born" }).catch(() => {});
+    return await Promise.all([first, other, step.waitFor("never")]);
+  };
+  const host = await new Host(handler, { children }).drive(startAt + 120_000);
+  const relatives = new Relatives(host.run, children, { stopped: () => {}, changed: () => {} });
+  relatives.attend();
+  if (isThere) second.resolve(made);
+  else second.reject(new HoldfastError("input_invalid", "no"));
+  await host.drive(startAt + 120_000);
+  relatives.attend();
+  await setImmediate();
+  expect(stopped).toEqual(ends);
 });
