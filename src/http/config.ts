@@ -47,7 +47,8 @@ let last: { readonly texts: readonly unknown[]; readonly config: Config } | null
 
 /**
  * Returns the same object for the same variables.
- * @throws HoldfastError config_invalid, naming the variable. A message never holds a token.
+ * @throws HoldfastError config_invalid, naming the variable. Callers without a token are told, so a message never holds what
+ * a variable says: it may be a secret in the wrong place.
  */
 export function parseConfig(env: Record<string, unknown>): Config {
   const texts = names.map((name) => env[name]);
@@ -65,7 +66,7 @@ function parse(env: Record<string, unknown>): Config {
     publicUrl: parsePublicUrl(text(env, "PUBLIC_URL")),
   };
   if (kind === "none") return { auth: { kind }, access: null, ...rest };
-  if (kind !== "token") throw invalid(`AUTH must be "token" or "none", not "${kind}"`);
+  if (kind !== "token") throw invalid('AUTH must be "token" or "none"');
   return { auth: { kind, tokens: parseTokens(text(env, "API_TOKENS")) }, access: parseAccess(env), ...rest };
 }
 
@@ -156,7 +157,7 @@ function parseTeam(domain: string): string {
   const url = URL.canParse(domain) ? new URL(domain) : null;
   const isSafe = url?.protocol === "https:" || (url?.protocol === "http:" && url.hostname === "127.0.0.1");
   if (url !== null && isSafe && `${url.origin}/` === url.href) return url.origin;
-  throw invalid(`ACCESS_TEAM_DOMAIN must be like https://team.cloudflareaccess.com, without a path, not "${domain}"`);
+  throw invalid("ACCESS_TEAM_DOMAIN must be like https://team.cloudflareaccess.com, without a path");
 }
 
 function parseGrant(item: string, where: string): Grant {
@@ -195,5 +196,5 @@ function parsePublicUrl(value: string): string | null {
   const url = URL.canParse(value) ? new URL(value) : null;
   const isOrigin = url !== null && `${url.origin}/` === url.href && /^https?:$/.test(url.protocol);
   if (isOrigin) return url.origin;
-  throw invalid(`PUBLIC_URL must be http(s)://host without a path, not "${value}"`);
+  throw invalid("PUBLIC_URL must be http(s)://host without a path");
 }

@@ -114,10 +114,7 @@ export function shardCount(): number {
   if (text === undefined || text === "") return defaultShards;
   const count = /^\d+$/.test(text) ? Number(text) : 0;
   if (count >= 1 && count <= maxShards) return count;
-  throw new HoldfastError(
-    "config_invalid",
-    `DIRECTORY_SHARDS must be a whole number from 1 to ${maxShards}, not "${text}"`,
-  );
+  throw new HoldfastError("config_invalid", `DIRECTORY_SHARDS must be a whole number from 1 to ${maxShards}`);
 }
 
 /** A variable or secret of the Worker as text, or a field of a binding that is an object. */

@@ -113,9 +113,13 @@ describe("NOTIFY_HOSTS", () => {
     ...["http://localhost", "localhost/path", "a b", "localhost:99999", "user@localhost", ":80", "[::1", "localhost:"],
     ...["*", "*.example.com", "a_b!", "-a.example", "a..b", ".example", "a,*", "$HOST", "a;b", "(a)", "localhost:0"],
     `${"a".repeat(64)}.example`,
+    "https://user:s3cret@hooks.example",
   ];
   test.each(malformed)("that is malformed is an error that names it: %s", (hosts) => {
-    expect(refusal("https://example.com/", hosts)).toMatch(/^config_invalid NOTIFY_HOSTS/);
+    expect(refusal("https://example.com/", `fine.example,${hosts}`)).toMatch(
+      /^config_invalid NOTIFY_HOSTS, item [23]:/,
+    );
+    expect(refusal("https://example.com/", hosts)).not.toContain("s3cret");
   });
 
   test("that is empty allows nothing", () => {

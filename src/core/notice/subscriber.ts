@@ -26,15 +26,14 @@ const hostName = /^(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.|$))+$/;
  */
 export function parseHosts(text: string): readonly AllowedHost[] {
   const items = text.split(",").map((item) => item.trim());
-  return items
-    .filter((item) => item !== "")
-    .map((item) => {
-      const url = URL.canParse(`http://${item}`) ? new URL(`http://${item}`) : null;
-      const [, port = null] = /:(\d{1,5})$/.exec(item) ?? [];
-      const isBare = url?.href === `http://${url?.host}/` && !item.endsWith(":") && Number(port ?? 1) > 0;
-      if (url !== null && isBare && isHost(url.hostname)) return { host: url.hostname, port };
-      throw new HoldfastError("config_invalid", `NOTIFY_HOSTS: write host or host:port, not ${JSON.stringify(item)}`);
-    });
+  return items.flatMap((item, index) => {
+    if (item === "") return [];
+    const url = URL.canParse(`http://${item}`) ? new URL(`http://${item}`) : null;
+    const [, port = null] = /:(\d{1,5})$/.exec(item) ?? [];
+    const isBare = url?.href === `http://${url?.host}/` && !item.endsWith(":") && Number(port ?? 1) > 0;
+    if (url !== null && isBare && isHost(url.hostname)) return { host: url.hostname, port };
+    throw new HoldfastError("config_invalid", `NOTIFY_HOSTS, item ${index + 1}: write host or host:port`);
+  });
 }
 
 /** Stricter than the URL standard, which accepts even `*` as a host. */

@@ -32,7 +32,7 @@ function isSilent(): boolean {
 export function checkLog(): void {
   const value = variable("LOG") ?? "";
   if (value === "" || value === "json" || value === "off") return;
-  throw new HoldfastError("config_invalid", `LOG must be "json" or "off", not "${value}"`);
+  throw new HoldfastError("config_invalid", 'LOG must be "json" or "off"');
 }
 
 type Line = { readonly level: Level; readonly run: EntryOf<"run.created">; readonly at: number; readonly event: Event };
