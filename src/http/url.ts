@@ -3,6 +3,9 @@ import { RequestError } from "./problem.ts";
 
 const known = new WeakMap<Request, URL>();
 
+/** Names, IPv4 addresses, and IPv6 addresses in brackets. A URL may have more in its host, even quotes. */
+const hosts = /^(?:[a-z0-9._-]+|\[[0-9a-f:]+\])$/;
+
 /** Shared, so callers must not change it. @throws RequestError header_invalid: the runtime makes it of any Host */
 export function urlOf(request: Request): Readonly<URL> {
   const url = known.get(request) ?? parse(request.url);
@@ -11,6 +14,8 @@ export function urlOf(request: Request): Readonly<URL> {
 }
 
 function parse(text: string): URL {
-  if (URL.canParse(text)) return new URL(text);
+  const url = URL.canParse(text) ? new URL(text) : null;
+  // Addresses of webhooks begin with it, and are put into pages, mails and commands.
+  if (url !== null && hosts.test(url.hostname)) return url;
   throw new RequestError("header_invalid", "The header Host is not a host, or a host and a port.");
 }

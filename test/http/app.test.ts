@@ -95,6 +95,28 @@ describe("routes and methods", () => {
     expect([response.status, await response.json()]).toMatchObject([404, { code: "route_not_found" }]);
   });
 
+  test.each(["x';id;'.example", 'a"b.example', "a$(id).example", "a`id`", "a&b", "{a}"])(
+    "a host %s, which no name has, is refused: the addresses of webhooks begin with it",
+    async (host) => {
+      for (const path of ["/v1/runs", "/v1/nothing", "/hooks/abc"]) {
+        const response = await app.request(`http://${host}${path}`, { method: "POST", headers });
+        expect([path, response.status, await response.json()]).toMatchObject([path, 400, { code: "header_invalid" }]);
+      }
+    },
+  );
+
+  test.each([
+    "a_b.example",
+    "a.example.:8443",
+    "xn--4ca.example",
+    "ä.example",
+    "10.0.0.1:1",
+    "[::1]:8787",
+    "LOCALHOST",
+  ])("a host %s is one", async (host) => {
+    expect((await app.request(`http://${host}/v1/runs`, { headers })).status).toBe(404);
+  });
+
   test.each([
     ["PUT", "/v1/runs", "GET, HEAD, OPTIONS"],
     ["POST", "/v1/runs", "GET, HEAD, OPTIONS"],
