@@ -6,7 +6,7 @@ import type { Waiting } from "../../src/core/run/run.ts";
 import type { SignalRequest } from "../../src/core/service/service.ts";
 import { decode, encode } from "../../src/core/value/value.ts";
 import { directoryOf, directoryShard, runObject } from "../../src/objects/address.ts";
-import { broadcast, claimOffers, settle, waitersOf } from "../../src/objects/directory/broadcast.ts";
+import { broadcast, claimOffers, deliverToEach, settle, waitersOf } from "../../src/objects/directory/broadcast.ts";
 import { Catalog } from "../../src/objects/deployment/catalog.ts";
 import type { Answer } from "../../src/objects/answer.ts";
 import type { DirectoryRpc } from "../../src/objects/rpc/directory.ts";
@@ -239,10 +239,12 @@ describe("a broadcast", () => {
     await listed("item", ids);
     const waiters = (await waitersOf("item")).toSorted();
     const portions: (readonly string[])[] = [];
+    const callers = new Set<DirectoryRpc>();
     const shards = await prototypeOfShards();
     const own = shards.deliver;
     const spy = vi.spyOn(shards, "deliver").mockImplementation(function (this: DirectoryRpc, ...given) {
       portions.push(given[0]);
+      callers.add(this);
       // One that dies with the call is called again.
       return portions.length === 1 ? Promise.reject(new Error("told to throw")) : own.apply(this, given);
     });
@@ -252,8 +254,26 @@ describe("a broadcast", () => {
     spy.mockRestore();
     expect(portions.every((part) => part.length <= 200)).toBe(true);
     expect(portions.slice(1).flat().toSorted()).toEqual(waiters);
+    expect(callers.size, "each portion is another shard's").toBe(3);
     for (const id of ids) expect(await outputOf(id)).toEqual([5]);
     for (const id of ghosts) await directoryOf(id).remove(id, crowd.createdAt);
+  });
+
+  it("calls no more than a hundred runs at once, each of which holds the payload", async () => {
+    let [open, most] = [0, 0];
+    const run = {
+      signal: async () => {
+        most = Math.max(most, ++open);
+        await scheduler.wait(0);
+        open--;
+        return { ok: true, value: { duplicate: false } };
+      },
+    };
+    const named = vi.spyOn(env.RUNS, "getByName").mockReturnValue(run as never);
+    const ids = Array.from({ length: 150 }, (_, index) => `held-${index}`);
+    expect(await deliverToEach(ids, "held", signalOf("held"))).toBe(150);
+    named.mockRestore();
+    expect(most).toBe(100);
   });
 
   it("reaches them also while the shards run code that knows no portions (guarantee 1)", async () => {
@@ -292,6 +312,21 @@ describe("a broadcast", () => {
     expect(await sent()).toEqual({ delivered: 1, buffered: false });
     expect(await outputOf(away)).toEqual([4]);
     for (const id of ghosts) await directoryOf(id).remove(id, crowd.createdAt);
+  });
+
+  it("reaches a run whose object dies with the call, and is delivered though its offer stays (guarantee 1)", async () => {
+    const id = await startInbox("struck");
+    await listed("item", [id]);
+    const own = env.RUNS.getByName.bind(env.RUNS);
+    const dying = { signal: () => Promise.reject(new Error("told to throw")), died: async () => {} };
+    const named = vi.spyOn(env.RUNS, "getByName").mockImplementation((name) => {
+      if (name !== id) return own(name);
+      named.mockRestore();
+      return dying as never;
+    });
+    vi.spyOn(await prototypeOfShards(), "withdraw").mockRejectedValueOnce(new Error("told to throw"));
+    expect(await broadcast(signalOf("item", { n: 6 }))).toEqual({ delivered: 1, buffered: false });
+    expect(await outputOf(id)).toEqual([6]);
   });
 
   it("is not held up by a run that never answers, and reaches that when it is sent again (guarantee 1)", async () => {
@@ -350,6 +385,8 @@ describe("a broadcast", () => {
     expect(await broadcast(signalOf("later", 1))).toEqual({ delivered: 0, buffered: true });
     const [first, second] = [new Receiver(), new Receiver()];
     expect(await beginWait("w1", ["other"], second)).toEqual([]);
+    const timer: Waiting = { kind: "timer", name: "later", since: 1, until: 2 };
+    expect((await directoryOf("w0").report(summaryOf("w0", { waitingFor: [timer] }))).offers).toEqual([]);
     expect(await beginWait("w2", ["later"], first)).toEqual(["later"]);
     expect(await beginWait("w3", ["later"], second)).toEqual([]);
     expect([first.got, second.got]).toEqual([[1], []]);
@@ -368,6 +405,9 @@ describe("a broadcast", () => {
     const name = `${count - 1}${"-many".padEnd(250, "y")}`;
     const waiting = summaryOf("new-1", { status: "waiting", waitingFor: [waitFor(name)] });
     expect((await directoryShard(99).report(waiting)).offers).toEqual([name]);
+    await runInDurableObject(directoryShard(99) as unknown as DurableObjectStub, async (_shard, { storage }) => {
+      expect(await storage.getAlarm(), "for when the offers expire").not.toBeNull();
+    });
     await runInDurableObject(directoryShard(0) as unknown as DurableObjectStub, (_shard, ctx) => {
       ctx.storage.sql.exec("DELETE FROM broadcasts WHERE length(id) > 200");
     });
@@ -541,17 +581,21 @@ describe("a broadcast", () => {
     // Held and claimed, and then nothing: as if the run had died right there.
     await directoryShard(0).hold("lost", signalOf("item", { n: 9 }), Date.now() + dayMs);
     expect((await directoryShard(0).claim("item", id, []))?.id).toBe("lost");
-    const stub = env.DIRECTORY.getByName("shard-0");
-    await runInDurableObject(
-      stub,
-      (_object, ctx) => void ctx.storage.sql.exec("UPDATE broadcasts SET check_at = 1 WHERE id = 'lost'"),
-    );
-    await runDurableObjectAlarm(stub);
+    await check("lost");
     expect(await outputOf(id)).toEqual([9]);
     expect(await openIds("item")).toEqual([]);
     await service.signals.send(other, signalOf("item", { n: 1 }));
     expect(await outputOf(other)).toEqual([1]);
     expect(await directoryShard(0).outcome("lost")).toEqual({ delivered: 1, buffered: false });
+  });
+
+  it("claimed by a run that is gone passes to one that waits (guarantee 4)", async () => {
+    const id = await startInbox("heir-of-the-gone");
+    await listed("item", [id]);
+    await directoryShard(0).hold("left", signalOf("item", { n: 4 }), Date.now() + dayMs);
+    expect((await directoryShard(0).claim("item", "gone", []))?.id).toBe("left");
+    await check("left");
+    expect(await outputOf(id)).toEqual([4]);
   });
 
   it.each(["haunt", "unheard of"])("that nobody takes is not asked about again and again: %s", async (name) => {
@@ -597,6 +641,16 @@ async function startInbox(name: string, count = 1): Promise<string> {
   const id = `inbox-${name}`;
   await service.runs.start({ workflow: "inbox", input: encode({ count }, "input"), id, by: "test" });
   return id;
+}
+
+/** Has the first shard look after that signal now. */
+async function check(signal: string): Promise<void> {
+  const stub = env.DIRECTORY.getByName("shard-0");
+  await runInDurableObject(
+    stub,
+    (_object, ctx) => void ctx.storage.sql.exec("UPDATE broadcasts SET check_at = 1 WHERE id = ?", signal),
+  );
+  await runDurableObjectAlarm(stub);
 }
 
 async function listed(name: string, ids: string[]): Promise<void> {

@@ -2,13 +2,14 @@
 import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { registerName, registerObject, shardOf } from "../../src/objects/address.ts";
+import { directoryOf, registerName, registerObject, shardOf } from "../../src/objects/address.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { release, retentionMs } from "./flows/directory.ts";
 import { watched } from "./crashpoint.ts";
 import { patient } from "./patience.ts";
 import { removalsOf, reportsTo, rowsOf, trouble } from "./shards.ts";
 import { evict, inRun, passTime } from "./storage.ts";
+import { summaryOf } from "./summary.ts";
 
 afterEach(() => {
   for (const shard of [0, 1, 2, 3]) trouble(shard, null);
@@ -164,6 +165,18 @@ describe("a removed run leaves both places", () => {
     await listedAs(id, null);
     await vi.waitFor(async () => expect(await isEnrolled(id)).toBe(false), { timeout: 60_000, interval: 10 });
     expect((await listed(id)) ?? null).toBeNull();
+  });
+
+  it("for good, whatever is removed after it, and a new run of its id is listed", async () => {
+    const id = newId("gone");
+    const shard = directoryOf(id);
+    const gone = summaryOf(id, { createdAt: 1 });
+    await shard.report(gone);
+    await shard.remove(id, 1);
+    await shard.remove(newId("another"), 1);
+    expect(await shard.report(gone)).toEqual({ offers: [], rows: 0, refused: true });
+    expect(await shard.report({ ...gone, createdAt: 2 })).toEqual({ offers: [], rows: 2 });
+    await shard.remove(id, 2);
   });
 
   it("also where the shard cannot be reached when the time has come", async () => {

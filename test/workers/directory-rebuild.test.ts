@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { Catalog } from "../../src/objects/deployment/catalog.ts";
 import { directoryOf, directoryShard, directoryShards, registerObject, shardOf } from "../../src/objects/address.ts";
 import { rebuild as builtIn } from "../../src/objects/builtin/rebuild.ts";
+import type { DirectoryRpc } from "../../src/objects/rpc/directory.ts";
 import { RegisterStore } from "../../src/store/register.ts";
 import { ask, newId, refusal, runThatIs, start } from "./client.ts";
 import type { Ask, RunJson } from "./client.ts";
@@ -180,7 +181,18 @@ describe("a shard that is new, or was lost", () => {
     }).catch(() => undefined);
     expect(await isEnrolled(id)).toBe(false);
     const next = Array.from({ length: 100 }, () => newId("next")).find((each) => shardOf(each) === shard) ?? "";
-    await vi.waitFor(() => directoryOf(next).report(summaryOf(next)), { timeout: 60_000 });
+    const own = env.RUNS.getByName.bind(env.RUNS);
+    const away = { enrol: () => Promise.reject(new Error("told to throw")) };
+    const named = vi
+      .spyOn(env.RUNS, "getByName")
+      .mockImplementation((name) => (name.startsWith(".register") ? (away as never) : own(name)));
+    // Asked within the object: what a call of it rejects with is told twice.
+    await runInDurableObject(env.DIRECTORY.getByName(`shard-${shard}`), async (object) => {
+      const failing = (object as unknown as DirectoryRpc).report(summaryOf(next));
+      await expect(failing).rejects.toThrow("told to throw");
+    });
+    named.mockRestore();
+    await directoryOf(next).report(summaryOf(next));
     expect([await isEnrolled(id), await isEnrolled(next)]).toEqual([true, true]);
     // Neither was ever a run: no other test shall find them gone.
     expect((await rebuilt({ shard })).output).toMatchObject({ gone: 2 });

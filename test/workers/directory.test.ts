@@ -2,13 +2,22 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
+import { sumUp } from "../../src/core/stats/summation.ts";
 import { byNewest } from "../../src/core/listing/cursor.ts";
 import { runStatuses } from "../../src/core/run/run.ts";
 import type { RunSummary } from "../../src/core/run/run.ts";
 import type { RunQuery } from "../../src/core/service/directory.ts";
 import { directoryOf } from "../../src/objects/address.ts";
 import { lagMs } from "../../src/objects/directory/lag.ts";
-import { countRuns, listRuns } from "../../src/objects/directory/listing.ts";
+import {
+  askShards,
+  byWorkflow,
+  countGroups,
+  countMatching,
+  countRuns,
+  listCauses,
+  listRuns,
+} from "../../src/objects/directory/listing.ts";
 import { DirectoryStore, openDirectory } from "../../src/store/directory.ts";
 import { migrate } from "../../src/store/migration.ts";
 import { start } from "./client.ts";
@@ -314,11 +323,27 @@ describe("the whole directory", () => {
   });
 
   it("shows whoever reads it what was reported before, also what has still to go on the register", async () => {
-    const runs = ["one", "two", "three"].map((id) => summaryOf(`unheard-${id}`, { workflow: "unheard" }));
+    const shown = { workflow: "unheard", status: "failed" } as const;
+    const error = { name: "Error", message: "no" };
+    const runs = ["one", "two", "three"].map((id) => summaryOf(`unheard-${id}`, { ...shown, error, finishedAt: 1003 }));
     const reports = runs.map((run) => directoryOf(run.id).report(run));
-    const listed = await listRuns({ workflow: "unheard", limit: 5 });
-    expect(listed.runs.map(({ id }) => id).toSorted()).toEqual(runs.map(({ id }) => id).toSorted());
-    expect((await countRuns()).get("unheard")?.running).toBe(3);
+    const filter = { workflow: "unheard" };
+    const window = { from: 0, until: 2000, sliceMs: 2000 };
+    // All asked at once: who waits for the reports would have them arrive for the others.
+    const [page, counts, count, groups, causes, samples, censuses] = await Promise.all([
+      listRuns({ ...filter, limit: 5 }),
+      countRuns(),
+      countMatching(filter, ""),
+      countGroups(filter, ["status"]),
+      listCauses(filter),
+      askShards((shard) => shard.sample({ ...filter, ...window })),
+      askShards((shard) => shard.census()),
+    ]);
+    expect(page.runs.map(({ id }) => id).toSorted()).toEqual(runs.map(({ id }) => id).toSorted());
+    expect(counts.get("unheard")?.failed).toBe(3);
+    expect([count, groups.total, causes[0]?.count]).toEqual([3, 3, 3]);
+    expect(sumUp(window, samples, ["unheard"]).workflows[0]?.failed).toBe(3);
+    expect(byWorkflow(censuses.flatMap((shard) => shard.counts)).get("unheard")?.failed).toBe(3);
     await Promise.all(reports);
   });
 
