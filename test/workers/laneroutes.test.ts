@@ -161,6 +161,16 @@ describe("setting a limit", () => {
     expect([(await find(followed))["limit"], (await find(own))["limit"]]).toEqual([3, 3]);
   });
 
+  test("of a lane by name counts for it alone, whatever is called like a key of it", async () => {
+    const own = newId("own");
+    for (const lane of [own, `${own}:part`]) await enter(lane, "a", 3);
+    await vi.waitFor(async () => expect((await list(200)).map(({ name }) => name)).toContain(`${own}:part`), {
+      timeout: 60_000,
+    });
+    expect((await override(own, 1)).status).toBe(200);
+    expect(await find(`${own}:part`)).toMatchObject({ limit: 3, override: null });
+  });
+
   test("with an Idempotency-Key is done once, whatever was set since; with another limit it is 409", async () => {
     const base = "concurrency:lane-mailer";
     for (const lane of [newId("keyed"), base]) {

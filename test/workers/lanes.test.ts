@@ -361,6 +361,27 @@ describe("when processes die", () => {
     expect([heard, next.heard]).toEqual([[], []]);
   });
 
+  test("a slot that is asked for again while it is given back is asked for after that", async () => {
+    const lane = newLane();
+    const { requests, enter, leave, memory } = asking(lane.name);
+    const kept = LaneObject.prototype as DurableObject as LaneRpc & DurableObject;
+    const original = kept.leave;
+    const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
+    const leaving = vi.spyOn(kept, "leave").mockImplementationOnce(async function (this: LaneRpc, ticket) {
+      await arrived;
+      return await original.call(this, ticket);
+    });
+    requests.attend(memory([enter, leave]).run);
+    await until(() => expect(leaving).toHaveBeenCalledTimes(1));
+    requests.attend(memory([enter]).run);
+    // Of this same lane, so what had been sent beside the first has come with the second.
+    for (let count = 0; count < 2; count++) await lane.rpc.read(1);
+    arrive();
+    await requests.idle();
+    leaving.mockRestore();
+    expect((await lane.state()).holders).toHaveLength(1);
+  });
+
   test("a slot that is given back before it was asked for is not asked for", async () => {
     const lane = newLane();
     const { requests, enter, leave, slot, memory } = asking(lane.name);
@@ -751,6 +772,9 @@ describe("what is left behind", () => {
 describe("the limit of all keys", () => {
   test("reaches those in use and those to come, and is lifted again", async () => {
     const base = `concurrency:${newId("wf")}`;
+    // Of another workflow, whose name begins like this one's.
+    const other = `${base}b:key`;
+    await laneObject(other).enter({ ...request("d"), limit: 5 });
     const enter = (key: string, runId: string) =>
       laneObject(`${base}:${key}`).enter({
         ticket: ticketOf(runId),
@@ -766,8 +790,10 @@ describe("the limit of all keys", () => {
     await laneObject(`${base}:own`).override(3);
     await until(async () => expect(await laneRoll().names(base, 5)).toContain(`${base}:used`));
     await until(async () => expect(await laneRoll().names(base, 5)).toContain(`${base}:own`));
+    await until(async () => expect(await laneRoll().names(base, 5)).toContain(other));
     await laneRoll().overrideAll(base, 1);
     expect([await limitOf("used"), await limitOf("own")]).toEqual([1, 3]);
+    expect((await laneObject(other).read(1))?.limit).toBe(5);
     await enter("new", "c");
     await until(async () => expect(await limitOf("new")).toBe(1));
     const { version } = await versionOf();
@@ -841,6 +867,28 @@ describe("the limit of all keys", () => {
     expect(await runDurableObjectAlarm(roll)).toBe(true);
     expect([following.mock.calls.length, await behind()]).toEqual([61, 0]);
     following.mockRestore();
+  });
+
+  test("is passed on by the roll's alarm, and by all that come after, where the storage failed at first", async () => {
+    const base = `concurrency:${newId("wf")}`;
+    const lane = `${base}:key`;
+    await laneObject(lane).enter({ ...request("a"), limit: 5 });
+    await until(async () => expect(await laneRoll().names(base, 1)).toEqual([lane]));
+    const roll = env.LANES.getByName("roll");
+    await runInDurableObject(roll, (_object, { storage }) => {
+      const exec = storage.sql.exec.bind(storage.sql);
+      vi.spyOn(storage.sql, "exec").mockImplementation((query, ...bindings) => {
+        if (!query.startsWith("SELECT base")) return exec(query, ...bindings);
+        vi.mocked(storage.sql.exec).mockImplementation(exec);
+        throw new Error("disk I/O error: SQLITE_IOERR");
+      });
+    });
+    // By a clock that is ahead, its alarm does not come by itself before the test has it come.
+    passTime(hourMs);
+    await laneRoll().overrideAll(base, 2);
+    expect((await laneObject(lane).read(1))?.limit).toBe(5);
+    expect(await runDurableObjectAlarm(roll)).toBe(true);
+    expect((await laneObject(lane).read(1))?.limit).toBe(2);
   });
 
   test("is passed on by the roll's next life when the process died before it was", async () => {

@@ -17,7 +17,7 @@ const callLimitMs = 30_000;
 const readLimitMs = 10_000;
 
 /** Codes after which the run does not need the slot. A damaged run that is repaired requests its slots again. */
-const wantsNothing: ReadonlySet<ErrorCode> = new Set(["run_not_found", "run_ended", "journal_corrupt"]);
+const wantsNothing: ReadonlySet<ErrorCode> = new Set(["run_not_found", "journal_corrupt"]);
 
 /** Grants the slot; returns whether the run wants it, null without an answer. */
 export function grantSlot(lane: string, { ticket, turn }: Slot): Promise<boolean | null> {
