@@ -1,14 +1,17 @@
 /** The listing followed as it changes: a client that lists once and applies what it is told stays right. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import type { DurableObject } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { fits } from "../../src/core/listing/filter.ts";
 import { directoryShards } from "../../src/objects/address.ts";
+import { followDirectory } from "../../src/objects/follow/feed.ts";
 import { openDirectory } from "../../src/store/directory.ts";
 import { someFilter, someRun } from "../core/filters.ts";
 import { ask, newId, refusal, start } from "./client.ts";
 import { Listener, connect, listen, openEvents, waiting } from "./listener.ts";
 import { summaryOf } from "./summary.ts";
+import { DirectoryObject } from "./worker.ts";
 
 const go = (id: string, payload: object): Promise<unknown> => ask(`POST /v1/runs/${id}/signals/go`, { json: payload });
 const feed = (filter = ""): Promise<Listener> => listen(`/v1/directory/events${filter}`);
@@ -25,6 +28,18 @@ function listed({ told }: Pick<Listener, "told">): Record<string, unknown> {
     if (name === "removed") delete list[String(data["id"])];
   }
   return list;
+}
+
+/** How many follow each shard. */
+const open = () =>
+  Promise.all(
+    shards.map((shard) => runInDurableObject(env.DIRECTORY.getByName(shard), (_, ctx) => ctx.getWebSockets().length)),
+  );
+
+const directoryPrototype = () => DirectoryObject.prototype as Required<DurableObject>;
+
+async function readOn(reader: ReadableStreamDefaultReader<unknown>): Promise<void> {
+  while (!(await reader.read()).done);
 }
 
 describe("the filter of the feed", () => {
@@ -78,6 +93,8 @@ describe("the feed of the directory", () => {
     expect(Object.keys(listed(byPrefix)).toSorted()).toEqual([`${label}-b1`, `${label}-b2`]);
     expect(Object.keys(listed(ended))).toEqual([`${label}-a`]);
     expect(byError.told.filter(({ name }) => name === "run")).toEqual([]);
+    const others = byPrefix.told.filter(({ data }) => data["id"] === `${label}-a`);
+    expect(others, "what could never fit is not mentioned").toEqual([]);
     for (const listener of [waits, ended, byPrefix, byError]) await listener.leave();
   });
 
@@ -134,6 +151,8 @@ describe("the feed of the directory", () => {
     }
     await quick.until((each) => Object.keys(listed(each)).length === 1501 || readies(each) > 1);
     while (readies(slow) < 2) await slow.read();
+    await tell(0, 201);
+    while (slow.told.at(-1)?.data["id"] !== `${prefix}-0`) await slow.read();
     expect(slow.told.filter(({ name }) => name === "run").length).toBeLessThan(1500);
     await slow.leave();
     await quick.leave();
@@ -153,12 +172,40 @@ describe("the feed of the directory", () => {
     const second = await start("live-parked", { labels: { test: label } });
     await listener.until((each) => listed(each)[second.id] === "waiting");
     await listener.leave();
-    const open = () =>
-      Promise.all(
-        shards.map((shard) =>
-          runInDurableObject(env.DIRECTORY.getByName(shard), (_, ctx) => ctx.getWebSockets().length),
-        ),
-      );
+    await vi.waitFor(async () => expect(await open()).toEqual([0, 0, 0, 0]), waiting);
+  });
+
+  it("is ready once all shards are followed, and not before", async () => {
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+    const shard = directoryPrototype();
+    const { fetch } = shard;
+    const dialled = vi.spyOn(shard, "fetch").mockImplementationOnce(async function (this: DurableObject, request) {
+      await answered;
+      return await fetch.call(this, request);
+    });
+    const listener = await feed(`?idPrefix=${newId("nobody")}`);
+    await vi.waitFor(async () => expect((await open()).filter((count) => count > 0)).toHaveLength(3), waiting);
+    expect(isReady(listener)).toBe(false);
+    answer();
+    await listener.until(isReady);
+    dialled.mockRestore();
+    await listener.leave();
+    await vi.waitFor(async () => expect(await open()).toEqual([0, 0, 0, 0]), waiting);
+  });
+
+  it("fails once a shard cannot be reached for long, and leaves those that can be", async () => {
+    const reader = followDirectory({}).getReader();
+    await reader.read();
+    const now = Date.now();
+    const dialled = vi.spyOn(directoryPrototype(), "fetch").mockImplementation(async () => {
+      vi.spyOn(Date, "now").mockReturnValue(now + 120_000);
+      throw new Error("told to throw");
+    });
+    const evicted = evictDurableObject(env.DIRECTORY.getByName("shard-0"), { webSockets: "close" });
+    await expect(readOn(reader)).rejects.toThrow("told to throw");
+    await evicted;
+    dialled.mockRestore();
+    vi.restoreAllMocks();
     await vi.waitFor(async () => expect(await open()).toEqual([0, 0, 0, 0]), waiting);
   });
 

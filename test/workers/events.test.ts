@@ -3,6 +3,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { DurableObject } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
+import type { RunNews } from "../../src/core/service/service.ts";
 import { followRun } from "../../src/objects/follow/follow.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import type { EntryJson } from "./client.ts";
@@ -178,6 +179,73 @@ describe("the events of a run that goes on", () => {
     const text = await response.text();
     expect(text).toContain(`: end ${JSON.stringify({ id, status: "deleted" })}\n\n`);
     expect(text).not.toContain("live-parked");
+  });
+});
+
+describe("a reader", () => {
+  /** All that it is told from now on. */
+  async function readAll(stream: ReadableStream<RunNews>): Promise<RunNews[]> {
+    const news: RunNews[] = [];
+    for await (const each of stream) news.push(each);
+    return news;
+  }
+
+  it("that has not read is told of the deletion alone: the history is gone", async () => {
+    const { id } = await start("live-broken", {}, "?wait=60s");
+    const [stream, listener] = [await followRun(id, 0), await listen(events(id), 1000)];
+    await listener.until(({ closed }) => closed);
+    expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
+    expect(await readAll(stream)).toEqual([{ kind: "ended", status: "deleted" }]);
+  }, 20_000);
+
+  it("leaves neither a socket nor a timer behind at the end, nor where there is nothing to follow", async () => {
+    const { id } = await start("live-broken", {}, "?wait=60s");
+    const [set, cleared] = [vi.spyOn(globalThis, "setInterval"), vi.spyOn(globalThis, "clearInterval")];
+    await expect(followRun(newId("nobody"), 0)).rejects.toMatchObject({ code: "run_not_found" });
+    const stream = await followRun(id, 0);
+    expect((await readAll(stream)).at(-1)).toEqual({ kind: "ended", status: "failed" });
+    expect(cleared.mock.calls.flat()).toEqual(expect.arrayContaining(set.mock.results.map(({ value }) => value)));
+    vi.restoreAllMocks();
+    await vi.waitFor(async () => expect(await sockets(id)).toBe(0), waiting);
+  });
+
+  it("is told that the run cannot be reached any more, once that has been tried for long", async () => {
+    const { id } = await start("live-parked");
+    await parked(id);
+    const { length } = await historyOf(id);
+    const stream = await followRun(id, length);
+    const run = RunObject.prototype as Required<DurableObject>;
+    const now = Date.now();
+    const dialled = vi.spyOn(run, "fetch").mockImplementation(async () => {
+      vi.spyOn(Date, "now").mockReturnValue(now + 120_000);
+      throw new Error("told to throw");
+    });
+    const evicted = evict(id, "close");
+    await expect(readAll(stream)).rejects.toThrow("told to throw");
+    await evicted;
+    dialled.mockRestore();
+    vi.restoreAllMocks();
+  });
+
+  it("has its socket opened anew when a ping is not answered by the next, and only then", async () => {
+    const { id } = await start("live-parked");
+    await parked(id);
+    const set = vi.spyOn(globalThis, "setInterval");
+    const reader = (await followRun(id, (await historyOf(id)).length)).getReader();
+    const ping = set.mock.calls[0]?.[0] as () => void;
+    set.mockRestore();
+    const opened = openings.get(id) ?? 0;
+    ping();
+    ping();
+    await vi.waitFor(() => expect(openings.get(id)).toBe(opened + 1), waiting);
+    for (let count = 0; count < 3; count++) {
+      await signal(id, { count });
+      // Behind the answer to the last ping.
+      await reader.read();
+      ping();
+    }
+    expect(openings.get(id)).toBe(opened + 1);
+    await reader.cancel();
   });
 });
 
