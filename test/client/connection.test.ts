@@ -1,4 +1,5 @@
 /** How a client calls: what it asks again and what it does not. The world is a function in the place of `fetch`. */
+import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createClient } from "../../src/client.ts";
 import type { Client } from "../../src/client.ts";
@@ -33,6 +34,12 @@ function refuse(status: number, code: string, headers: Record<string, string> = 
   return () => new Response(body, { status, headers: { ...headers, "content-type": "application/problem+json" } });
 }
 
+/** An answer whose body breaks off before it has begun. */
+const cut =
+  (status: number): Answer =>
+  () =>
+    new Response(new ReadableStream({ pull: (controller) => controller.error(new TypeError("cut")) }), { status });
+
 /** A client to which the world answers so, the last answer for ever. */
 function against(answers: readonly Answer[], patience = "30 s"): { client: Client; asked: Request[] } {
   const asked: Request[] = [];
@@ -54,6 +61,12 @@ async function finish(work: Promise<unknown>): Promise<{ ms: number; value?: unk
   return await settled;
 }
 
+async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const collected: Item[] = [];
+  for await (const item of items) collected.push(item);
+  return collected;
+}
+
 beforeEach(() => {
   vi.useFakeTimers();
 });
@@ -67,6 +80,8 @@ describe("a call is made again", () => {
     ["nobody answers", lost],
     ["a proxy answers", () => new Response("<h1>Bad Gateway</h1>", { status: 502 })],
     ["a network wants somebody to sign in", () => new Response("<h1>Welcome</h1>", { status: 511 })],
+    ["the answer breaks off", cut(200)],
+    ["a refusal breaks off", cut(409)],
     ["the object was unavailable", refuse(503, "unavailable")],
     ["the object has too much to do", refuse(503, "overloaded")],
   ] as const)("where %s, with the same key, until there is an answer", async (_what, failing) => {
@@ -98,8 +113,11 @@ describe("a call is made again", () => {
     for (const made of [keys[0], keys[4]]) expect(made).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  test("when it was said to be worth it", async () => {
-    const { client, asked } = against([refuse(503, "overloaded", { "retry-after": "5" }), fine]);
+  test.each([
+    ["Holdfast", refuse(503, "overloaded", { "retry-after": "5" })],
+    ["a proxy", () => new Response("", { status: 503, headers: { "retry-after": "5" } })],
+  ] as const)("when %s said that it was worth it", async (_who, busy) => {
+    const { client, asked } = against([busy, fine]);
     expect((await finish(client.getRun("r1").status())).ms).toBe(5000);
     expect(asked.map(({ headers }) => headers.get("idempotency-key"))).toEqual([null, null]);
   });
@@ -165,7 +183,7 @@ describe("a refusal is final", () => {
     const type = { "content-type": "application/problem+json; charset=utf-8" };
     const answer = (): Response => new Response('{"code":"unavailable","detail":"no"}', { status: 503, headers: type });
     const { error } = await finish(against([answer], "0 s").client.getRun("r1").status());
-    expect(error).toMatchObject({ code: "unavailable", message: "no", status: 503 });
+    expect(error).toMatchObject({ code: "unavailable", message: "no", status: 503, retryAfterMs: undefined });
   });
 
   test("so is a redirection, and a problem of somebody else's", async () => {
@@ -178,6 +196,8 @@ describe("a refusal is final", () => {
     const foreign = against([() => new Response('{"title":"Forbidden"}', { status: 403, headers: type })]);
     const refused = (await finish(foreign.client.getRun("r1").pause())).error;
     expect(refused).toMatchObject({ code: "unreachable", message: expect.stringContaining("Forbidden"), status: 403 });
+    const torn = against([() => new Response('{"code":', { status: 403, headers: type })]);
+    expect((await finish(torn.client.getRun("r1").pause())).error).toMatchObject({ code: "unreachable", status: 403 });
   });
 
   test("so is the answer of a page that is none of Holdfast's", async () => {
@@ -217,10 +237,14 @@ test("what cannot be asked is not", async () => {
 test("who gives up waiting is told at once, by the reason given", async () => {
   const { client } = against([lost]);
   const control = new AbortController();
-  const waited = client.getRun("r1").result({ signal: control.signal });
+  // The second is not tried again, whatever fails.
+  const waits = [client, against([none], "0 s").client].map((each) => {
+    return finish(each.getRun("r1").result({ signal: control.signal }));
+  });
   setTimeout(() => control.abort(new Error("had enough")), 1234);
-  const { error, ms } = await finish(waited);
-  expect([String(error), ms]).toEqual(["Error: had enough", 1234]);
+  for (const { error, ms } of await Promise.all(waits)) {
+    expect([String(error), ms]).toEqual(["Error: had enough", 1234]);
+  }
   const before = client.getRun("r1").result({ signal: AbortSignal.abort(new Error("before")) });
   await expect(before).rejects.toThrow("before");
 });
@@ -301,6 +325,39 @@ test("who follows no more is told, and the connection closed, also by a fetch th
   expect(closed).toBe(1);
 });
 
+test("is heard as long as anything is said, and left by who reads no more, with no timer behind", async () => {
+  const told = new TextEncoder();
+  let closed = 0;
+  const slow = (): Response =>
+    events(
+      new ReadableStream({
+        start: (controller) => {
+          for (const [index, text] of [": heartbeat", ": heartbeat", 'data: {"seq":1}', 'data: {"seq":2}'].entries()) {
+            setTimeout(() => controller.enqueue(told.encode(`${text}\n\n`)), index * 30_000);
+          }
+        },
+        cancel: () => void closed++,
+      }),
+    );
+  const { client, asked } = against([slow]);
+  const seen: number[] = [];
+  const { signal } = new AbortController();
+  const followed = (async () => {
+    for await (const { seq } of client.getRun("r1").events({ signal })) if (seen.push(seq) === 2) break;
+    return [vi.getTimerCount(), getEventListeners(signal, "abort").length];
+  })();
+  const { ms, value: left } = await finish(followed);
+  expect([seen, asked.length, left, closed]).toEqual([[1, 2], 1, [0, 0], 1]);
+  // Not until it would have been taken for dead.
+  expect(ms).toBe(90_000);
+  const mute = against([() => events(new ReadableStream()), () => events(": end {}\n\n")]);
+  await finish(mute.client.getRun("r1").events()[Symbol.asyncIterator]().next());
+  expect(mute.asked.length).toBe(2);
+  const before = client.getRun("r1").events({ signal: AbortSignal.abort(new Error("before")) });
+  expect(String((await finish(before[Symbol.asyncIterator]().next())).error)).toBe("Error: before");
+  expect(asked.length).toBe(1);
+});
+
 test("an update that takes long is asked for again, by its key, until it is done", async () => {
   const open: Answer = () => Response.json({ accepted: true, update: "u1" }, { status: 202 });
   const { client, asked } = against([open, lost, open, () => Response.json({ result: { $type: "undefined" } })]);
@@ -325,6 +382,83 @@ test("values come as they are; what stands for none comes as the JSON it is", as
       .result(),
   );
   expect(value).toEqual(redacted);
+});
+
+test("so do instants, as dates and as milliseconds", async () => {
+  const text = "2027-01-01T00:00:00.000Z";
+  const at = new Date(text);
+  const shown = {
+    ...{ ...run, ...times, startedAt: text, finishedAt: text },
+    waitingFor: [{ kind: "timer", name: "nap", since: text, until: text }],
+    active: [{ step: "pay", attempt: 2, since: text }],
+  };
+  const { value } = await finish(
+    against([() => Response.json(shown)])
+      .client.getRun("r1")
+      .status(),
+  );
+  expect(value).toMatchObject({
+    ...{ createdAt: at, startedAt: at, updatedAt: at, finishedAt: at, fork: null },
+    waitingFor: [{ kind: "timer", name: "nap", since: at.getTime(), until: at.getTime() }],
+    active: [{ step: "pay", attempt: 2, since: at.getTime() }],
+  });
+});
+
+test("a run that has an error and goes on is waited for", async () => {
+  const paused = { ...run, ...times, waitingFor: [], status: "paused", output: null };
+  const error = { name: "Error", message: "no", code: "step_failed" };
+  const { client } = against([() => Response.json({ ...paused, error }), fine]);
+  expect((await finish(client.getRun("r1").result())).value).toBe(5);
+});
+
+test("what starts, signals and forks are given goes with them", async () => {
+  const at = new Date("2027-01-01T00:00:00.000Z");
+  const [traceparent, begun] = ["00-1-2-01", () => Response.json({ id: "r1" })];
+  const refused = { problem: { code: "rate_limited", detail: "later", status: 429 }, retryAfter: 7 };
+  const batch: Answer = () => Response.json({ runs: [{ id: "r1" }, refused] });
+  const { client, asked } = against([begun, batch, begun, begun, batch]);
+  const [orders, given] = [client.workflow("w"), { startAt: at, notAfter: at }];
+  const batched = (async () => {
+    await orders.start(1, { ...given, traceparent, idempotencyKey: "k" });
+    const results = await orders.startMany([{ input: 1, ...given }], { traceparent, idempotencyKey: "k" });
+    await client.getRun("r1").signal("go", 1, { traceparent, idempotencyKey: "k" });
+    await client.getRun("r1").fork({ from: "pay", input: undefined, idempotencyKey: "k" });
+    // Known by its id, but not all of them are.
+    await orders.startMany([{ id: "i" }, { input: 1 }]);
+    return results;
+  })();
+  expect((await finish(batched)).value).toMatchObject([{ value: { id: "r1" } }, { reason: { retryAfterMs: 7000 } }]);
+  const sent = (name: string) => asked.map(({ headers }) => headers.get(name));
+  expect(sent("traceparent")).toEqual([traceparent, traceparent, traceparent, null, null]);
+  expect(sent("idempotency-key")).toEqual(["k", "k", "k", "k", expect.stringMatching(/^[0-9a-f-]{36}$/)]);
+  expect(new Set(sent("content-type"))).toEqual(new Set(["application/json"]));
+  const start = { input: 1, startAt: at.toISOString(), notAfter: at.toISOString() };
+  expect((await Promise.all(asked.map((request) => request.json()))).slice(0, 4)).toEqual([
+    ...[start, { runs: [start] }, 1],
+    { from: "pay", input: { $type: "undefined" } },
+  ]);
+});
+
+test("lists and histories are read to their last page", async () => {
+  const pages: Answer[] = [
+    () => Response.json({ runs: [], cursor: "c1" }),
+    () => Response.json({ runs: [], cursor: null }),
+    () => Response.json({ entries: [{ seq: 4 }], next: 4 }),
+    () => Response.json({ entries: [{ seq: 5 }], next: null }),
+  ];
+  const { client, asked } = against(pages);
+  const filter = { workflow: undefined, status: ["failed", "cancelled"] } as never;
+  await finish(collect(client.runs(filter)));
+  const { value } = await finish(collect(client.getRun("r1").history(3)));
+  expect(value).toEqual([{ seq: 4 }, { seq: 5 }]);
+  const queries = asked.map(({ url }) => Object.fromEntries(new URL(url).searchParams));
+  const [limit, status] = ["200", "failed,cancelled"];
+  expect(queries).toEqual([
+    { limit, status },
+    { limit, status, cursor: "c1" },
+    { limit, after: "3" },
+    { limit, after: "4" },
+  ]);
 });
 
 test("runs are listed by each filter that the API has", async () => {
