@@ -177,7 +177,7 @@ export class Backfills {
   async #start(number: number, asked: Backfill, { slotAt, runId }: Starting): Promise<void> {
     const { schedule, reason } = asked;
     const rule = this.#roster.rule(schedule);
-    if (rule === undefined) return this.#isGone(schedule) ? this.remove(schedule) : undefined;
+    if (rule === undefined) return;
     const made = await attempt(this.#app, {
       workflow: rule.workflow,
       input: rule.input ?? undefinedValue,
