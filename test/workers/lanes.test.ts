@@ -378,6 +378,7 @@ describe("when processes die", () => {
     for (let count = 0; count < 2; count++) await lane.rpc.read(1);
     arrive();
     await requests.idle();
+    await until(() => expect(leaving).toHaveResolvedTimes(1));
     leaving.mockRestore();
     expect((await lane.state()).holders).toHaveLength(1);
   });
