@@ -23,6 +23,9 @@ test(
   },
 );
 
-test("a program that its test once took for wrong: a cancellation tells nothing to stop once the run has begun once more", async () => {
-  await checkFamilyProgram(makeFamilyProgram(8300182));
+test.each([
+  ["a cancellation tells nothing to stop once the run has begun once more", 8300182],
+  ["a courier is handed the request of a run that is deleted by then", 3900835],
+])("a program that its test once took for wrong: %s", async (_what, seed) => {
+  await checkFamilyProgram(makeFamilyProgram(seed));
 });

@@ -151,7 +151,9 @@ export class FaultyFamily {
   }
 
   #request(id: string, order: Order): ReturnType<ReplyTo> {
-    const [sent, { outcome, episode }] = [this.family.entries(id, "step.dispatched"), this.#progressOf(id)];
+    const { outcome, episode } = this.#progressOf(id);
+    // It may have been deleted since it asked for that.
+    const sent = this.family.has(id) ? this.family.entries(id, "step.dispatched") : [];
     const attempt = sent.find(({ seq }) => seq === order.id.seq)?.attempt ?? 0;
     this.lived
       .get(id)
