@@ -291,21 +291,30 @@ describe("actions on a run", () => {
     await stage.leave(page);
   });
 
-  test("a run is paused and resumed, and the page says by whom and why", async () => {
+  test("a run is paused and resumed, and the page says by whom and why, since when, and what its clock says", async () => {
     const id = await start("seen-calm");
     await runThatIs(id, "waiting");
-    const page = await stage.visit(`/runs/${id}`);
+    const page = await stage.visit(`/runs/${id}?step=nap`);
+    const panel = page.locator("#panel .points");
+    await page.locator(".wait", { hasText: /over in 2 days 23 h/ }).waitFor();
+    await panel.getByText("in 2 days 23 h").waitFor();
     await act(page, "Pause", "pause", "Pause");
     await until(
       () => sentence(page),
       (text) => text.includes("by Ana Lima: checking the invoice"),
     );
+    expect(await sentence(page)).toMatch(/(?:just now|\d+ s ago)$/);
+    // A deadline that a pause puts off is not counted down.
+    expect(await page.locator(".wait").textContent()).toMatch(/over 2 days 23 h after it is resumed$/);
+    expect(await panel.textContent()).toContain("Until2 days 23 h after it is resumed");
+    expect(await page.locator(".bar-row.kind-pause .bar-name").innerText()).toMatch(/^paused by\s+Ana Lima/);
     await picture(page, "run-paused-light", false);
     expect(await author(id, "run.paused")).toEqual(ana);
     await page.locator(".run-head > .row-of > button", { hasText: "Resume" }).click();
     await sign(page, "resume");
     await page.locator("#resume").getByRole("button", { name: "Resume", exact: true }).click();
     await runThatIs(id, "waiting");
+    await page.locator(".wait", { hasText: /over in 2 days 23 h/ }).waitFor();
     expect(await author(id, "run.resumed")).toEqual(ana);
     await stage.leave(page);
   });

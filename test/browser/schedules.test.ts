@@ -82,6 +82,8 @@ describe("the page", () => {
     expect(await page.locator("article h2").allTextContents()).toEqual(["hourly-greeting"]);
     await page.getByRole("link", { name: "1 paused ×" }).click();
     await card(page, "report-weekdays").waitFor();
+    await page.goto(`${stage.origin}/schedules?only=failing`);
+    expect(await page.locator(".empty").innerText()).toBe("No schedule is failing");
     await stage.leave(page);
   });
 

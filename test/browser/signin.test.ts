@@ -98,6 +98,36 @@ describe("with tokens", () => {
     await stage.leave(page);
   });
 
+  test("a session that ends while somebody fills in a dialog loses nothing of it", async () => {
+    const headers = { authorization: "Bearer admin-token-1", "content-type": "application/json" };
+    const body = JSON.stringify({ id: "long-typed" });
+    await fetch(`${stage.origin}/v1/workflows/seen-calm/runs`, { method: "POST", headers, body });
+    const page = await signIn(stage, "operator-token-1", "/");
+    await page.goto(`${stage.origin}/runs/long-typed`);
+    await page.locator("#live[data-state=live]").waitFor();
+    await page.keyboard.press(".");
+    await page.getByRole("button", { name: "Cancel", exact: true }).click();
+    await page.locator("#cancel-actor").fill("Ana");
+    await page.locator("#cancel-reason").fill("what is long in the typing");
+    await page.context().clearCookies();
+    const refreshed = page.waitForResponse("**/sign-in?*");
+    await fetch(`${stage.origin}/v1/runs/long-typed/signals/hint`, { method: "POST", headers, body: "{}" });
+    await refreshed;
+    await page.getByRole("button", { name: "Cancel the run" }).click();
+    await page.getByRole("alert").waitFor();
+    expect(await page.getByRole("alert").textContent()).toMatch(/^You are signed out\. Sign in in another tab/);
+    const other = await page.context().newPage();
+    await other.goto(`${stage.origin}/sign-in`);
+    await other.getByLabel("Token").fill("operator-token-1");
+    await other.keyboard.press("Enter");
+    await other.getByRole("heading", { name: "Runs" }).waitFor();
+    await page.getByRole("button", { name: "Cancel the run" }).click();
+    await page.locator("#now-sentence", { hasText: "what is long in the typing" }).waitFor();
+    // The browser itself remarks on the status.
+    expect(stage.complaints.splice(0).filter((text) => !text.includes("401"))).toEqual([]);
+    await stage.leave(page);
+  });
+
   test("a page of another site does nothing with the cookie", async () => {
     const page = await signIn(stage, "admin-token-1", "/");
     // The same machine by another name is another site.

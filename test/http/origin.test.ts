@@ -39,5 +39,5 @@ test.each([
 ])("they say %s", async (_what, message, said) => {
   const run = runThatFailedOf(new Error(message));
   expect(await listed(run)).toContain(`>${said}</span>`);
-  expect(String(await Summary({ run, workflow: null }))).toContain(`</a>: ${said} <span`);
+  expect(String(await Summary({ run, workflow: null, pausedAt: null }))).toContain(`</a>: ${said} <span`);
 });

@@ -31,6 +31,9 @@ export function Causes({ causes, parameters, isOpen }: CausesProps) {
           {failures === 1 ? "1 failure" : `${countText(failures)} failures`},{" "}
           {families.length === 1 ? "1 cause" : `${families.length} causes`}
         </h2>
+        <span class="faint">
+          last <Instant at={Math.max(...families.map(({ cause }) => cause.lastAt))} form="ago" />
+        </span>
         <Icon sign="down" />
       </summary>
       {ages(families, Date.now() - recentMs).map(({ title, of }) => (

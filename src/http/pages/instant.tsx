@@ -66,6 +66,22 @@ export function Zone() {
   );
 }
 
+type DeadlineProps = {
+  readonly at: number;
+  /** Since when the time that is left is counted; null where that is not told. */
+  readonly since: number | null;
+  /** Of a paused run: since when it is. A pause puts deadlines off by its own length. */
+  readonly pausedAt: number | null;
+};
+
+/** When a deadline comes: counted down, unless the run is paused. */
+export function Deadline({ at, since, pausedAt }: DeadlineProps) {
+  if (pausedAt === null) return <Instant at={at} form="in" />;
+  if (since === null) return <>some time after it is resumed</>;
+  const left = at - Math.max(since, pausedAt);
+  return <>{left > 0 ? `${leftText(left)} after it is resumed` : "once it is resumed"}</>;
+}
+
 /** A sentence whose spans stay true. */
 export function Sentence({ pieces }: { readonly pieces: readonly Piece[] }) {
   return (

@@ -48,6 +48,8 @@ type View = {
   readonly run: RunSnapshot;
   readonly timeline: Timeline;
   readonly hooks: Timeline["bars"];
+  /** Null where it is not paused. */
+  readonly pausedAt: number | null;
   readonly children: Offspring;
   readonly ancestors: readonly Ancestor[];
   readonly first: Entry | null;
@@ -90,9 +92,10 @@ async function readView(service: Service, id: string, step: string | null): Prom
   const { runs } = service;
   const run = await runs.read(id);
   const waits = (kind: "webhook" | "signal") => run.waitingFor.some((wait) => wait.kind === kind);
-  const [timeline, hooks, children, ancestors, history, story, workflow, inbox, descents] = await Promise.all([
+  const [timeline, hooks, pauses, children, ancestors, history, story, workflow, inbox, descents] = await Promise.all([
     runs.timeline(id, { from: 0, limit: barsPerBlock, grouping: folded }),
     waits("webhook") ? runs.timeline(id, { from: 0, limit: 1000, only: "webhook" }) : null,
+    run.status === "paused" ? runs.timeline(id, { from: 0, limit: 1000, only: "pause" }) : null,
     runs.timeline(id, { from: 0, limit: 1, only: "child" }),
     ancestorsOf(service, run),
     runs.history(id, 0, 1),
@@ -105,6 +108,7 @@ async function readView(service: Service, id: string, step: string | null): Prom
     run,
     timeline,
     hooks: hooks?.bars.filter(({ status }) => status === "open") ?? [],
+    pausedAt: pauses?.bars.find(({ status }) => status === "open")?.startedAt ?? null,
     children: { count: children.total, first: children.bars[0]?.child?.id ?? null },
     ancestors,
     first: history.entries[0] ?? null,
@@ -136,13 +140,13 @@ type RunViewProps = {
 };
 
 function RunView({ view, caller, step, only }: RunViewProps) {
-  const { run, timeline, hooks, workflow, inbox, descents, story, first, ancestors, children } = view;
+  const { run, timeline, hooks, pausedAt, workflow, inbox, descents, story, first, ancestors, children } = view;
   return (
     <div class="stack run-page">
       <Head run={run} caller={caller} />
-      <Summary run={run} workflow={workflow} />
+      <Summary run={run} pausedAt={pausedAt} workflow={workflow} />
       <Parts hasFamily={hasFamily(run, ancestors.length + children.count)} />
-      <Waits run={run} caller={caller} hooks={hooks} signals={workflow?.signals ?? null} descents={descents}>
+      <Waits {...{ run, caller, pausedAt, hooks, descents }} signals={workflow?.signals ?? null}>
         <Inbox received={inbox} />
       </Waits>
       <Values run={run} />
@@ -159,7 +163,7 @@ function RunView({ view, caller, step, only }: RunViewProps) {
       {step === null ? null : story === null ? (
         <NoStory run={run.id} step={step} />
       ) : (
-        <StoryPanel run={run.id} story={story} caller={caller} now={timeline.endedAt} />
+        <StoryPanel run={run.id} story={story} caller={caller} now={timeline.endedAt} pausedAt={pausedAt} />
       )}
     </div>
   );

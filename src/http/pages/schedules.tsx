@@ -56,9 +56,11 @@ async function show({ service, request, caller }: Call): Promise<Response> {
         {rows.length === 0 ? (
           <section class="card">
             <Empty title={need === null ? "Nothing is started by the clock" : `No schedule is ${need}`}>
-              <p>
-                Give a workflow a <code>schedule</code> in the code, or make one here.
-              </p>
+              {need === null ? (
+                <p>
+                  Give a workflow a <code>schedule</code> in the code, or make one here.
+                </p>
+              ) : null}
             </Empty>
           </section>
         ) : (

@@ -9,7 +9,7 @@ import { Fact } from "./fact.tsx";
 import { Fault, FaultDiff } from "./fault.tsx";
 import { Icon } from "./icon.tsx";
 import type { Sign } from "./icon.tsx";
-import { Instant, Span } from "./instant.tsx";
+import { Deadline, Instant, Span } from "./instant.tsx";
 import { Rejections } from "./rejections.tsx";
 import { StoredValue } from "./value.tsx";
 
@@ -19,9 +19,11 @@ type PanelProps = {
   readonly caller: Caller | null;
   /** Epoch ms: what is open lasts until then. */
   readonly now: number;
+  /** Null where the run is not paused. */
+  readonly pausedAt: number | null;
 };
 
-export function StoryPanel({ run, story, caller, now }: PanelProps) {
+export function StoryPanel({ run, story, caller, now, pausedAt }: PanelProps) {
   const { bar, place } = story;
   const calls = place.within === null ? {} : { "data-calls": place.within.key, "data-call": place.within.call };
   return (
@@ -34,7 +36,7 @@ export function StoryPanel({ run, story, caller, now }: PanelProps) {
       aria-labelledby="panel-title"
     >
       <PanelHead run={run} name={bar.name} note={barWords[bar.kind]} sign={barSigns[bar.kind]} tone={barTone(bar)} />
-      <Points story={story} now={now} />
+      <Points story={story} now={now} pausedAt={pausedAt} />
       {bar.kind === "run" ? <ForkButton step={bar.name} caller={caller} /> : null}
       <Values story={story} />
       <Refused story={story} />
@@ -88,7 +90,7 @@ function ForkButton({ step, caller }: { readonly step: string; readonly caller: 
   );
 }
 
-function Points({ story, now }: Pick<PanelProps, "story" | "now">) {
+function Points({ story, now, pausedAt }: Pick<PanelProps, "story" | "now" | "pausedAt">) {
   const { bar } = story;
   const status = barStatus(bar);
   const isStep = bar.kind === "run" || bar.kind === "undo";
@@ -108,7 +110,12 @@ function Points({ story, now }: Pick<PanelProps, "story" | "now">) {
       <Fact name="Took">{barLength(bar, now)}</Fact>
       {bar.until === null || bar.endedAt !== null ? null : (
         <Fact name={status === "running" ? "Times out" : isStep ? "Next attempt" : "Until"}>
-          <Instant at={bar.until} form="ago" />
+          {/* An attempt at work goes on in a pause. */}
+          <Deadline
+            at={bar.until}
+            since={isStep ? null : bar.startedAt}
+            pausedAt={status === "running" ? null : pausedAt}
+          />
         </Fact>
       )}
       {bar.child === null ? null : (

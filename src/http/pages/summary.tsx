@@ -19,11 +19,13 @@ const maxActive = 6;
 
 type SummaryProps = {
   readonly run: RunSnapshot;
+  /** Null where it is not paused. */
+  readonly pausedAt: number | null;
   /** Of a run that lacks its code: the workflow as this deployment has it; null where it has none. */
   readonly workflow: WorkflowInfo | null;
 };
 
-export function Summary({ run, workflow }: SummaryProps) {
+export function Summary({ run, pausedAt, workflow }: SummaryProps) {
   const { status, error } = run;
   // The run's own reason names all runs between, and may be cut before it comes to the point.
   const origin = status === "failed" && error !== null ? originOf(error) : null;
@@ -32,7 +34,7 @@ export function Summary({ run, workflow }: SummaryProps) {
       <div class="now-line">
         <Icon sign={run.status} />
         <p id="now-sentence" class="sentence" aria-live="polite">
-          <Doing run={run} origin={origin} />
+          <Doing run={run} origin={origin} pausedAt={pausedAt} />
         </p>
       </div>
       {origin === null ? null : (
@@ -54,7 +56,7 @@ export function lacksCode({ status, lead }: RunSnapshot): boolean {
 }
 
 /** What can be done for a run whose version this deployment does not have. */
-function Missing({ run, workflow }: SummaryProps) {
+function Missing({ run, workflow }: Omit<SummaryProps, "pausedAt">) {
   return (
     <p class="now-more">
       It goes on by itself once a deployment has version {run.version}{" "}
@@ -65,7 +67,7 @@ function Missing({ run, workflow }: SummaryProps) {
   );
 }
 
-function Doing({ run, origin }: EndProps) {
+function Doing({ run, origin, pausedAt }: EndProps & Pick<SummaryProps, "pausedAt">) {
   const { status, createdAt, finishedAt } = run;
   switch (status) {
     case "completed":
@@ -79,20 +81,30 @@ function Doing({ run, origin }: EndProps) {
     case "cancelled":
       return (
         <>
-          <End run={run} origin={origin} />{" "}
-          <span class="faint">
-            <Instant at={finishedAt ?? createdAt} form="ago" />
-          </span>
+          <End run={run} origin={origin} /> <Ago at={finishedAt ?? createdAt} />
         </>
       );
     case "running":
     case "queued":
     case "waiting":
     case "paused":
-      return <Sentence pieces={capital(piecesAt(run, Date.now()), status)} />;
+      return (
+        <>
+          <Sentence pieces={capital(piecesAt(run, Date.now()), status)} />{" "}
+          {pausedAt === null ? null : <Ago at={pausedAt} />}
+        </>
+      );
     default:
       return status satisfies never;
   }
+}
+
+function Ago({ at }: { readonly at: number }) {
+  return (
+    <span class="faint">
+      <Instant at={at} form="ago" />
+    </span>
+  );
 }
 
 const ends: Readonly<Record<string, string>> = {

@@ -184,7 +184,7 @@ function Row({ run, bar, scale, now, isOpen }: RowProps) {
     >
       <span class="bar-name" title={bar.name}>
         <Icon sign={barSigns[bar.kind]} />
-        <span class="sr">{barWords[bar.kind]} </span>
+        {bar.kind === "pause" ? "paused by" : <span class="sr">{barWords[bar.kind]} </span>}
         <span class="bar-text">{bar.name.slice(0, bar.name.length - nth.length)}</span>
         {nth === "" ? null : <span class="bar-nth">{nth}</span>}
         {attempts > 1 ? <span class="tries">×{attempts}</span> : null}

@@ -15,13 +15,15 @@ import { ActionButton, ActionDialog } from "./dialog.tsx";
 import { ValueForm } from "./form.tsx";
 import { Icon } from "./icon.tsx";
 import type { Sign } from "./icon.tsx";
-import { Instant } from "./instant.tsx";
+import { Deadline, Instant } from "./instant.tsx";
 import { Rejections } from "./rejections.tsx";
 import { addressOf } from "./window.tsx";
 
 type WaitsProps = PropsWithChildren<{
   readonly run: RunSnapshot;
   readonly caller: Caller | null;
+  /** Null where it is not paused. */
+  readonly pausedAt: number | null;
   /** Open webhook waits, in the order in which they began. */
   readonly hooks: readonly Bar[];
   /** JSON Schemas of the workflow's signals; null where its code is not there. */
@@ -33,7 +35,7 @@ type WaitsProps = PropsWithChildren<{
 /** How many of each kind are shown; a run may wait for thousands of children. */
 const maxCards = 12;
 
-export function Waits({ run, caller, hooks, signals, descents, children: more }: WaitsProps) {
+export function Waits({ run, caller, pausedAt, hooks, signals, descents, children: more }: WaitsProps) {
   const { waitingFor } = run;
   const shown = waitingFor.filter(({ kind }) => kind !== "run").slice(0, maxCards);
   const children = waitingFor.filter(({ kind }) => kind === "run");
@@ -49,7 +51,7 @@ export function Waits({ run, caller, hooks, signals, descents, children: more }:
         <Card
           key={`${wait.kind}-${wait.name}-${wait.since}`}
           id={`wait-${index}`}
-          {...{ wait, run, caller, signals }}
+          {...{ wait, run, caller, pausedAt, signals }}
           hook={hooks[openHooks.indexOf(wait)] ?? null}
         />
       ))}
@@ -105,9 +107,11 @@ type FrameProps = PropsWithChildren<{
   readonly title: string;
   readonly name: string;
   readonly wait: Waiting;
+  readonly pausedAt: number | null;
 }>;
 
-function Frame({ id, sign, title, name, wait, children }: FrameProps) {
+function Frame({ id, sign, title, name, wait, pausedAt, children }: FrameProps) {
+  const since = wait.kind === "retry" ? null : wait.since;
   return (
     <article class="card wait" data-key={id} aria-labelledby={`${id}-title`}>
       <h3 id={`${id}-title`}>
@@ -121,7 +125,7 @@ function Frame({ id, sign, title, name, wait, children }: FrameProps) {
         ) : (
           <>
             {`, ${limits[wait.kind]} `}
-            <Instant at={wait.until} form="in" />
+            <Deadline at={wait.until} since={since} pausedAt={pausedAt} />
           </>
         )}
       </p>
@@ -130,11 +134,11 @@ function Frame({ id, sign, title, name, wait, children }: FrameProps) {
   );
 }
 
-function SignalCard({ id, wait, run, caller, signals }: CardProps) {
+function SignalCard({ id, wait, run, caller, pausedAt, signals }: CardProps) {
   const schema = signals === null ? null : Object.hasOwn(signals, wait.name) ? (signals[wait.name] ?? null) : null;
   const dialog = `${id}-send`;
   return (
-    <Frame id={id} sign="flag" title="Signal" name={wait.name} wait={wait}>
+    <Frame id={id} sign="flag" title="Signal" name={wait.name} {...{ wait, pausedAt }}>
       <div class="row-of">
         <ActionButton dialog={dialog} caller={caller} role="operate" look="primary">
           Send {wait.name.length > 24 ? "it" : wait.name}
@@ -210,9 +214,9 @@ function HookAddress({ id, url }: { readonly id: string; readonly url: string | 
   );
 }
 
-function HookCard({ id, wait, run, caller, hook }: CardProps) {
+function HookCard({ id, wait, run, caller, pausedAt, hook }: CardProps) {
   return (
-    <Frame id={id} sign="link" title="Webhook" name={wait.name} wait={wait}>
+    <Frame id={id} sign="link" title="Webhook" name={wait.name} {...{ wait, pausedAt }}>
       <HookAddress id={id} url={wait.url} />
       {hook === null ? null : <Revocation id={id} run={run} caller={caller} call={hook.name} />}
       {hook === null || hook.rejected.length === 0 ? null : (
@@ -234,10 +238,10 @@ function HookCard({ id, wait, run, caller, hook }: CardProps) {
   );
 }
 
-function RetryCard({ id, wait, run, caller }: CardProps) {
+function RetryCard({ id, wait, run, caller, pausedAt }: CardProps) {
   const key = `${run.tallies[wait.name] === undefined ? "" : "run:"}${wait.name}`;
   return (
-    <Frame id={id} sign="undo" title="Next attempt of" name={wait.name} wait={wait}>
+    <Frame id={id} sign="undo" title="Next attempt of" name={wait.name} {...{ wait, pausedAt }}>
       <p>{`${attemptOf(wait.attempt ?? 1, wait.of ?? null)}${because(wait.error)}`}</p>
       <div class="row-of">
         <ActionButton dialog="retry" caller={caller} role="operate" look="primary">
@@ -251,10 +255,10 @@ function RetryCard({ id, wait, run, caller }: CardProps) {
   );
 }
 
-function LaneCard({ id, wait }: CardProps) {
+function LaneCard({ id, wait, pausedAt }: CardProps) {
   const { position, used, limit } = wait;
   return (
-    <Frame id={id} sign="lane" title="Lane" name={wait.name} wait={wait}>
+    <Frame id={id} sign="lane" title="Lane" name={wait.name} {...{ wait, pausedAt }}>
       {position === undefined ? null : (
         <p class="lane-place">
           <strong>{position}</strong> in line; {used ?? 0} of {limit ?? "unlimited"} slots in use
@@ -267,10 +271,10 @@ function LaneCard({ id, wait }: CardProps) {
   );
 }
 
-function ClockCard({ id, wait, title, sign }: CardProps & { readonly title: string; readonly sign: Sign }) {
+function ClockCard({ id, wait, pausedAt, title, sign }: CardProps & { readonly title: string; readonly sign: Sign }) {
   return (
-    <Frame id={id} sign={sign} title={title} name={wait.name} wait={wait}>
-      {wait.until === null ? null : (
+    <Frame id={id} sign={sign} title={title} name={wait.name} {...{ wait, pausedAt }}>
+      {wait.until === null || pausedAt !== null ? null : (
         <p class="faint">
           <Instant at={wait.until} />, {describeMs(wait.until - wait.since)} in all
         </p>

@@ -20,6 +20,11 @@ type Problem = {
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
 };
 
+/** What the API says of it is for its other callers. */
+const signedOut: Problem = {
+  detail: "You are signed out. Sign in in another tab, and try again: nothing here is lost.",
+};
+
 /** Gets the focus when a dialog opens; if there is none, the actor or the reason gets it. */
 const firstField =
   "[autofocus], :is(input, select, textarea)[name]:not([type=hidden]), [data-pane]:not([hidden]) :is(input, select, textarea)";
@@ -88,7 +93,7 @@ async function send(form: HTMLFormElement): Promise<void> {
     });
     const json = await readJson(answer);
     if (answer.ok) return succeed(form, json);
-    refuse(form, json);
+    refuse(form, answer.status === 401 ? signedOut : json);
   } catch (error) {
     showProblem(
       form,
@@ -106,7 +111,7 @@ function hideAnswer(form: HTMLFormElement): void {
   if (answer !== null) answer.hidden = true;
 }
 
-function refuse(form: HTMLFormElement, problem: Problem & Json): void {
+function refuse(form: HTMLFormElement, problem: Problem): void {
   // The next request may have another body, so it needs another key.
   keys.set(form, crypto.randomUUID());
   const marks = new CustomEvent("problem", { bubbles: true, cancelable: true, detail: problem });
@@ -177,7 +182,8 @@ async function preview(form: HTMLFormElement): Promise<void> {
     const json = await readJson(answer);
     // Another was asked for meanwhile, and may have had its answer first.
     if (previews.get(form) !== asked) return;
-    showProblem(form, answer.ok ? null : String(json["detail"] ?? "This would be refused."));
+    const { detail = "This would be refused." }: Problem = answer.status === 401 ? signedOut : json;
+    showProblem(form, answer.ok ? null : detail);
     if (answer.ok) showCount(form, json);
     form.dispatchEvent(new CustomEvent("preview", { bubbles: true, detail: answer.ok ? json : null }));
   } catch (error) {

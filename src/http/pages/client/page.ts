@@ -68,7 +68,8 @@ export async function fetchHtml(url: string): Promise<string | null> {
     const answer = await fetch(url, { headers: { accept: "text/html" }, signal: limit.signal });
     const isSignedOut = answer.redirected && new URL(answer.url).pathname === "/sign-in";
     if (isSignedOut || answer.status === 404) {
-      location.reload();
+      // What has been typed into a dialog would be lost.
+      if (document.querySelector("dialog[open]") === null) location.reload();
       return null;
     }
     return answer.ok ? await answer.text() : null;
