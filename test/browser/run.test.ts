@@ -298,6 +298,7 @@ describe("actions on a run", () => {
     const panel = page.locator("#panel .points");
     await page.locator(".wait", { hasText: /over in 2 days 23 h/ }).waitFor();
     await panel.getByText("in 2 days 23 h").waitFor();
+    expect(await panel.textContent()).toMatch(/So far\d/);
     await act(page, "Pause", "pause", "Pause");
     await until(
       () => sentence(page),
@@ -435,6 +436,31 @@ describe("actions on a run", () => {
     expect(await runThatIs(fork, "completed")).toMatchObject({ output: "delivered", input: { works: true } });
     const [created] = await entriesOf(fork);
     expect(created).toMatchObject({ by: "Ana Lima", fork: { id, step: "deliver", reason: "checking the invoice" } });
+    await stage.leave(page);
+  });
+
+  test("what a fork keeps is what was asked for last, also where an answer comes late", async () => {
+    const id = await start("seen-journey", { order: "7", total: 12 });
+    await runThatIs(id, "waiting");
+    const page = await stage.visit(`/runs/${id}?step=run:charge`);
+    const late = Promise.withResolvers<void>();
+    await page.route(
+      "**/fork?dryRun=true",
+      async (route) => {
+        await late.promise;
+        await route.continue();
+      },
+      { times: 1 },
+    );
+    await page.getByRole("button", { name: "Fork from here" }).click();
+    const kept = page.locator("#fork [data-fork=kept]");
+    await page.locator("#fork-from").fill("");
+    await kept.getByText("nothing").waitFor();
+    const answered = page.waitForResponse("**/fork?dryRun=true");
+    late.resolve();
+    await (await answered).finished();
+    await page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))");
+    expect(await kept.textContent()).toBe("nothing");
     await stage.leave(page);
   });
 

@@ -107,7 +107,7 @@ function Points({ story, now, pausedAt }: Pick<PanelProps, "story" | "now" | "pa
           <Instant at={bar.endedAt} form="exact" />
         </Fact>
       )}
-      <Fact name="Took">{barLength(bar, now)}</Fact>
+      <Fact name={bar.endedAt === null ? "So far" : "Took"}>{barLength(bar, now)}</Fact>
       {bar.until === null || bar.endedAt !== null ? null : (
         <Fact name={status === "running" ? "Times out" : isStep ? "Next attempt" : "Until"}>
           {/* An attempt at work goes on in a pause. */}

@@ -41,7 +41,10 @@ export function Triage({ schedules, workflow, need }: TriageProps) {
     if (count === 0 && name !== need) return null;
     const isOn = name === need;
     return (
-      <a class="tag" href={addressOf("/schedules", { workflow, only: isOn ? undefined : name })}>
+      <a
+        class={`tag is-${name === "failing" ? "failed" : name} toned`}
+        href={addressOf("/schedules", { workflow, only: isOn ? undefined : name })}
+      >
         {count} {name}
         {isOn ? " ×" : ""}
       </a>
