@@ -3,10 +3,12 @@
  * Guarantee 9 in small: what is not proven to come from the sender is refused.
  */
 import { createHmac } from "node:crypto";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { readSignature, readTimestamp } from "../../src/core/webhook/signature.ts";
 import type { Delivery, Verifier } from "../../src/core/webhook/webhook.ts";
 import { verify } from "../../src/objects/webhook/verify.ts";
+
+afterEach(() => void vi.restoreAllMocks());
 
 const at = Date.UTC(2026, 2, 1, 9);
 const now = at / 1000;
@@ -215,6 +217,13 @@ test("of several signatures one that is right is enough, in Stripe's and in the 
   expect(await verify.standardWebhooks(whsec)(delivery({ headers: several }))).toBe(true);
   const none = { ...made, "webhook-signature": (made["webhook-signature"] ?? "").replace("v1", "v2") };
   expect(await verify.standardWebhooks(whsec)(delivery({ headers: none }))).toBe(false);
+});
+
+test("the body is signed once for each secret, however many signatures a header has: anybody may send them", async () => {
+  const counted = [vi.spyOn(crypto.subtle, "sign"), vi.spyOn(crypto.subtle, "verify")];
+  const header = `${stripe("other")["stripe-signature"]}${",v1=aa".repeat(1000)}`;
+  const answer = await verify.stripe(["one", "two"])(delivery({ headers: { "stripe-signature": header } }));
+  expect([answer, counted.reduce((sum, { mock }) => sum + mock.calls.length, 0)]).toEqual([false, 2]);
 });
 
 test("the case of hex does not matter; names of options' headers may be written as senders do", async () => {

@@ -241,8 +241,10 @@ async function isSigned(
 ): Promise<boolean> {
   const given = signatures.flatMap((signature) => readSignature(signature, encoding) ?? []);
   for (const secret of secrets) {
-    const key = await crypto.subtle.importKey("raw", text.encode(secret), { name: "HMAC", hash }, false, ["verify"]);
-    for (const each of given) if (await crypto.subtle.verify("HMAC", key, each, content)) return true;
+    const key = await crypto.subtle.importKey("raw", text.encode(secret), { name: "HMAC", hash }, false, ["sign"]);
+    // Once, because a header may have thousands of signatures, and a body megabytes.
+    const right = new Uint8Array(await crypto.subtle.sign("HMAC", key, content));
+    if (given.some((each) => isSameBytes(each, right))) return true;
   }
   return false;
 }
