@@ -231,7 +231,7 @@ function withTimestamp(timestamp: string, body: Uint8Array): Uint8Array {
   return timestamp === "" ? body : joinBytes([text.encode(`${timestamp}.`), body]);
 }
 
-/** Whether one of the signatures was made with one of the secrets. */
+/** Whether one of the signatures was made with one of the secrets. Each signs once: a header may have thousands to compare. */
 async function isSigned(
   content: Uint8Array<ArrayBuffer>,
   signatures: readonly string[],
@@ -242,7 +242,6 @@ async function isSigned(
   const given = signatures.flatMap((signature) => readSignature(signature, encoding) ?? []);
   for (const secret of secrets) {
     const key = await crypto.subtle.importKey("raw", text.encode(secret), { name: "HMAC", hash }, false, ["sign"]);
-    // Once, because a header may have thousands of signatures, and a body megabytes.
     const right = new Uint8Array(await crypto.subtle.sign("HMAC", key, content));
     if (given.some((each) => isSameBytes(each, right))) return true;
   }
