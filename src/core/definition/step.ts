@@ -282,7 +282,8 @@ export interface Step<Signals extends SignalTypes = Record<never, never>, Input 
   /** Epoch ms of the newest event that was delivered to the handler; the same in every replay. */
   now(): number;
   /**
-   * A number in [0, 1), the same in every replay. A step's function has numbers of its own, the same in every attempt.
+   * A number in [0, 1), the same in every replay; in a step's function, in every attempt. Never a secret: it follows from
+   * the run's id and the time of its creation.
    */
   random(): number;
   /** A version 4 UUID, the same in every replay; in a step's function as `random`. */
