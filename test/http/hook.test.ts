@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { HoldfastError } from "../../src/core/error.ts";
 import type { HookRequest, Hooks } from "../../src/core/service/hooks.ts";
 import { createApp } from "../../src/http/app.ts";
@@ -74,11 +74,24 @@ describe("a person who opens an address in a browser", () => {
     expect(html).toContain(`<code>${status} ${code}</code>`);
   });
 
-  test("gets what the workflow itself answers", async () => {
-    const answered = { duplicate: false, response: { status: 200, headers: {}, body: "Thank you." } };
-    const response = await visited(() => Promise.resolve(answered), browser);
+  const answering = (status: number, headers: Record<string, string>, body: string) =>
+    visited(() => Promise.resolve({ duplicate: false, response: { status, headers, body } }), browser);
+
+  test("gets what the workflow itself answers, with a policy of its own where it has one", async () => {
+    const response = await answering(200, {}, "Thank you.");
     expect(await response.text()).toBe("Thank you.");
+    expect(response.headers.get("content-security-policy")).toBe("sandbox");
+    const own = await answering(200, { "content-security-policy": "default-src 'self'" }, "Thank you.");
+    expect(own.headers.get("content-security-policy")).toBe("default-src 'self'");
   });
+
+  test.each([204, 205, 304])(
+    "gets the workflow's status %d, which has no body, whatever it gave as one",
+    async (status) => {
+      const response = await answering(status, {}, "Thank you.");
+      expect([response.status, await response.text()]).toEqual([status, ""]);
+    },
+  );
 
   test("and a program gets JSON, as ever", async () => {
     const response = await visited(() => Promise.resolve({ duplicate: false }), { accept: "*/*" });
@@ -87,4 +100,29 @@ describe("a person who opens an address in a browser", () => {
     expect(refused.headers.get("content-type")).toBe("application/problem+json");
     expect(await refused.json()).toMatchObject({ code: "webhook_expired", status: 410 });
   });
+});
+
+test.each(["config_invalid", "key_missing", "journal_corrupt", "journal_newer"] as const)(
+  "a call that cannot be taken as things are, %s, is told no more than that",
+  async (code) => {
+    const service = failingService(new HoldfastError(code, "the key k1 is missing"));
+    const logged = vi.spyOn(console, "error").mockReturnValue();
+    const app = createApp(service, () => parseConfig({ API_TOKENS: tokens }));
+    const response = await app.request("https://example.com/hooks/token", { method: "POST" });
+    expect(await response.json()).toMatchObject({ code, detail: expect.not.stringContaining("k1") });
+    expect(logged).toHaveBeenCalledOnce();
+    logged.mockRestore();
+  },
+);
+
+test("webhooks are listed with the address that others know the Worker by", async () => {
+  const service = failingService(reached);
+  const known = { name: "a b", workflow: "orders", methods: ["POST"], verify: null };
+  const hooks = { ...service.hooks, list: () => Promise.resolve([known]) };
+  const app = createApp({ ...service, hooks } as never, () =>
+    parseConfig({ API_TOKENS: tokens, PUBLIC_URL: "https://orders.example.com" }),
+  );
+  const headers = { authorization: "Bearer r-token-123" };
+  const response = await app.request("https://internal.example/v1/webhooks", { headers });
+  expect(await response.json()).toMatchObject({ webhooks: [{ url: "https://orders.example.com/webhooks/a%20b" }] });
 });
