@@ -141,6 +141,8 @@ describe("the buffer", () => {
       expect(signals.hold("key", signalOf("go"), "digest", dayMs, 2)).toEqual({ kind: "settled", delivered: 3 });
       expect(signals.claim("go", "run1", [], 2)).toBeNull();
       expect(sql.exec("SELECT count(*) AS n FROM payloads").one()).toEqual({ n: 0 });
+      // Its day is over, whether or not an alarm has come since.
+      expect(signals.hold("key", signalOf("stop"), "digest2", 2 * dayMs, dayMs)).toEqual({ kind: "open" });
     });
   });
 

@@ -295,6 +295,8 @@ describe("a key that is gone", () => {
     expect(await refusal(`POST /v1/signals/${name}`, { json: { word: "kept" }, headers })).toBe("503 key_missing");
     setKeys(two, one);
     await runInDurableObject(env.DIRECTORY.getByName("shard-0"), async (object, { storage }) => {
+      const { check_at: checkAt } = storage.sql.exec("SELECT check_at FROM broadcasts WHERE name = ?", name).one();
+      expect(checkAt, "it is looked at again by itself").not.toBeNull();
       storage.sql.exec("UPDATE broadcasts SET check_at = 1 WHERE name = ? AND delivered IS NULL", name);
       await object.alarm?.();
     });
