@@ -350,10 +350,18 @@ describe("actions on a run", () => {
     await stage.leave(page);
   });
 
-  test("a run that waits for its next attempt makes it now", async () => {
+  test("a run that waits for its next attempt makes it now, but not while it is paused", async () => {
     const id = await start("seen-patient");
     await runThatIs(id, "waiting");
+    await stage.client.call({ method: "POST", path: `/v1/runs/${id}/pause` });
     const page = await stage.visit(`/runs/${id}`);
+    expect(await page.locator(".run-head > .row-of > button").allInnerTexts()).toEqual(["Resume"]);
+    const refused = page
+      .locator(".wait")
+      .getByRole("button", { name: "Retry now (The run is paused: resume it first.)" });
+    await refused.waitFor();
+    await stage.client.call({ method: "POST", path: `/v1/runs/${id}/resume` });
+    await refused.waitFor({ state: "detached" });
     expect(await sentence(page)).toContain("503 from the bank");
     await page.locator(".wait").getByRole("button", { name: "Retry now" }).click();
     await sign(page, "retry");

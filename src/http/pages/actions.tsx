@@ -88,13 +88,14 @@ function Menu({ run, caller, ended }: MenuProps) {
   );
 }
 
-/** A failed run goes on from what failed; one that waits for its next attempt makes it now. */
-function retryOf(run: RunSnapshot): { readonly label: string; readonly unless: string | null } {
+/** A failed run goes on from what failed; one that waits for its next attempt makes it now, unless it is paused. */
+export function retryOf(run: RunSnapshot): { readonly label: string; readonly unless: string | null } {
   const { status, waitingFor } = run;
   if (status === "failed") return { label: "Retry", unless: null };
   if (isEnded(status)) return { label: "Retry", unless: `A run that is ${status} has nothing to retry.` };
-  if (waitingFor.some(({ kind }) => kind === "retry")) return { label: "Retry now", unless: null };
   if (isExhausted(run)) return { label: "Retry", unless: null };
+  if (status === "paused") return { label: "Retry now", unless: "The run is paused: resume it first." };
+  if (waitingFor.some(({ kind }) => kind === "retry")) return { label: "Retry now", unless: null };
   return { label: "Retry now", unless: "The run waits for no attempt." };
 }
 

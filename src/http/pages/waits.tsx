@@ -8,6 +8,7 @@ import type { RunSnapshot, Waiting } from "../../core/run/run.ts";
 import { attemptOf, because } from "../../core/sentence/phrase.ts";
 import type { Bar } from "../../core/timeline/timeline.ts";
 import type { Caller } from "../auth/auth.ts";
+import { retryOf } from "./actions.tsx";
 import { barAddress } from "./bar.ts";
 import { AwaitedChildren } from "./descent.tsx";
 import type { Descent } from "./descent.tsx";
@@ -244,7 +245,7 @@ function RetryCard({ id, wait, run, caller, pausedAt }: CardProps) {
     <Frame id={id} sign="undo" title="Next attempt of" name={wait.name} {...{ wait, pausedAt }}>
       <p>{`${attemptOf(wait.attempt ?? 1, wait.of ?? null)}${because(wait.error)}`}</p>
       <div class="row-of">
-        <ActionButton dialog="retry" caller={caller} role="operate" look="primary">
+        <ActionButton dialog="retry" caller={caller} role="operate" look="primary" unless={retryOf(run).unless}>
           Retry now
         </ActionButton>
         <a href={barAddress(run.id, key)} data-step={key}>
