@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import type { Plugin } from "esbuild";
@@ -43,7 +43,9 @@ rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
 const used = await bundle();
 declare();
-for (const path of along) cpSync(join(root, path), join(target, path), { recursive: true });
+// What is hidden stays: a laptop's secrets are in .dev.vars, its runs in .wrangler.
+const filter = (path: string): boolean => !basename(path).startsWith(".");
+for (const path of along) cpSync(join(root, path), join(target, path), { recursive: true, filter });
 describe();
 checkLinks();
 if (values.to === undefined) archive();

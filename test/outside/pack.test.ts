@@ -1,13 +1,16 @@
 /** The package as a project of its own has it: compiled with that project's settings, bundled for Cloudflare, loaded by Node. */
 import { execFile, spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, sep } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const root = join(import.meta.dirname, "..", "..");
 const project = join(root, "test-results", "consumer");
+const installed = join(project, "node_modules", "holdfast");
+/** As a laptop keeps something beside an example that was served there. */
+const kept = mkdtempSync(join(root, "examples", ".wrangler-"));
 const run = promisify(execFile);
 
 const workflows = `
@@ -95,7 +98,8 @@ export const year = async (): Promise<number> => (await run.result()).getFullYea
 beforeAll(() => {
   rmSync(project, { recursive: true, force: true });
   mkdirSync(join(project, "node_modules"), { recursive: true });
-  const pack = [join(root, "scripts", "pack.ts"), "--to", join(project, "node_modules", "holdfast")];
+  writeFileSync(join(kept, "state"), "");
+  const pack = [join(root, "scripts", "pack.ts"), "--to", installed];
   const { status, stderr } = spawnSync(process.execPath, pack, { cwd: root, encoding: "utf8" });
   expect([status, stderr]).toEqual([0, ""]);
   writeFileSync(join(project, "package.json"), `{ "type": "module" }`);
@@ -104,7 +108,9 @@ beforeAll(() => {
   }
 });
 
-afterAll(() => rmSync(project, { recursive: true, force: true }));
+afterAll(() => {
+  for (const folder of [kept, project]) rmSync(folder, { recursive: true, force: true });
+});
 
 /** What the compiler says of these files; nothing where all is well. */
 async function compile(files: readonly string[], options: object): Promise<string> {
@@ -164,8 +170,14 @@ test("it is bundled for Cloudflare, with what Cloudflare has left outside", asyn
   expect(readFileSync(join(project, "out.js"), "utf8")).not.toContain("there are no Durable Objects outside");
 });
 
+test("it has nothing hidden in it, such as the secrets and the runs of a laptop", () => {
+  const files = readdirSync(installed, { recursive: true, encoding: "utf8" });
+  expect(files).toContain(join("examples", "worker.ts"));
+  expect(files.filter((path) => path.split(sep).some((part) => part.startsWith(".")))).toEqual([]);
+});
+
 test("its source maps place its sources in the package, not among those of the project", () => {
-  const js = join(project, "node_modules", "holdfast", "js");
+  const js = join(installed, "js");
   const maps = readdirSync(js).filter((name) => name.endsWith(".map"));
   const sources = maps.flatMap((name) => {
     return (JSON.parse(readFileSync(join(js, name), "utf8")) as { sources: readonly string[] }).sources;
