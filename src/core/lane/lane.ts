@@ -204,7 +204,7 @@ export class Lane {
   #roomAt(): number | null {
     const { limit } = this;
     const { periodMs } = this.#terms;
-    if (limit === null || limit <= 0 || periodMs === null) return null;
+    if (limit === null || periodMs === null) return null;
     let before = this.used - limit;
     for (const { slot } of this.#used) if (before-- === 0) return (slot.grantedAt ?? 0) + periodMs;
     return null;

@@ -107,6 +107,14 @@ describe("a slot", () => {
     expect(lane.holders(5).map(({ ticket }) => ticket.runId)).toEqual(["run"]);
   });
 
+  test("as many holders are asked as can be, and the others next", () => {
+    const { lane } = laneWith();
+    for (const holder of ["a", "b", "c"]) lane.enter(entrance(holder, 3), 0);
+    lane.enter(entrance("waits", 3), 1);
+    const asked = (count: number) => lane.toCheck(minuteMs, count).map(({ ticket }) => ticket.runId);
+    expect([asked(2), asked(2), asked(2)]).toEqual([["a", "b"], ["c"], []]);
+  });
+
   test("a closed lane holds everybody and asks nobody", () => {
     const { lane } = laneWith();
     lane.enter(entrance("holder", 1), 0);
