@@ -140,4 +140,11 @@ describe("a start that is merged", () => {
     expect(merge(state, again(2, { lanes: [{ ...lane, lane: "m" }] }), firstAt + 5000)).toBe(true);
     expect(state.created).toMatchObject({ input: stored(2), startAt: firstAt + 1000, lanes: [lane] });
   });
+
+  test("counts from its own instant in a run that was paused before it was due, and is not due since", () => {
+    const state = waiting();
+    append(state, firstAt + 500, { kind: "run.paused", by: "test", reason: null });
+    expect(merge(state, again(2), firstAt + 5000)).toBe(true);
+    expect(state.created).toMatchObject({ input: stored(2), startAt: firstAt + 6000 });
+  });
 });

@@ -40,6 +40,9 @@ describe("a sketch", () => {
       sketcher.add(1_000_003);
       expect([sketcher.quantile(0.5), sketcher.quantile(1), sketcher.max]).toEqual([value, 1_000_003, 1_000_003]);
     }
+    const alike = new Sketcher();
+    for (let count = 0; count < 3; count++) alike.add(128);
+    expect(alike.quantile(0.5), "no estimate is above it").toBe(128);
   });
 
   it("is the same however it was put together", () => {
@@ -180,6 +183,15 @@ describe("the sum over shards", () => {
     const [workflow] = sumUp(query, [sampleOf([run, run])], []).workflows;
     expect(workflow?.steps.map(({ step }) => step)).toEqual(Array.from({ length: 20 }, (_, i) => `step${49 - i}`));
     expect(workflow?.steps[0]).toMatchObject({ completed: 2, failed: 98, failureRate: 0.98 });
+  });
+
+  it("counts a run in the slice that is told with its instant, wherever in a slice the window begins", () => {
+    const at = noon + 20 * minuteMs;
+    const [cut, sliceMs] = [{ from: at - 1, until: at + 5 * hourMs }, hourMs / 6];
+    const sampler = new Sampler({ ...cut, sliceMs });
+    sampler.add({ workflow: "w", status: "running", createdAt: at, finishedAt: null });
+    const { slices } = sumUp({ ...cut, sliceMs }, [sampler.toSample()], []);
+    expect(slices.filter(({ open }) => open > 0).map((slice) => slice.at)).toEqual([at]);
   });
 
   it("takes runs that were listed before steps were counted", () => {
