@@ -32,6 +32,14 @@ async function isMarked(page: Page): Promise<boolean> {
   return (await page.evaluate("document.marked === true")) as boolean;
 }
 
+/** Resolves once the feed has told of the run, where the page keeps what it told of last. */
+async function told(page: Page, id: string): Promise<void> {
+  await until(
+    () => page.evaluate("document.told"),
+    (last) => last === id,
+  );
+}
+
 async function live(path: string): Promise<Page> {
   const page = await stage.visit(path);
   await page.locator("#live[data-state=live]").waitFor();
@@ -350,6 +358,66 @@ describe("live", () => {
     await page.unroute("**/?idPrefix=unseen-");
     await page.clock.runFor(11_000);
     await row(page, "unseen-1").waitFor();
+    await page.locator("#live[data-state=live]").waitFor();
+    stage.complaints.splice(0);
+    await stage.leave(page);
+  });
+
+  test("a page that could not be had is live again with the next that could, also where that was asked for before", async () => {
+    const page = await live("/?idPrefix=slow-");
+    await page.clock.install();
+    // Keeps what the feed told of last, which nothing of a page shows.
+    await page.addInitScript(`EventSource = class extends EventSource {
+      constructor(url) {
+        super(url);
+        this.addEventListener("run", ({ data }) => { document.told = JSON.parse(data).id; });
+      }
+    }`);
+    await page.reload();
+    await page.locator("#live[data-state=live]").waitFor();
+    const late = Promise.withResolvers<void>();
+    let asked = 0;
+    await page.route("**/?idPrefix=slow-", async (route) => {
+      asked++;
+      if (asked > 1) return await route.continue();
+      await late.promise;
+      await route.fulfill({ status: 503 });
+    });
+    await stage.client.start("approve-order", "slow-1", { order: 1 });
+    await told(page, "slow-1");
+    await page.clock.runFor(1_000);
+    await until(
+      () => Promise.resolve(asked),
+      (count) => count === 1,
+    );
+    await stage.client.start("approve-order", "slow-2", { order: 2 });
+    await told(page, "slow-2");
+    await page.clock.runFor(1_000);
+    late.resolve();
+    await row(page, "slow-2").waitFor();
+    await page.locator("#live[data-state=live]").waitFor();
+    stage.complaints.splice(0);
+    await stage.leave(page);
+  });
+
+  test("a feed that is open again does not make a page live that still cannot be had", async () => {
+    const page = await live("/?idPrefix=gone-");
+    await page.route("**/?idPrefix=gone-", (route) => route.fulfill({ status: 503 }));
+    await stage.client.start("greet", "gone-1", { name: "a" });
+    await page.locator("#live[data-state=offline]").waitFor();
+    await page.evaluate(`new MutationObserver(([{ target }]) => {
+      document.shown = (document.shown ?? "") + target.dataset.state;
+    }).observe(document.querySelector("#live"), { attributeFilter: ["data-state"] })`);
+    await stage.runtime.kill();
+    const reopened = page.waitForResponse("**/events?*");
+    await stage.runtime.start();
+    await reopened;
+    // The feed's first event has it asked for once more.
+    await page.waitForResponse("**/?idPrefix=gone-");
+    expect(await page.evaluate("document.shown ?? ''")).toBe("");
+    await page.unroute("**/?idPrefix=gone-");
+    await stage.client.start("greet", "gone-2", { name: "b" });
+    await row(page, "gone-2").waitFor();
     await page.locator("#live[data-state=live]").waitFor();
     stage.complaints.splice(0);
     await stage.leave(page);

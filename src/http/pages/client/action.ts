@@ -21,9 +21,7 @@ type Problem = {
 };
 
 /** What the API says of it is for its other callers. */
-const signedOut: Problem = {
-  detail: "You are signed out. Sign in in another tab, and try again: nothing here is lost.",
-};
+const signedOut = "You are signed out. Sign in in another tab, and try again: nothing here is lost.";
 
 /** Gets the focus when a dialog opens; if there is none, the actor or the reason gets it. */
 const firstField =
@@ -93,7 +91,9 @@ async function send(form: HTMLFormElement): Promise<void> {
     });
     const json = await readJson(answer);
     if (answer.ok) return succeed(form, json);
-    refuse(form, answer.status === 401 ? signedOut : json);
+    // Nothing was looked at, so it may be the repetition of a request whose answer was lost: the key stays.
+    if (answer.status === 401) return showProblem(form, signedOut);
+    refuse(form, json);
   } catch (error) {
     showProblem(
       form,
@@ -182,7 +182,7 @@ async function preview(form: HTMLFormElement): Promise<void> {
     const json = await readJson(answer);
     // Another was asked for meanwhile, and may have had its answer first.
     if (previews.get(form) !== asked) return;
-    const { detail = "This would be refused." }: Problem = answer.status === 401 ? signedOut : json;
+    const { detail = "This would be refused." }: Problem = answer.status === 401 ? { detail: signedOut } : json;
     showProblem(form, answer.ok ? null : detail);
     if (answer.ok) showCount(form, json);
     form.dispatchEvent(new CustomEvent("preview", { bubbles: true, detail: answer.ok ? json : null }));

@@ -78,7 +78,9 @@ function connect(url: string): void {
   show("connecting");
   opened.addEventListener("open", () => {
     retryMs = 1000;
-    show("live");
+    // What the page shows may still be old.
+    if (isStale) changed();
+    else show("live");
   });
   for (const name of ["run", "removed", "ready"]) opened.addEventListener(name, () => changed());
   opened.addEventListener("message", ({ data }: MessageEvent<string>) => {
@@ -123,8 +125,10 @@ function changed(): void {
 }
 
 async function redraw(): Promise<void> {
+  const isReached = await refresh();
+  // Only now: another one may have failed meanwhile.
   const wasStale = isStale;
-  isStale = !(await refresh());
+  isStale = !isReached;
   if (isStale) show("offline");
   else if (wasStale && ended !== null) show("ended");
   else if (wasStale && source?.readyState === EventSource.OPEN) show("live");
