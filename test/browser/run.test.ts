@@ -350,6 +350,17 @@ describe("actions on a run", () => {
     await stage.leave(page);
   });
 
+  test("a run that is paused before it begins says how long after that it begins", async () => {
+    const body = { id: "late-riser", delay: "3 days" };
+    await stage.client.call({ method: "POST", path: "/v1/workflows/seen-calm/runs", body });
+    await stage.client.call({ method: "POST", path: "/v1/runs/late-riser/pause" });
+    const page = await stage.visit("/runs/late-riser?step=delay:start");
+    expect(await page.locator(".wait").innerText()).toMatch(/begins (?:3 days|2 days 23 h) after it is resumed$/);
+    // A start that is merged into it in the pause begins the delay anew, which the bar does not tell.
+    expect(await page.locator("#panel .points").textContent()).toContain("Untilsome time after it is resumed");
+    await stage.leave(page);
+  });
+
   test("a run that waits for its next attempt makes it now, but not while it is paused", async () => {
     const id = await start("seen-patient");
     await runThatIs(id, "waiting");

@@ -1,5 +1,6 @@
 /** Runs that do not go on: their pages say what is missing, and what helps. */
 import { expect, test } from "vitest";
+import { leftText } from "../../src/http/pages/span.ts";
 import { accessibility, openStage, stage, until } from "./stage.ts";
 
 openStage("stuck.ts");
@@ -30,6 +31,29 @@ test("a run that the engine paused because no attempt is left offers one way on"
   );
   const page = await stage.visit("/runs/exhausted");
   expect(await page.locator(".head .button.primary").allInnerTexts()).toEqual(["Retry"]);
+  await stage.leave(page);
+});
+
+test("a run that is paused twice says when it was last, and counts its deadlines from the first time", async () => {
+  await stage.client.start("wavering", "wavering", {});
+  await until(
+    () => stage.client.run("wavering"),
+    ({ status }) => status === "running",
+  );
+  await stage.client.call({ method: "POST", path: "/v1/runs/wavering/pause" });
+  const pauses = async () => (await stage.client.history("wavering")).filter(({ kind }) => kind === "run.paused");
+  await until(pauses, ({ length }) => length === 2);
+  const [first, second] = await pauses();
+  const { waitingFor } = await stage.client.run("wavering");
+  const page = await stage.visit("/runs/wavering");
+  const sentence = page.locator("#now-sentence");
+  expect(await sentence.innerText()).toMatch(/^Paused by engine: step load has no attempt left/);
+  expect(await sentence.locator("time").getAttribute("datetime")).toBe(second?.at);
+  // What it says is told as it changes, but not each second of how long ago that was.
+  expect(await sentence.locator("[aria-live=off] time").count()).toBe(1);
+  const left = leftText(Date.parse(waitingFor[0]?.until ?? "") - Date.parse(String(first?.at)));
+  expect(await page.locator(".wait").textContent()).toContain(`over ${left} after it is resumed`);
+  await stage.client.call({ method: "POST", path: "/v1/runs/wavering/terminate", body: {} });
   await stage.leave(page);
 });
 

@@ -31,6 +31,16 @@ const hanging = defineWorkflow("hanging", {
     await step.run("ask-bank", () => new Promise<void>(() => {}), { timeout: "90 minutes" }),
 });
 
+/** Naps while its only attempt times out. */
+const wavering = defineWorkflow("wavering", {
+  handler: async (_input: unknown, step) => {
+    const load = step.run("load", () => new Promise<void>(() => {}), {
+      ...{ timeout: "5 seconds", retry: { limit: 0 }, onExhausted: "pause" },
+    });
+    await Promise.all([step.sleep("nap", "1 hour"), load]);
+  },
+});
+
 /** A child that fails, its parent, and the parent of that. */
 const pay = defineWorkflow("pay", {
   retry: { limit: 0 },
@@ -55,7 +65,7 @@ const generation: Workflow<number, unknown> = defineWorkflow("generation", {
 });
 
 const worker = createWorker({
-  workflows: [moved, exhausted, hanging, pay, order, batch, generation, ...(isNext ? [] : [dropped])],
+  workflows: [moved, exhausted, hanging, wavering, pay, order, batch, generation, ...(isNext ? [] : [dropped])],
 });
 
 export default worker;

@@ -5,6 +5,7 @@ import type { DebouncedStart } from "../../src/core/lane/debounce.ts";
 import type { EntryOf, Fact } from "../../src/core/history/entry.ts";
 import { fold } from "../../src/core/state/fold.ts";
 import type { LaneNeed } from "../../src/core/lane/need.ts";
+import { glance } from "../../src/core/run/snapshot.ts";
 import { RunState } from "../../src/core/state/state.ts";
 import { encode } from "../../src/core/value/value.ts";
 import { createdFact } from "./created.ts";
@@ -99,6 +100,18 @@ describe("a start that is merged", () => {
     expect(merge(state, again(4, { maxMs: 3000, startAt: firstAt + 9000 }), firstAt + 2900)).toBe(true);
     expect(state.created?.startAt).toBe(firstAt + 9000);
     expect(beginAt({ periodMs: 5000, maxMs: 3000 }, firstAt, firstAt)).toBe(firstAt + 3000);
+  });
+
+  test("is what the run waits for since then, in a pause as well: as long as that it begins after the pause", () => {
+    const state = waiting();
+    const asked = { by: "test", reason: null };
+    append(state, firstAt + 100, { kind: "run.paused", ...asked });
+    expect(merge(state, again(2), firstAt + 800)).toBe(true);
+    const memory = { running: 0, inFlight: new Map(), busy: false, stuck: null };
+    const waits = () => glance(state, memory).waitingFor.map(({ since, until }) => [since, until]);
+    expect(waits()).toEqual([[firstAt + 800, firstAt + 1800]]);
+    append(state, firstAt + 5000, { kind: "run.resumed", shiftMs: 4900, ...asked });
+    expect(waits()).toEqual([[firstAt + 800, firstAt + 6000]]);
   });
 
   test("comes too late once the run has begun, is being cancelled or has ended, and to another workflow's", () => {

@@ -28,7 +28,7 @@ export type RunView = {
   readonly status: string;
   readonly output: unknown;
   readonly reason: string | null;
-  readonly waitingFor: readonly { readonly kind: string }[];
+  readonly waitingFor: readonly { readonly kind: string; readonly until: string | null }[];
   readonly error: { readonly message: string; readonly code?: string; readonly step?: string } | null;
 };
 

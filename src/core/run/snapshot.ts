@@ -145,7 +145,7 @@ function statusOf(state: RunState, activity: Activity, waitingFor: readonly Wait
 }
 
 function openWaits(state: RunState, { places, inFlight }: Activity): Waiting[] {
-  const { created, startedAt } = state;
+  const { created, startedAt, delayedAt } = state;
   const lanes = [...state.queued.values()].map(({ lane, at }): Waiting => {
     const place = places?.get(lane);
     const wait = { kind: "lane", name: lane, since: at, until: null } as const;
@@ -153,7 +153,7 @@ function openWaits(state: RunState, { places, inFlight }: Activity): Waiting[] {
   });
   if (created !== null && startedAt === null) {
     if (created.startAt === null || lanes.length > 0) return lanes;
-    return [{ kind: "start", name: created.workflow, since: created.at, until: created.startAt }];
+    return [{ kind: "start", name: created.workflow, since: delayedAt, until: created.startAt }];
   }
   const waits: Waiting[] = lanes;
   const inLine = new Set([...state.queued.values()].map(({ step }) => step));

@@ -48,8 +48,8 @@ type View = {
   readonly run: RunSnapshot;
   readonly timeline: Timeline;
   readonly hooks: Timeline["bars"];
-  /** Null where it is not paused. */
-  readonly pausedAt: number | null;
+  /** There may be several, which end together. */
+  readonly pauses: Timeline["bars"];
   readonly children: Offspring;
   readonly ancestors: readonly Ancestor[];
   readonly first: Entry | null;
@@ -107,8 +107,8 @@ async function readView(service: Service, id: string, step: string | null): Prom
   return {
     run,
     timeline,
-    hooks: hooks?.bars.filter(({ status }) => status === "open") ?? [],
-    pausedAt: pauses?.bars.find(({ status }) => status === "open")?.startedAt ?? null,
+    hooks: openBars(hooks),
+    pauses: openBars(pauses),
     children: { count: children.total, first: children.bars[0]?.child?.id ?? null },
     ancestors,
     first: history.entries[0] ?? null,
@@ -132,6 +132,10 @@ async function ancestorsOf(service: Service, { parent }: RunSnapshot): Promise<A
   return line;
 }
 
+function openBars(timeline: Timeline | null): Timeline["bars"] {
+  return timeline?.bars.filter(({ status }) => status === "open") ?? [];
+}
+
 type RunViewProps = {
   readonly view: View;
   readonly caller: Caller | null;
@@ -140,11 +144,13 @@ type RunViewProps = {
 };
 
 function RunView({ view, caller, step, only }: RunViewProps) {
-  const { run, timeline, hooks, pausedAt, workflow, inbox, descents, story, first, ancestors, children } = view;
+  const { run, timeline, hooks, pauses, workflow, inbox, descents, story, first, ancestors, children } = view;
+  // Deadlines move by all of it; who paused it last is named.
+  const pausedAt = pauses[0]?.startedAt ?? null;
   return (
     <div class="stack run-page">
       <Head run={run} caller={caller} />
-      <Summary run={run} pausedAt={pausedAt} workflow={workflow} />
+      <Summary run={run} pausedAt={pauses.at(-1)?.startedAt ?? null} workflow={workflow} />
       <Parts hasFamily={hasFamily(run, ancestors.length + children.count)} />
       <Waits {...{ run, caller, pausedAt, hooks, descents }} signals={workflow?.signals ?? null}>
         <Inbox received={inbox} />

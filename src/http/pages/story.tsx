@@ -113,7 +113,7 @@ function Points({ story, now, pausedAt }: Pick<PanelProps, "story" | "now" | "pa
           {/* An attempt at work goes on in a pause. */}
           <Deadline
             at={bar.until}
-            since={isStep ? null : bar.startedAt}
+            since={isStep || bar.kind === "delay" ? null : bar.startedAt}
             pausedAt={status === "running" ? null : pausedAt}
           />
         </Fact>

@@ -19,7 +19,7 @@ const maxActive = 6;
 
 type SummaryProps = {
   readonly run: RunSnapshot;
-  /** Null where it is not paused. */
+  /** When it was paused last; null where it is not paused. */
   readonly pausedAt: number | null;
   /** Of a run that lacks its code: the workflow as this deployment has it; null where it has none. */
   readonly workflow: WorkflowInfo | null;
@@ -101,7 +101,7 @@ function Doing({ run, origin, pausedAt }: EndProps & Pick<SummaryProps, "pausedA
 
 function Ago({ at }: { readonly at: number }) {
   return (
-    <span class="faint">
+    <span class="faint" aria-live="off">
       <Instant at={at} form="ago" />
     </span>
   );
