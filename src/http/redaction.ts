@@ -133,8 +133,11 @@ function kept(schedules: Schedules): Schedules {
   return {
     ...schedules,
     change: async (id, change) => {
-      if (change.workflow === undefined || change.input !== undefined) return await schedules.change(id, change);
-      throw refused("give the input of a schedule to another workflow");
+      const { workflow, input } = change;
+      if (workflow !== undefined && input === undefined && workflow !== (await schedules.find(id, 0)).workflow) {
+        throw refused("give the input of a schedule to another workflow");
+      }
+      return await schedules.change(id, change);
     },
   };
 }

@@ -349,6 +349,8 @@ describe("whatever changes something", () => {
     const [full, blind] = await Promise.all([fetched("all", call, { json }), fetched("blind", call, { json })]);
     expect([full.status, full.body["code"], says(full.text)]).toEqual([422, "input_invalid", true]);
     expect([blind.status, blind.body["code"], says(blind.text)]).toEqual([403, "payload_hidden", false]);
+    const same = await fetched("blind", call, { json: { workflow: "redaction-child", cron: "0 4 1 1 *" } });
+    expect([same.status, same.body["cron"], says(same.text)]).toEqual([200, "0 4 1 1 *", false]);
     const own = await fetched("blind", call, { json: { workflow: "redaction-all", input: { word: "mine" } } });
     expect([own.status, own.body["workflow"]]).toEqual([200, "redaction-all"]);
   });
