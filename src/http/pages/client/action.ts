@@ -21,7 +21,9 @@ type Problem = {
 };
 
 /** What the API says of it is for its other callers. */
-const signedOut = "You are signed out. Sign in in another tab, and try again: nothing here is lost.";
+const signedOut: Problem = {
+  detail: "You are signed out. Sign in in another tab, and try again: nothing here is lost.",
+};
 
 /** Gets the focus when a dialog opens; if there is none, the actor or the reason gets it. */
 const firstField =
@@ -91,9 +93,11 @@ async function send(form: HTMLFormElement): Promise<void> {
     });
     const json = await readJson(answer);
     if (answer.ok) return succeed(form, json);
-    // Nothing was looked at, so it may be the repetition of a request whose answer was lost: the key stays.
-    if (answer.status === 401) return showProblem(form, signedOut);
-    refuse(form, json);
+    const isSignedOut = answer.status === 401;
+    // The next request may have another body, so it needs another key. One that was not looked at, or of which it is not
+    // known what became, may be made again.
+    if (!isSignedOut && answer.status < 500) keys.set(form, crypto.randomUUID());
+    refuse(form, isSignedOut ? signedOut : json);
   } catch (error) {
     showProblem(
       form,
@@ -112,8 +116,6 @@ function hideAnswer(form: HTMLFormElement): void {
 }
 
 function refuse(form: HTMLFormElement, problem: Problem): void {
-  // The next request may have another body, so it needs another key.
-  keys.set(form, crypto.randomUUID());
   const marks = new CustomEvent("problem", { bubbles: true, cancelable: true, detail: problem });
   const isShown = !form.dispatchEvent(marks);
   const lines = isShown ? [] : (problem.errors ?? []).map(({ path, message }) => `${path} ${message}`);
@@ -182,7 +184,7 @@ async function preview(form: HTMLFormElement): Promise<void> {
     const json = await readJson(answer);
     // Another was asked for meanwhile, and may have had its answer first.
     if (previews.get(form) !== asked) return;
-    const { detail = "This would be refused." }: Problem = answer.status === 401 ? { detail: signedOut } : json;
+    const { detail = "This would be refused." }: Problem = answer.status === 401 ? signedOut : json;
     showProblem(form, answer.ok ? null : detail);
     if (answer.ok) showCount(form, json);
     form.dispatchEvent(new CustomEvent("preview", { bubbles: true, detail: answer.ok ? json : null }));
