@@ -71,7 +71,7 @@ export class Execution {
     ]);
     this.intervention = new Intervention(course, this.calls, this.work.attempts, this.closing);
     this.patches = new Patches(course, this.calls, this.publisher);
-    this.renewal = new Renewal(definition, course, this.calls, this.closing);
+    this.renewal = new Renewal(definition, course, this.calls, this.closing, this.work.children);
   }
 
   /** Something goes on, or may go on, for which this memory has to stay. */

@@ -141,7 +141,7 @@ describe("a start that is merged", () => {
     const state = waiting();
     merge(state, again(2, { sent: stored("2"), key: "other" }), firstAt);
     append(state, firstAt + 2000, { kind: "run.started", deployment: "one" });
-    const [renewed] = continuationOf(state, { input: stored(3), labels: {} }, "one");
+    const [renewed] = continuationOf(state, { input: stored(3), labels: {} }, "one", []);
     expect(renewed).toMatchObject({ input: stored(3), sent: stored("1"), continuation: { debounced: ["other"] } });
     const next = new RunState();
     if (renewed !== undefined) append(next, firstAt + 3000, renewed);

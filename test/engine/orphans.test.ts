@@ -237,19 +237,21 @@ test("a child that one call gives up while the start of another's is under way g
   expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["completed", "completed"]);
 });
 
-test("a child that one call gave up and another waits for is left alone as its run goes on as new", async () => {
+test.each([
+  ["waits for", 0],
+  ["is having started", 3000],
+])("a child that one call gave up and another %s is left alone as its run goes on as new", async (_what, lagMs) => {
   const parent = async (again: boolean, step: Step): Promise<unknown> => {
     if (again) return await step.sleep(20 * minuteMs);
     const first = step.invoke("child", null, { id: "born", timeout: minuteMs }).catch(() => "given up");
+    await step.sleep(minuteMs - 1000);
     void step.invoke("child", null, { id: "born" });
     await first;
     return await step.continueAsNew(true);
   };
   const child = (_input: unknown, step: Step): Promise<unknown> => step.sleep(5 * minuteMs);
-  const family = new Family(define(child, { name: "child" }), define(parent, { name: "parent" })).begin(
-    "parent",
-    false,
-  );
-  await family.drive(startAt + 40 * minuteMs);
+  const family = new Family(define(child, { name: "child" }), define(parent, { name: "parent" }));
+  family.lag = (what) => (what === "start" || what === "started" ? lagMs : 0);
+  await family.begin("parent", false).drive(startAt + 40 * minuteMs);
   expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["completed", "completed"]);
 });

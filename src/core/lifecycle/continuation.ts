@@ -44,15 +44,21 @@ export function nextIncarnation(definition: Definition, created: EntryOf<"run.cr
 /**
  * The whole new journal of a run that goes on as new: the same run with another input. Signals that were not consumed stay
  * buffered, in the order in which they came.
+ * @param starting children that open calls are having started
  */
-export function continuationOf(state: RunState, next: Incarnation, deployment: string): Fact[] {
+export function continuationOf(
+  state: RunState,
+  next: Incarnation,
+  deployment: string,
+  starting: readonly ChildRun[],
+): Fact[] {
   const signals = unconsumed(state);
   const received = signals.map(({ seq: _was, at: _came, used: _taken, ...signal }): Fact => signal);
   const started: Fact[] = isSettled(state.creation, next) ? [{ kind: "run.started", deployment }] : [];
   return [
     renewedOf(state, next, signals),
     ...started,
-    ...orphanStarts(state, awaitedChildren(state.open)),
+    ...orphanStarts(state, [...awaitedChildren(state.open), ...starting]),
     ...received,
   ];
 }

@@ -15,6 +15,7 @@ import type { StoredError } from "../../core/error.ts";
 import type { Definition } from "../../core/definition/definition.ts";
 import { encode } from "../../core/value/value.ts";
 import type { Calls } from "../call/calls.ts";
+import type { Children } from "../child/children.ts";
 import type { Closing } from "./closing.ts";
 import type { Course } from "../turn/course.ts";
 import type { End } from "./ending.ts";
@@ -29,17 +30,19 @@ export class Renewal {
   readonly #course: Course;
   readonly #calls: Calls;
   readonly #closing: Closing;
+  readonly #children: Children;
   /** In the order in which they were made, however long their schemas take. */
   #requests: Set<Request> = emptySet;
   /** The ends that the handler has come to meanwhile: they count should all of these be refused. */
   #ends: Set<() => void> = emptySet;
   #refusal: StoredError | null = null;
 
-  constructor(definition: Definition, course: Course, calls: Calls, closing: Closing) {
+  constructor(definition: Definition, course: Course, calls: Calls, closing: Closing, children: Children) {
     this.#definition = definition;
     this.#course = course;
     this.#calls = calls;
     this.#closing = closing;
+    this.#children = children;
   }
 
   /** The handler has asked for it, its input fits, and the run is not on its way to its end. */
@@ -133,7 +136,8 @@ export class Renewal {
     const { ledger, world, suspended, over, careful } = this.#course;
     const next = this.#next;
     if (next === null || !this.requested || suspended || over) return;
-    ledger.restart(continuationOf(ledger.state, next, world.deployment));
+    const starting = this.#children.underWay().map(({ child }) => child);
+    ledger.restart(continuationOf(ledger.state, next, world.deployment, starting));
     // What killed the process lately may happen again: the new journal is durable before its first step.
     ledger.openedRecovered = careful;
     this.done = true;
