@@ -548,6 +548,19 @@ describe("Holdfast alone", () => {
     }
   });
 
+  test("a batch of which one is refused for its params says so, as a single one does", async () => {
+    const params = { program: "again", given: 7 };
+    expect(await refusal("create", "", { id: "loose", params }, "/strict")).toBe("input_invalid");
+    expect(await refusal("createBatch", "", [{ id: "loose", params }], "/strict")).toBe("input_invalid");
+  });
+
+  test("a start that another run answers gives the instance of that one", async () => {
+    await server.call("create", "", { id: "first", params: { program: "wait" } }, "/single");
+    for (const options of [{}, { id: "second" }])
+      expect(await server.call("create", "", options, "/single")).toEqual({ value: "first", error: null });
+    expect(await refusal("create", "", { id: "first" }, "/single")).toBe("run_exists");
+  });
+
   test("a batch of which one can be none deletes none", async () => {
     await server.create("batched", { program: "silent" });
     expect(await refusal("deleteBatch", "", ["batched", "b b"])).toBe("id_invalid");
@@ -581,6 +594,37 @@ describe("Holdfast alone", () => {
     await server.run("silent", "unsubscribed");
     const { value } = await server.call("firstEvent", "unsubscribed");
     expect(value).toEqual(["workflow_queued", { done: true }]);
+  });
+
+  test("whoever asks for several events at once is given each once, in order", async () => {
+    await server.run("silent", "at-once");
+    const { value } = await server.call("eventsAtOnce", "at-once");
+    expect(value).toEqual(["workflow_queued", "workflow_started", "workflow_running"]);
+  });
+
+  test("whoever subscribed before a restart is told of all that is done again", async () => {
+    await server.create("told-again", { program: "held" });
+    const begun = ["workflow_queued", "workflow_started", "workflow_running"];
+    const done = ["step_started", "attempt_started", "attempt_completed", "step_completed"];
+    const { value } = await server.call("eventsOfRestart", "told-again");
+    expect(value).toEqual([
+      ...[...begun, ...done, "wait_started", "workflow_terminated"],
+      ...[...begun, ...done, "wait_started"],
+    ]);
+  });
+
+  test("subscribers to what was a handler before are told of no signal that it heard, and of no webhook", async () => {
+    await server.fetch("/former");
+    await server.call("sendEvent", "former", { type: "go", payload: 1 });
+    const { entries } = await readHistory(server, "former");
+    expect(entries.map(({ kind }) => kind)).toEqual(expect.arrayContaining(["signal.consumed", "wait.timed_out"]));
+    const { value: events } = await server.call<Seen[]>("events", "former", {});
+    expect(events.map(({ type }) => type)).toEqual([
+      "workflow_queued",
+      "workflow_started",
+      "workflow_running",
+      "workflow_completed",
+    ]);
   });
 
   test("subscribers are told of the steps of the class alone: what is rolled back in the place of one has its name", async () => {

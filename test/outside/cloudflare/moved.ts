@@ -1,6 +1,6 @@
 import { NonRetryableError as Hosted } from "cloudflare:workflows";
 import * as z from "zod";
-import { createWorker } from "../../../src/index.ts";
+import { createWorker, defineWorkflow } from "../../../src/index.ts";
 import { NonRetryableError, toWorkflow, WorkflowEntrypoint } from "../../../src/cloudflare.ts";
 import { answer, defineMain } from "./programs.ts";
 
@@ -20,16 +20,28 @@ const limited = toWorkflow("limited", class extends Main {}, {
   singleton: { mode: "skip" },
   concurrency: { limit: 1, hold: true },
 });
-const worker = createWorker({ workflows: [main, other, strict, limited] });
+/** One of which a second start is answered by the run that there is. */
+const single = toWorkflow("single", class extends Main {}, { singleton: { mode: "skip" } });
+/** What is called main as it was before it was a class. */
+const former = defineWorkflow("main", {
+  version: "0",
+  handler: async (_input, step) => {
+    await new Promise((resolve) => step.onSignal("go", resolve));
+    await (await step.webhook("call", { timeout: 1 })).received();
+  },
+});
+const worker = createWorker({ workflows: [former, main, other, strict, limited, single] });
 export const { RunObject, DirectoryObject, SchedulerObject, LaneObject } = worker.objects;
 
 export default {
-  fetch(request: Request, env: unknown, ctx: ExecutionContext) {
+  async fetch(request: Request, env: unknown, ctx: ExecutionContext) {
     const { pathname } = new URL(request.url);
     if (pathname === "/flows") return answer(request, main.binding);
     if (pathname === "/others") return answer(request, other.binding);
     if (pathname === "/strict") return answer(request, strict.binding);
     if (pathname === "/limited") return answer(request, limited.binding);
-    return worker.fetch(request, env, ctx);
+    if (pathname === "/single") return answer(request, single.binding);
+    if (pathname === "/former") return Response.json(await (await former.start(null, { id: "former" })).status());
+    return await worker.fetch(request, env, ctx);
   },
 };

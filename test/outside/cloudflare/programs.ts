@@ -419,6 +419,8 @@ export type Call = {
     | "counted"
     | "delays"
     | "events"
+    | "eventsAtOnce"
+    | "eventsOfRestart"
     | "firstEvent"
     | "rollback"
     | "undone"
@@ -464,6 +466,10 @@ async function act(binding: Workflow<Params>, { op, id, argument }: Call): Promi
       return await delaysOf(await binding.get(id));
     case "events":
       return await eventsOf(await binding.get(id), argument as WorkflowInstanceSubscribeOptions);
+    case "eventsAtOnce":
+      return await eventsAtOnce(await binding.get(id));
+    case "eventsOfRestart":
+      return await eventsOfRestart(await binding.get(id));
     case "firstEvent":
       return await firstEventOf(await binding.get(id));
     case "counted":
@@ -493,6 +499,25 @@ async function eventsOf(instance: WorkflowInstance, options: WorkflowInstanceSub
     if (done === true) return told;
     told.push(value);
   }
+}
+
+/** The first three events, asked for before any has come. */
+async function eventsAtOnce(instance: WorkflowInstance): Promise<unknown> {
+  using events = await instance.subscribe();
+  const next = async (): Promise<unknown> => (await events.next()).value?.type;
+  return await Promise.all([next(), next(), next()]);
+}
+
+/** What a subscriber is told who was there before the instance starts again, up to its second wait. */
+async function eventsOfRestart(instance: WorkflowInstance): Promise<unknown> {
+  const told: unknown[] = [];
+  using events = await instance.subscribe();
+  for (let waits = 0; waits < 2;) {
+    const { value } = await events.next();
+    told.push(value?.type);
+    if (value?.type === "wait_started" && ++waits === 1) await instance.restart();
+  }
+  return told;
 }
 
 /** The first event, and what whoever unsubscribes then is told. */
