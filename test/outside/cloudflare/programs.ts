@@ -508,16 +508,19 @@ async function eventsAtOnce(instance: WorkflowInstance): Promise<unknown> {
   return await Promise.all([next(), next(), next()]);
 }
 
-/** What a subscriber is told who was there before the instance starts again, up to its second wait. */
+/** What a subscriber who was there before is told of an instance that starts again at its wait, to its end. */
 async function eventsOfRestart(instance: WorkflowInstance): Promise<unknown> {
-  const told: unknown[] = [];
+  let told: unknown[] = [];
   using events = await instance.subscribe();
-  for (let waits = 0; waits < 2;) {
-    const { value } = await events.next();
-    told.push(value?.type);
-    if (value?.type === "wait_started" && ++waits === 1) await instance.restart();
+  for (let isFirst = true; ;) {
+    const { done, value } = await events.next();
+    if (done === true) return told;
+    told = value.type === "workflow_queued" ? [value.type] : [...told, value.type];
+    if (value.type !== "wait_started" || !isFirst) continue;
+    isFirst = false;
+    await instance.restart();
+    await instance.sendEvent({ type: "go", payload: "now" });
   }
-  return told;
 }
 
 /** The first event, and what whoever unsubscribes then is told. */
