@@ -3,7 +3,7 @@
  * Does not own: their effect (engine).
  */
 import { backoffMs } from "../core/backoff.ts";
-import { goneError, isToStop, lookAgainAt, orphansToStop } from "../core/lifecycle/child.ts";
+import { goneError } from "../core/lifecycle/child.ts";
 import { HoldfastError, hasCode } from "../core/error.ts";
 import { labelsOf } from "../core/definition/label.ts";
 import type { ChildPolicy } from "../core/run/origin.ts";
@@ -13,6 +13,7 @@ import type { SignalRequest } from "../core/service/service.ts";
 import { isSameStart } from "../core/lifecycle/start.ts";
 import { decode, encode } from "../core/value/value.ts";
 import { childEnd, receiveNews } from "../engine/child/news.ts";
+import { orphansOf, stopOrphan } from "../engine/child/orphans.ts";
 import type { Run } from "../engine/run.ts";
 import type { ChildEnd, ChildStart, ChildStarted, Children, FormerChild } from "../engine/world.ts";
 import { processOf } from "./process.ts";
@@ -55,21 +56,14 @@ export class Relatives {
 
   *#pending({ id, run, outbox }: Process): Iterable<[name: string, send: () => Promise<number | null>]> {
     const { created, end, retriedSeq } = run.state;
-    for (const orphan of orphansToStop(run.state, run.execution?.work.children.underWay())) {
-      const { child, policy } = orphan;
-      const name = `stop ${child.id} ${retriedSeq}`;
+    const children = { stop: (child: string, policy: ChildPolicy) => this.#stop(id, child, policy) };
+    for (const orphan of orphansOf(run)) {
+      const name = `stop ${orphan.child.id} ${retriedSeq}`;
       const stop = async (): Promise<number | null> => {
-        const ids = await run.starts.settledIdsOf(child.id);
-        const isPending = isToStop(run.state, child.id, run.execution?.work.children.underWay());
-        if (isPending) {
-          const found = await Promise.all([...ids].map((each) => this.#stop(id, each, policy)));
-          const againAt = found.includes(true) ? null : lookAgainAt(orphan, this.#relations.clock.at);
-          if (againAt !== null) return againAt;
-          run.noteStopped(child, policy);
-        }
-        // It was recorded, or is not needed any more. If the child has to be stopped again, that is a new message.
-        if (!isPending || !run.state.orphans.has(child.id)) outbox.delete(name);
-        return null;
+        const againAt = await stopOrphan(run, orphan, children, (child, policy) => run.noteStopped(child, policy));
+        // While the run goes on, that is on record or no longer needed: to stop the child again is a new message.
+        if (againAt === null && run.state.end === null) outbox.delete(name);
+        return againAt;
       };
       yield [name, stop];
     }

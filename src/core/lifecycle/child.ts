@@ -67,7 +67,7 @@ export function nextAskAt(since: number, after: number, foreign: boolean): numbe
  * child go on.
  * @param starting what calls are having started that is not on record yet
  */
-export function orphansToStop(state: RunState, starting: readonly Starting[] = []): readonly Orphan[] {
+export function orphansToStop(state: RunState, starting: readonly Starting[]): readonly Orphan[] {
   // Most runs have none, and are asked again and again.
   if (state.orphans.size === 0) return [];
   const kept = new Set(keptIds(state, starting));
@@ -75,7 +75,7 @@ export function orphansToStop(state: RunState, starting: readonly Starting[] = [
 }
 
 /** Whether the child of that id is among them. */
-export function isToStop(state: RunState, id: string, starting: readonly Starting[] = []): boolean {
+export function isToStop(state: RunState, id: string, starting: readonly Starting[]): boolean {
   return state.orphans.has(id) && !keptIds(state, starting).includes(id);
 }
 

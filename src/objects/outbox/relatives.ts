@@ -6,9 +6,9 @@
  */
 import { emptyMap, put } from "../../core/empty.ts";
 import { backoffMs } from "../../core/backoff.ts";
-import { isToStop, lookAgainAt, orphansToStop } from "../../core/lifecycle/child.ts";
 import type { Orphan } from "../../core/state/state.ts";
 import { childEnd } from "../../engine/child/news.ts";
+import { orphansOf, stopOrphan } from "../../engine/child/orphans.ts";
 import type { ChildPolicy, ChildRun } from "../../core/run/origin.ts";
 import type { Run } from "../../engine/run.ts";
 import type { Children } from "../../engine/world.ts";
@@ -117,28 +117,18 @@ export class Relatives {
 
   /** A child that has to be stopped again, after a retry of the run, needs another message. */
   #stops(): { readonly key: string; readonly orphan: Orphan }[] {
-    const { state, execution } = this.#run;
-    return orphansToStop(state, execution?.work.children.underWay()).map((orphan) => ({
-      key: `the end of child ${orphan.child.id} (${state.retriedSeq})`,
+    const { retriedSeq } = this.#run.state;
+    return orphansOf(this.#run).map((orphan) => ({
+      key: `the end of child ${orphan.child.id} (${retriedSeq})`,
       orphan,
     }));
   }
 
   async #stop(key: string, orphan: Orphan): Promise<number | null> {
-    const { child, policy } = orphan;
-    const ids = await this.#run.starts.settledIdsOf(child.id);
-    // The run may have been retried meanwhile, and wait for the child again.
-    const { state, execution } = this.#run;
-    const isPending = isToStop(state, child.id, execution?.work.children.underWay());
-    if (isPending) {
-      const found = await Promise.all([...ids].map((id) => this.#children.stop(id, policy)));
-      const againAt = found.includes(true) ? null : lookAgainAt(orphan, Date.now());
-      if (againAt !== null) return againAt;
-      this.#note(child, policy);
-    }
-    // It was recorded, or is not needed any more. If the child has to be stopped again, that is a new message.
-    if (!isPending || !this.#run.state.orphans.has(child.id)) this.#deliveries.delete(key);
-    return null;
+    const againAt = await stopOrphan(this.#run, orphan, this.#children, (child, policy) => this.#note(child, policy));
+    // While the run goes on, that is on record or no longer needed: to stop the child again is a new message.
+    if (againAt === null && this.#run.state.end === null) this.#deliveries.delete(key);
+    return againAt;
   }
 
   /** That a child was stopped makes no message due: else all would be gone through again for each of thousands. */
