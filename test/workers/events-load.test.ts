@@ -1,6 +1,7 @@
 /** Live events under load: long histories, readers that do not read, silence. */
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it, vi } from "vitest";
+import type { RunNews } from "../../src/core/service/service.ts";
 import { Lockout } from "../../src/http/auth/lockout.ts";
 import { eventRoutes } from "../../src/http/routes/events.ts";
 import { ask, runThatIs, start } from "./client.ts";
@@ -15,10 +16,15 @@ const go = (id: string): Promise<unknown> => ask(`POST /v1/runs/${id}/signals/go
 const isWhole = (ids: readonly number[]): boolean => ids.every((id, index) => id === index + 1);
 
 /** The same routes with another heartbeat, as the app serves them. */
-async function beating(path: string, id: string, headers: Record<string, string> = {}): Promise<Response> {
-  const route = eventRoutes(20).find((each) => each.path === path);
+async function beating(
+  path: string,
+  id: string,
+  headers: Record<string, string> = {},
+  { runs = service.runs, everyMs = 20 } = {},
+): Promise<Response> {
+  const route = eventRoutes(everyMs).find((each) => each.path === path);
   const call = {
-    service,
+    service: { ...service, runs },
     request: new Request("http://example.com/", { headers }),
     param: () => id,
     author: { by: "test" },
@@ -167,5 +173,32 @@ describe("silence", () => {
     expect(new Set(beats)).toEqual(new Set(['{"heartbeat":true}']));
     socket?.close();
     expect(env.AUTH).toBe("token");
+  });
+
+  it.each([
+    ["whose events cannot be read any more", 1011],
+    ["that its client closes", 4000],
+  ])("is for ever on a WebSocket %s", async (_what, code) => {
+    let news: ReadableStreamDefaultController<RunNews> | undefined;
+    const stream = new ReadableStream<RunNews>({ start: (controller) => void (news = controller) });
+    const [set, cleared] = [vi.spyOn(globalThis, "setInterval"), vi.spyOn(globalThis, "clearInterval")];
+    const runs = { ...service.runs, follow: () => Promise.resolve(stream) };
+    // No heartbeat comes, which would find that nobody is there.
+    const own = { runs, everyMs: 600_000 };
+    const { webSocket: socket } = await beating("/v1/runs/:id/events", "any", { upgrade: "websocket" }, own);
+    const beats = set.mock.results.map(({ value }) => value as unknown);
+    // By identity: timers of this runtime compare as equal.
+    const stopped = (): boolean[] => beats.map((beat) => cleared.mock.calls.some(([timer]) => timer === beat));
+    const codes: number[] = [];
+    socket?.addEventListener("close", (event) => void codes.push(event.code));
+    if (code === 1011) {
+      news?.error(new Error("told to fail"));
+      // Before the client has heard of it.
+      await vi.waitFor(() => expect(stopped()).toEqual([true]), waiting);
+    }
+    socket?.accept();
+    if (code !== 1011) socket?.close(code);
+    await vi.waitFor(() => expect([stopped(), codes]).toEqual([[true], [code]]), waiting);
+    vi.restoreAllMocks();
   });
 });
