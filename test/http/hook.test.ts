@@ -115,14 +115,43 @@ test.each(["config_invalid", "key_missing", "journal_corrupt", "journal_newer"] 
   },
 );
 
-test("webhooks are listed with the address that others know the Worker by", async () => {
+test.each([
+  [{ PUBLIC_URL: "https://orders.example.com" }, "https://orders.example.com/webhooks/a%20b"],
+  [{}, "https://internal.example:8443/webhooks/a%20b"],
+])("webhooks are listed with the address that others know the Worker by: %j", async (settings, url) => {
   const service = failingService(reached);
   const known = { name: "a b", workflow: "orders", methods: ["POST"], verify: null };
   const hooks = { ...service.hooks, list: () => Promise.resolve([known]) };
-  const app = createApp({ ...service, hooks } as never, () =>
-    parseConfig({ API_TOKENS: tokens, PUBLIC_URL: "https://orders.example.com" }),
-  );
+  const app = createApp({ ...service, hooks } as never, () => parseConfig({ API_TOKENS: tokens, ...settings }));
   const headers = { authorization: "Bearer r-token-123" };
-  const response = await app.request("https://internal.example/v1/webhooks", { headers });
-  expect(await response.json()).toMatchObject({ webhooks: [{ url: "https://orders.example.com/webhooks/a%20b" }] });
+  const response = await app.request("https://internal.example:8443/v1/webhooks", { headers });
+  expect(await response.json()).toMatchObject({ webhooks: [{ url }] });
+});
+
+test.each([
+  ["/v1/workflows/orders/runs", {}],
+  ["/v1/workflows/orders/batch", { runs: [{}] }],
+  ["/v1/runs/a/fork", {}],
+  ["/v1/runs/import", {}],
+  ["/v1/schedules/nightly/trigger", {}],
+  ["/webhooks/github", {}],
+])("a run that POST %s starts has its webhooks where the request came in", async (path, body) => {
+  const origins: unknown[] = [];
+  const make = (...args: unknown[]): Promise<never> => {
+    origins.push((args.at(-1) as { origin?: string }).origin);
+    return Promise.reject(reached);
+  };
+  const { runs, schedules, hooks, ...others } = failingService(reached);
+  const webhook = { name: "github", workflow: "orders", methods: ["POST"], verify: "none", maxBytes: 10 };
+  const service = {
+    ...others,
+    runs: { ...runs, start: make, fork: make, import: make },
+    schedules: { ...schedules, trigger: make },
+    hooks: { ...hooks, find: () => Promise.resolve(webhook), receiveInbound: make },
+  };
+  const app = createApp(service, () => parseConfig({ API_TOKENS: tokens }));
+  const headers = { authorization: "Bearer a-token-123" };
+  const request = { method: "POST", headers, body: JSON.stringify(body) };
+  await app.request(`https://internal.example:8443${path}`, request);
+  expect(origins).toEqual(["https://internal.example:8443"]);
 });
