@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatTrace, parentTrace, parseTrace, runTrace, spotTrace } from "../../src/core/trace/trace.ts";
+import { formatTrace, givenTrace, parseTrace, runTrace, spotTrace } from "../../src/core/trace/trace.ts";
 import type { Origin } from "../../src/core/trace/trace.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
@@ -54,7 +54,7 @@ describe("the trace of a run", () => {
     const own = runTrace(started);
     expect(own).toMatchObject({ traceId, sampled: false });
     expect(own.spanId).not.toBe(spanId);
-    expect(parentTrace(started)).toMatchObject({ spanId });
+    expect(givenTrace(started)).toMatchObject({ spanId });
   });
 
   it("is its own where none was given, valid, and the same for ever", () => {

@@ -49,7 +49,7 @@ export function runTrace(origin: Origin): Trace {
 
 function traceOf(origin: Origin): Trace {
   const seed = `${origin.id}:${firstCreatedAt(origin)}`;
-  const given = parentTrace(origin);
+  const given = givenTrace(origin);
   return {
     traceId: given?.traceId ?? createRandom(`trace ${seed}`).digits(),
     spanId: spanIdOf(`run ${seed}`),
@@ -57,8 +57,8 @@ function traceOf(origin: Origin): Trace {
   };
 }
 
-/** The trace that the run was started with; null for none. */
-export function parentTrace({ trace }: Pick<Origin, "trace">): Trace | null {
+/** The trace that a run was started with, or a signal sent with; null for none. */
+export function givenTrace({ trace }: Pick<Origin, "trace">): Trace | null {
   return trace === undefined ? null : parseTrace(trace);
 }
 
@@ -72,12 +72,9 @@ export type Spot = {
   readonly attempt: number;
 };
 
-/**
- * The span of a call of the run, or of one attempt of it.
- * @param run the run's own span, if it is known already
- */
-export function spotTrace(origin: Origin, { kind, id, episode, attempt }: Spot, run = runTrace(origin)): Trace {
-  return { ...run, spanId: spanIdOf(`${kind} ${origin.id}:${origin.at}:${episode}:${attempt}:${id}`) };
+/** The span of a call of the run, or of one attempt of it. */
+export function spotTrace(origin: Origin, { kind, id, episode, attempt }: Spot): Trace {
+  return { ...runTrace(origin), spanId: spanIdOf(`${kind} ${origin.id}:${origin.at}:${episode}:${attempt}:${id}`) };
 }
 
 function spanIdOf(seed: string): string {

@@ -6,7 +6,7 @@ import { endStatus } from "../history/end.ts";
 import type { EndEntry } from "../history/end.ts";
 import type { Entry, EntryOf } from "../history/entry.ts";
 import { firstCreatedAt } from "../run/origin.ts";
-import { parseTrace, parentTrace, runTrace, spotTrace } from "./trace.ts";
+import { givenTrace, runTrace, spotTrace } from "./trace.ts";
 import type { Spot, Trace } from "./trace.ts";
 import { copiedUpTo } from "../history/transcript.ts";
 import { exceptionOf } from "./span.ts";
@@ -48,7 +48,6 @@ export function* spansOf(entries: Iterable<Entry>, stretch: Stretch): Generator<
 class Tracer {
   readonly #created: Created;
   readonly #stretch: Stretch;
-  readonly #run: Trace;
   /** The parent of all other spans of the stretch. */
   readonly #root: Trace;
   readonly #open = new Map<string, Open>();
@@ -61,8 +60,7 @@ class Tracer {
     const { episode } = stretch;
     this.#created = created;
     this.#stretch = stretch;
-    this.#run = runTrace(created);
-    this.#root = episode === 0 ? this.#run : this.#trace("retry", "", 0);
+    this.#root = episode === 0 ? runTrace(created) : this.#trace("retry", "", 0);
     this.#startAt = firstCreatedAt(created);
   }
 
@@ -161,23 +159,22 @@ class Tracer {
     });
   }
 
-  #heard({ seq, trace }: EntryOf<"signal.received">): void {
-    const parsed = trace === undefined ? null : parseTrace(trace);
-    if (parsed !== null) this.#signals.set(seq, parsed);
+  #heard(signal: EntryOf<"signal.received">): void {
+    const trace = givenTrace(signal);
+    if (trace !== null) this.#signals.set(signal.seq, trace);
   }
 
   #consumed({ name, call, signal, at, listener, error: refusal }: EntryOf<"signal.consumed">): Span {
-    const trace = this.#signals.get(signal);
+    const sent = this.#signals.get(signal);
     this.#signals.delete(signal);
-    const links = trace === undefined ? [] : [trace];
+    const links = sent === undefined ? [] : [sent];
     const error = refusal ?? null;
-    const end = { at, outcome: "received", error, links };
-    const [waited] = listener === true ? [] : this.#close("wait", call, end);
+    const [waited] = listener === true ? [] : this.#close("wait", call, { at, outcome: "received", error, links });
+    if (waited !== undefined) return waited;
     // A signal that was buffered already was not waited for.
-    const spot = this.#trace("signal", `${name} ${signal}`, 0);
+    const trace = this.#trace("signal", `${name} ${signal}`, 0);
     const attributes = { "holdfast.name": name };
-    const taken = { trace: spot, name: `signal ${name}`, startAt: at, endAt: at };
-    return waited ?? this.#span({ ...taken, attributes, error, links });
+    return this.#span({ trace, name: `signal ${name}`, startAt: at, endAt: at, attributes, error, links });
   }
 
   #child(entry: EntryOf<"child.started"> | EntryOf<"child.completed"> | EntryOf<"child.failed">): Span[] {
@@ -202,16 +199,15 @@ class Tracer {
     if (seq !== this.#stretch.end) return [];
     const open = [...this.#open.values()].flatMap(({ kind, id }) => this.#close(kind, id, { at, outcome: "left" }));
     const { id, workflow, version, parent, schedule, fork } = this.#created;
-    const own = { "holdfast.run": id, "holdfast.workflow": workflow, "holdfast.version": version };
     const first = this.#stretch.episode === 0;
     const run: Span = {
       trace: this.#root,
-      parentId: first ? (parentTrace(this.#created)?.spanId ?? null) : this.#run.spanId,
+      parentId: first ? (givenTrace(this.#created)?.spanId ?? null) : runTrace(this.#created).spanId,
       name: first ? workflow : `${workflow} retried`,
       startAt: this.#startAt,
       endAt: Math.max(this.#startAt, at),
       attributes: {
-        ...own,
+        ...{ "holdfast.run": id, "holdfast.workflow": workflow, "holdfast.version": version },
         "holdfast.status": endStatus(entry),
         ...(parent === null ? {} : { "holdfast.parent.run": parent.id }),
         ...(schedule === null ? {} : { "holdfast.schedule": schedule.id }),
@@ -283,7 +279,7 @@ class Tracer {
   }
 
   #trace(kind: Spot["kind"], id: string, attempt: number): Trace {
-    return spotTrace(this.#created, { kind, id, attempt, episode: this.#stretch.episode }, this.#run);
+    return spotTrace(this.#created, { kind, id, attempt, episode: this.#stretch.episode });
   }
 }
 
