@@ -101,13 +101,13 @@ const manners: { readonly [Name in Field]: Name extends ValueField ? "value" : M
   of: "kept",
 };
 
-/** @param only redacts just the fields of these manners; null: all fields */
-export function redactEntry(entry: Entry, only: ReadonlySet<Manner> | null): Entry {
+/** @param only redacts just the fields of this manner; null: all fields */
+export function redactEntry(entry: Entry, only: Manner | null): Entry {
   const shown: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(entry)) {
     // An entry of a newer deployment may have fields that this one does not know.
     const manner = Object.hasOwn(manners, name) ? manners[name as Field] : "dropped";
-    const redacted = only === null || only.has(manner) ? redactField(manner, value) : value;
+    const redacted = only === null || only === manner ? redactField(manner, value) : value;
     if (redacted !== undefined) shown[name] = redacted;
   }
   return shown as Entry;

@@ -45,7 +45,7 @@ export const redactions: Readonly<Record<Exclude<Visibility, "whole">, Redaction
   unaddressed: {
     run: (run) => ({ ...run, waitingFor: run.waitingFor.map(withoutUrl) }),
     summary: (run) => ({ ...run, waitingFor: run.waitingFor.map(withoutUrl) }),
-    entry: (entry) => redactEntry(entry, new Set(["address"])),
+    entry: (entry) => redactEntry(entry, "address"),
     ...{ timeline: same, story: same, schedule: same, workflow: same, lane: same, cause: same },
     ...{ query: same, update: same, refusal: same },
   },
