@@ -182,9 +182,9 @@ export class RehearsalControl<Output> implements Rehearsal<Output> {
 
   async result(): Promise<Output> {
     await this.end();
-    const { error, output } = this.#snapshot;
-    if (error !== null) throw reviveError(error);
-    return output === null ? (null as Output) : (decode(output) as Output);
+    const { error, output } = this;
+    if (error !== null) throw error;
+    return output as Output;
   }
 
   child<ChildOutput>(workflow: string | { readonly name: string }, n = 0): Rehearsal<ChildOutput> {
@@ -241,13 +241,8 @@ export class RehearsalControl<Output> implements Rehearsal<Output> {
     await this.#stage.settle();
     const key = `${by} ${this.#interactions.length + 1}`;
     const perform = (stage: Stage): Promise<Value> => {
-      // The run is advanced now, as after any event from outside.
-      const process = stage.find(id);
-      if (process !== undefined) process.woken = true;
-      return during(
-        stage,
-        ask(stage, key).finally(() => process !== undefined && (process.woken = true)),
-      );
+      const asked = (): Promise<Value> => ask(stage, key);
+      return during(stage, stage.find(id)?.visit(asked) ?? asked());
     };
     const act: Interaction = { at: this.#stage.clock.at, upTo: Infinity, refusal: null, perform };
     this.#interactions.push(act);

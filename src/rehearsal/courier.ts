@@ -32,11 +32,7 @@ export function couriers(peers: Peers, life: Life): Couriers {
 }
 
 async function deliver(peers: Peers, { id }: Order, end: OrderEnd): Promise<void> {
-  const process = peers.find(id.runId);
-  if (process === undefined) return;
-  process.woken = true;
-  await receiveAnswer(process.run, { ...id, end });
-  process.woken = true;
+  await peers.find(id.runId)?.visit((run) => receiveAnswer(run, { ...id, end }));
 }
 
 function standInOf(peers: Peers, { id, step }: Order) {

@@ -88,6 +88,16 @@ export class Process {
     else if (!this.ended) void run.stirred().then(wake);
   }
 
+  /** Makes a call from outside, after which a run is advanced: at once, and when the call is over. */
+  async visit<Value>(call: (run: Run) => Value | Promise<Value>): Promise<Value> {
+    this.woken = true;
+    try {
+      return await call(this.run);
+    } finally {
+      this.woken = true;
+    }
+  }
+
   get dueAt(): number {
     let first = this.wakeAt ?? Infinity;
     for (const { dueAt } of this.outbox.values()) first = Math.min(first, dueAt);

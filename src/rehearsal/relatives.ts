@@ -176,15 +176,7 @@ export class Relatives {
 
   /** A call that changes a run: it is advanced at once, and when the call is over. */
   async #act(what: string, id: string, act: (run: Run) => void | Promise<void>): Promise<void> {
-    await this.call(what, id, async (run) => {
-      const target = processOf(this.#relations, id);
-      target.woken = true;
-      try {
-        await act(run);
-      } finally {
-        target.woken = true;
-      }
-    });
+    await this.call(what, id, () => processOf(this.#relations, id).visit(act));
   }
 
   /** A call to another run. */
