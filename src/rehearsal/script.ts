@@ -71,7 +71,7 @@ export type RehearsalOptions = StandIns & {
 /** A signal that a run of the rehearsal sent to one outside of it. */
 export type SentSignal = { readonly to: string; readonly name: string; readonly payload: unknown };
 
-type Part = "steps" | "undos" | "patches";
+export type Part = "steps" | "undos" | "patches";
 
 const defaultPatienceMs = 4000;
 
@@ -162,32 +162,33 @@ export class Script {
   checkUsed(ends: (workflow: string) => readonly (EndEntry["kind"] | null)[]): void {
     if (this.options.lenient === true) return;
     const { name } = this.#root;
-    const root = this.#usedBy(name);
     const [end = null] = ends(name);
     if (end === "run.failed" && this.#undone.has(name)) {
-      check(this.options, "undos", root.undos, "the run undid steps itself and never came to it; what may be undone");
+      const why = "the run undid steps itself and never came to it; what may be undone";
+      check(this.options, "undos", this.#usedBy(name).undos, why);
     }
     // A run that failed or was cancelled may not have reached the step.
     if (end !== "run.completed") return;
     const why = "the run has completed and never came to it; its";
-    check(this.options, "steps", root.steps, `${why} steps`);
-    check(this.options, "undos", root.undos, `${why} steps that may be undone`);
-    check(this.options, "patches", root.patches, `${why} patches`);
+    this.#checkParts(name, this.options, why);
     check(this.options, "children", this.#children, `${why} children`);
     for (const [child, given] of Object.entries(this.options.children ?? {})) {
       if (typeof given === "function" || !ends(child).every((kind) => kind === "run.completed")) continue;
-      const asked = this.#usedBy(child);
-      const whose = `the children of workflow ${child} have completed and never came to it; their`;
-      check(given, "steps", asked.steps, `${whose} steps`);
-      check(given, "undos", asked.undos, `${whose} steps that may be undone`);
-      check(given, "patches", asked.patches, `${whose} patches`);
+      this.#checkParts(child, given, `the children of workflow ${child} have completed and never came to it; their`);
     }
   }
 
+  #checkParts(workflow: string, given: StandIns, why: string): void {
+    const used = this.#usedBy(workflow);
+    check(given, "steps", used.steps, `${why} steps`);
+    check(given, "undos", used.undos, `${why} steps that may be undone`);
+    check(given, "patches", used.patches, `${why} patches`);
+  }
+
   #usedBy(workflow: string): Record<Part, Set<string>> {
-    const asked = this.#used.get(workflow) ?? { steps: new Set(), undos: new Set(), patches: new Set() };
-    this.#used.set(workflow, asked);
-    return asked;
+    const used = this.#used.get(workflow) ?? { steps: new Set(), undos: new Set(), patches: new Set() };
+    this.#used.set(workflow, used);
+    return used;
   }
 }
 
