@@ -8,7 +8,7 @@ import type { AttemptContext } from "../core/definition/options.ts";
 import type { Step } from "../core/definition/step.ts";
 import { hang } from "./hang.ts";
 import type { Life } from "./process.ts";
-import type { Script, StandIn, StandInContext } from "./script.ts";
+import type { Part, Script, StandIn, StandInContext, StandIns } from "./script.ts";
 
 type Extras = Omit<StandInContext, keyof AttemptContext | "step">;
 type Call = (...args: readonly unknown[]) => unknown;
@@ -18,23 +18,30 @@ type Translate = (...args: readonly never[]) => Extras;
 /** The workflow with stand-ins in place, for this life of the process. */
 export function substitute(definition: Definition, script: Script, life: Life): Definition {
   const handler = definition.handler as (input: unknown, step: Step) => unknown;
-  const substitution = new Substitution(definition.name, script, life);
-  return { ...definition, handler: (input: unknown, step: Step<never>) => handler(input, substitution.wrap(step)) };
+  return {
+    ...definition,
+    handler: (input: unknown, step: Step) => {
+      return handler(input, new Substitution(definition.name, step.info.id, script, life).wrap(step));
+    },
+  };
 }
 
 class Substitution {
   readonly #workflow: string;
+  readonly #run: string;
   readonly #script: Script;
   readonly #life: Life;
+  readonly #standIns: StandIns;
 
-  constructor(workflow: string, script: Script, life: Life) {
+  constructor(workflow: string, run: string, script: Script, life: Life) {
     this.#workflow = workflow;
+    this.#run = run;
     this.#script = script;
     this.#life = life;
+    this.#standIns = script.standIns(workflow);
   }
 
   wrap(step: Step): Step {
-    const { info } = step;
     const api = step as unknown as Readonly<Record<"run" | "map" | "fetch" | "invoke" | "start" | "patched", Call>>;
     const learning =
       (call: Call): Call =>
@@ -46,53 +53,47 @@ class Substitution {
       run: (name: unknown, fn: unknown, options: unknown) =>
         api.run(
           name,
-          this.#step(info.id, name, fn, () => ({})),
-          this.#options(info.id, name, options),
+          this.#step(name, fn, () => ({})),
+          this.#options(name, options),
         ),
       map: (name: unknown, items: unknown, fn: unknown, options: unknown) => {
         if (typeof fn === "function") {
-          const played = this.#step(info.id, name, fn, (item: never, { index }: { index: number }) => ({
-            item,
-            index,
-          }));
-          return api.map(name, items, played, this.#options(info.id, name, options));
+          const played = this.#step(name, fn, (item: never, { index }: { index: number }) => ({ item, index }));
+          return api.map(name, items, played, this.#options(name, options));
         }
         return learning((workflow) => api.map(name, items, workflow, options))(fn);
       },
       fetch: (name: unknown, target: unknown, options: unknown) => {
-        this.#script.noteUse(this.#workflow, "steps", String(name));
-        return api.fetch(name, target, this.#options(info.id, name, options));
+        this.#noteUse("steps", name);
+        return api.fetch(name, target, this.#options(name, options));
       },
       invoke: learning(api.invoke),
       start: learning(api.start),
       patched: (id: unknown) => {
-        const name = String(id);
-        this.#script.noteUse(this.#workflow, "patches", name);
-        return this.#script.standIns(this.#workflow).patches?.[name] !== false && api.patched(id);
+        this.#noteUse("patches", id);
+        return this.#standIns.patches?.[String(id)] !== false && api.patched(id);
       },
     };
     return { ...step, ...own } as unknown as Step;
   }
 
-  #step(run: string, name: unknown, fn: unknown, translate: Translate): unknown {
-    this.#script.noteUse(this.#workflow, "steps", String(name));
+  #noteUse(part: Part, name: unknown): void {
+    this.#script.noteUse(this.#workflow, part, String(name));
+  }
+
+  #step(name: unknown, fn: unknown, translate: Translate): unknown {
+    this.#noteUse("steps", name);
     // The engine refuses what is not a function.
     if (typeof fn !== "function") return fn;
-    return this.#wrapFunction(
-      run,
-      name,
-      this.#script.standIns(this.#workflow).steps?.[String(name)],
-      fn as Call,
-      translate,
-    );
+    return this.#wrapFunction(name, this.#standIns.steps?.[String(name)], fn as Call, translate);
   }
 
   /** The options with `undo` replaced. */
-  #options(run: string, name: unknown, options: unknown): unknown {
+  #options(name: unknown, options: unknown): unknown {
     const { undo } = (options ?? {}) as { readonly undo?: unknown };
     if (typeof undo !== "function") return options;
-    this.#script.noteUse(this.#workflow, "undos", String(name));
-    const { steps, undos } = this.#script.standIns(this.#workflow);
+    this.#noteUse("undos", name);
+    const { steps, undos } = this.#standIns;
     // A replaced step had no real effect, so its real `undo` must not run.
     const standIn = undos?.[String(name)] ?? (steps?.[String(name)] === undefined ? undefined : () => {});
     const translate = (result: never, { item, index }: Extras): Extras => ({
@@ -103,16 +104,16 @@ class Substitution {
       this.#script.noteUndone(this.#workflow);
       return (undo as Call)(...args);
     };
-    return { ...(options as object), undo: this.#wrapFunction(run, name, standIn, own, translate) };
+    return { ...(options as object), undo: this.#wrapFunction(name, standIn, own, translate) };
   }
 
-  #wrapFunction(run: string, name: unknown, standIn: StandIn | undefined, fn: Call, translate: Translate): Call {
+  #wrapFunction(name: unknown, standIn: StandIn | undefined, fn: Call, translate: Translate): Call {
     return (...args) => {
       const context = args.at(-1) as AttemptContext;
       const key = context.idempotencyKey;
       const call = () => {
         if (standIn === undefined) return fn(...args);
-        const extras = { step: stepOf(run, key), ...translate(...(args as never[])) };
+        const extras = { step: stepOf(this.#run, key), ...translate(...(args as never[])) };
         // By descriptors, because some members are getters.
         return standIn(Object.defineProperties(extras, Object.getOwnPropertyDescriptors(context)) as StandInContext);
       };
