@@ -6,7 +6,6 @@ import { toInstant } from "../core/duration.ts";
 import type { Instant } from "../core/duration.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { RunHandle, SignalOptions, StartOptions as OwnOptions } from "../core/definition/handle.ts";
-import { checkSegment } from "../core/name.ts";
 import type { RunStatus } from "../core/run/run.ts";
 import type { SignalTypes } from "../core/definition/step.ts";
 import { Connection } from "./connection.ts";
@@ -110,7 +109,7 @@ export interface Client {
 export function createClient(options: ClientOptions): Client {
   const connection = new Connection(options);
   return {
-    workflow: <Of extends Defined>(name: string) => bindWorkflow<Of>(connection, checkSegment(name, "workflow")),
+    workflow: <Of extends Defined>(name: string) => bindWorkflow<Of>(connection, name),
     getRun: (id) => createRun(connection, id),
     runs: (filter = {}) => listRuns(connection, filter),
     signal: async (name, payload, given) => {

@@ -231,6 +231,10 @@ test("what cannot be asked is not", async () => {
   await expect(client.workflow("w").start(1, { idempotencyKey: "☃" })).rejects.toMatchObject(refused);
   const over = { signal: AbortSignal.abort(new Error("before")) };
   await expect(client.request("POST", "/v1/runs/r1/cancel", over)).rejects.toThrow("before");
+  for (const name of ["", ".", "..", "n".repeat(257)]) {
+    expect(() => client.workflow(name)).toThrow(expect.objectContaining({ code: "name_invalid" }));
+    await expect(client.signal(name)).rejects.toMatchObject({ code: "name_invalid" });
+  }
   expect(asked).toEqual([]);
 });
 
