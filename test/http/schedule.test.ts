@@ -75,6 +75,18 @@ test("a request says what was written and nothing else, so that defaults stay wh
   ]);
 });
 
+test.each([
+  [{ paused: "yes" }, "paused must be true or false."],
+  [{ pauseOnFailure: null }, "pauseOnFailure must be true or false."],
+  [{ jitter: true }, "jitter must be a span of time, such as 90000 (milliseconds) or 5 minutes."],
+  [{ overlap: "all" }, expect.stringMatching(/^overlap must be one of skip, /)],
+])("of what is written with another type, %j, it is said what it must be", async (change, detail) => {
+  const request = { method: "PATCH", body: JSON.stringify(change), headers };
+  const answer = await appThat({}).request("/v1/schedules/nightly", request);
+  const path = `/${Object.keys(change).join("")}`;
+  expect(await answer.json()).toMatchObject({ status: 400, code: "body_invalid", detail, errors: [{ path }] });
+});
+
 test("a range of a backfill is in epoch milliseconds, whatever its offset", async () => {
   const asked: unknown[] = [];
   const app = appThat({

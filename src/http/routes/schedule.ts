@@ -12,6 +12,7 @@ import { invalidField, needField, readField, readFields, readText, readValueFiel
 import type { Fields } from "../body.ts";
 import { invalidParameter, readCount, readParameter, readQuery, readWait } from "../query.ts";
 import { asInstant, asName, asOneOf } from "../reading.ts";
+import type { Reading } from "../reading.ts";
 import type { Call, Route } from "../route.ts";
 import { urlOf } from "../url.ts";
 import { respondRun, viewSchedule } from "../view.ts";
@@ -51,7 +52,7 @@ async function create(call: Call): Promise<Response> {
   const fields = await readFields(call.request, ["id", ...changeable]);
   const { schedule, created } = await call.service.schedules.create(readSchedule(call, fields));
   const headers = { location: `/v1/schedules/${encodeURIComponent(schedule.id)}` };
-  return Response.json(viewSchedule(schedule), created ? { status: 201, headers } : { status: 200, headers });
+  return Response.json(viewSchedule(schedule), { status: created ? 201 : 200, headers });
 }
 
 async function change(call: Call): Promise<Response> {
@@ -115,24 +116,22 @@ function readChange(fields: Fields): ScheduleFields {
     timezone: readText(fields, "timezone", maxText),
     input: Object.hasOwn(fields, "input") ? readValueField(fields, "input") : undefined,
     overlap: readField(fields, "overlap", asOneOf(overlaps)),
-    catchUp: readSpan(fields, "catchUp"),
-    jitter: readSpan(fields, "jitter"),
-    paused: readSwitch(fields, "paused"),
-    pauseOnFailure: readSwitch(fields, "pauseOnFailure"),
+    catchUp: readField(fields, "catchUp", asSpan),
+    jitter: readField(fields, "jitter", asSpan),
+    paused: readField(fields, "paused", asSwitch),
+    pauseOnFailure: readField(fields, "pauseOnFailure", asSwitch),
   });
 }
 
-function readSpan(fields: Fields, name: string): number | string | undefined {
-  const span = fields[name];
-  if (span === undefined || typeof span === "number" || typeof span === "string") return span;
-  throw invalidField(name, "must be a span of time, such as 90000 (milliseconds) or 5 minutes");
-}
+const asSpan: Reading<number | string> = {
+  of: (given) => (typeof given === "number" || typeof given === "string" ? given : null),
+  rule: "must be a span of time, such as 90000 (milliseconds) or 5 minutes",
+};
 
-function readSwitch(fields: Fields, name: string): boolean | undefined {
-  const value = fields[name];
-  if (value === undefined || typeof value === "boolean") return value;
-  throw invalidField(name, "must be true or false");
-}
+const asSwitch: Reading<boolean> = {
+  of: (given) => (typeof given === "boolean" ? given : null),
+  rule: "must be true or false",
+};
 
 const backfillOverlaps: readonly BackfillOverlap[] = ["allow-all", "buffer-all"];
 
@@ -140,6 +139,5 @@ function readRange(fields: Fields): Pick<BackfillRequest, "fromAt" | "untilAt" |
   const fromAt = needField(fields, "from", asInstant);
   const untilAt = needField(fields, "to", asInstant);
   if (untilAt <= fromAt) throw invalidField("to", "must be later than from");
-  const overlap = readField(fields, "overlap", asOneOf(backfillOverlaps));
-  return overlap === undefined ? { fromAt, untilAt } : { fromAt, untilAt, overlap };
+  return { fromAt, untilAt, ...defined({ overlap: readField(fields, "overlap", asOneOf(backfillOverlaps)) }) };
 }
