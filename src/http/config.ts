@@ -39,6 +39,11 @@ export type Config = {
   readonly publicUrl: string | null;
 };
 
+/** None with `AUTH=none`. */
+export function tokensOf({ auth }: Config): readonly Token[] {
+  return auth.kind === "token" ? auth.tokens : [];
+}
+
 const accessNames = ["ACCESS_TEAM_DOMAIN", "ACCESS_AUD", "ACCESS_ROLES"] as const;
 const names = ["AUTH", "API_TOKENS", "PUBLIC_URL", "SIGNING_SECRET", "CORS_ORIGINS", ...accessNames];
 

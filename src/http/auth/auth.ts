@@ -5,7 +5,7 @@
 import { fromHex, isSameBytes } from "../../core/bytes.ts";
 import type { Visibility } from "../../core/redaction/redaction.ts";
 import { readAssertion, rightOf, verifyAssertion } from "./access.ts";
-import { rankOf, roles } from "../config.ts";
+import { rankOf, roles, tokensOf } from "../config.ts";
 import type { Access, Config, Right, Role, Token } from "../config.ts";
 import { addressOf } from "./lockout.ts";
 import type { Lockout } from "./lockout.ts";
@@ -109,10 +109,6 @@ export async function checkCredential<Proof>(
     if (error instanceof RequestError && error.code === "token_unknown") lockout.fail(address, Date.now());
     throw error;
   }
-}
-
-function tokensOf({ auth }: Config): readonly Token[] {
-  return auth.kind === "token" ? auth.tokens : [];
 }
 
 function bearer(request: Request): string {

@@ -5,7 +5,7 @@
  * SIGNING_SECRET, so that neither of the two is enough to forge a session.
  */
 import { fromHex, toHex } from "../../core/bytes.ts";
-import { signingSecrets } from "../config.ts";
+import { signingSecrets, tokensOf } from "../config.ts";
 import type { Config, Token } from "../config.ts";
 import { urlOf } from "../url.ts";
 
@@ -64,7 +64,7 @@ export async function tokenOfSession(session: string, config: Config, now: numbe
   if (expires === undefined || proof === undefined || Number(expires) <= now) return null;
   const given = fromHex(proof) ?? new Uint8Array();
   let found: Token | null = null;
-  for (const token of config.auth.kind === "token" ? config.auth.tokens : []) {
+  for (const token of tokensOf(config)) {
     for (const secret of "text" in token ? [""] : knownSecrets(config)) {
       const key = await keyOf(token, secret);
       if (await crypto.subtle.verify("HMAC", key, given, messageOf(expires))) found = token;
