@@ -120,8 +120,7 @@ export function checkFields(json: unknown, known: readonly string[], what: strin
 
 /** A field that holds a user's value; undefined where it is absent. @throws HoldfastError body_invalid */
 export function readValueField(fields: Fields, name: string): Stored {
-  const value = (): unknown => (Object.hasOwn(fields, name) ? fromJson(fields[name]) : undefined);
-  return readInside(name, () => encode(value(), name));
+  return readInside(name, () => encode(Object.hasOwn(fields, name) ? fromJson(fields[name]) : undefined, name));
 }
 
 /** Reads something within a field, which issues then name. */

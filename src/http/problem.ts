@@ -188,8 +188,7 @@ function describeRefusal(error: RequestError | HoldfastError) {
     status,
     detail: shorten(error.message),
     code: error.code,
-    ...defined({ errors: error.issues }),
-    ...(error instanceof RequestError && error.error !== undefined ? { error: error.error } : {}),
+    ...defined({ errors: error.issues, error: error instanceof RequestError ? error.error : undefined }),
   };
   return { body, headers };
 }

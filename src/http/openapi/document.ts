@@ -6,13 +6,13 @@ import type { Operation } from "./operation.ts";
 import { closed, ref, schemas, text } from "./schema.ts";
 import type { Schema } from "./schema.ts";
 
-/** The route of the document. @param routes all others, which it describes besides itself */
-export function describingRoute(routes: readonly Route[]): Route {
-  const route: Route = { method: "GET", path: "/openapi.json", role: "read", handle: (call) => answer(call) };
-  const answer = ({ request }: Call): Response => {
+/** The route of the document. @param others which it describes besides itself */
+export function describingRoute(others: readonly Route[]): Route {
+  const handle = ({ request }: Call): Response => {
     readQuery(request);
-    return Response.json(documentOf([route, ...routes]), { headers: { "content-type": "application/openapi+json" } });
+    return Response.json(documentOf([route, ...others]), { headers: { "content-type": "application/openapi+json" } });
   };
+  const route: Route = { method: "GET", path: "/openapi.json", role: "read", handle };
   return route;
 }
 
@@ -56,6 +56,8 @@ function describe(route: Route, method: string, operation: Operation) {
   const {
     summary,
     query = {},
+    fields,
+    needed,
     keyed,
     headers = {},
     answers,
@@ -63,7 +65,7 @@ function describe(route: Route, method: string, operation: Operation) {
     takes = "application/json",
   } = operation;
   const names = [...route.path.matchAll(/:(\w+)/g)].map(([, name = ""]) => name);
-  const body = method === "get" ? undefined : bodyOf(operation);
+  const body = fields === undefined ? operation.body : closed(fields, needed);
   const anything = operation.free === true ? { "*/*": {} } : {};
   return {
     operationId: `${method} ${route.path}`.replaceAll(/\W+(\w)/g, (_, next: string) => next.toUpperCase()),
@@ -76,7 +78,7 @@ function describe(route: Route, method: string, operation: Operation) {
       ...(keyed === true ? [header("Idempotency-Key", "The same key is the same call.")] : []),
       ...(method === "get" ? [] : actorHeaders),
     ],
-    ...(body === undefined ? {} : { requestBody: { content: { [takes]: { schema: body } } } }),
+    ...(body === undefined || method === "get" ? {} : { requestBody: { content: { [takes]: { schema: body } } } }),
     responses: {
       ...Object.fromEntries(
         Object.entries(answers).map(([status, schema]) => [
@@ -99,10 +101,6 @@ function inQuery(name: string, schema: Schema) {
   const { description, ...of } = schema;
   const labelled = { type: "object", patternProperties: { [`^${prefix}\\..`]: of }, additionalProperties: false };
   return { name: prefix, in: "query", style: "form", explode: true, schema: labelled, description };
-}
-
-function bodyOf({ fields, needed, body }: Operation) {
-  return fields === undefined ? body : closed(fields, needed);
 }
 
 const actorHeaders = [

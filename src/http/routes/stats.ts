@@ -50,9 +50,7 @@ function viewStats({ from, until, sliceMs, total, workflows, slices, lanes, more
     total,
     workflows: workflows.map(viewWorkflowStats),
     slices: slices.map(viewSlice),
-    lanes: lanes.map(({ nextSinceAt, ...lane }) => {
-      return { ...lane, nextSince: viewInstant(nextSinceAt) };
-    }),
+    lanes: lanes.map(({ nextSinceAt, ...lane }) => ({ ...lane, nextSince: viewInstant(nextSinceAt) })),
     moreLanes,
   };
 }
