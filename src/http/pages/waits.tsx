@@ -69,55 +69,25 @@ type CardProps = Omit<WaitsProps, "hooks" | "descents" | "children"> & {
   readonly hook: Bar | null;
 };
 
-function Card(props: CardProps) {
-  const { wait } = props;
-  switch (wait.kind) {
-    case "signal":
-      return <SignalCard {...props} />;
-    case "webhook":
-      return <HookCard {...props} />;
-    case "retry":
-      return <RetryCard {...props} />;
-    case "lane":
-      return <LaneCard {...props} />;
-    case "timer":
-      return <ClockCard {...props} title="Sleeping" sign="moon" />;
-    case "start":
-      return <ClockCard {...props} title="Starts later" sign="queued" />;
-    case "run":
-      return null;
-    default:
-      return wait.kind satisfies never;
-  }
-}
-
-/** What happens at the timeout. */
-const limits: Readonly<Record<Waiting["kind"], string>> = {
-  signal: "gives up",
-  webhook: "gives up",
-  run: "gives up",
-  lane: "gives up",
-  retry: "begins",
-  start: "begins",
-  timer: "over",
+/** What a card is headed with, and what happens at the timeout. */
+const heads: Readonly<Record<Waiting["kind"], readonly [sign: Sign, title: string, limit: string]>> = {
+  signal: ["flag", "Signal", "gives up"],
+  webhook: ["link", "Webhook", "gives up"],
+  run: ["tree", "Child run", "gives up"],
+  lane: ["lane", "Lane", "gives up"],
+  retry: ["undo", "Next attempt of", "begins"],
+  start: ["queued", "Starts later", "begins"],
+  timer: ["moon", "Sleeping", "over"],
 };
 
-type FrameProps = PropsWithChildren<{
-  readonly id: string;
-  readonly sign: Sign;
-  readonly title: string;
-  readonly name: string;
-  readonly wait: Waiting;
-  readonly pausedAt: number | null;
-}>;
-
-function Frame({ id, sign, title, name, wait, pausedAt, children }: FrameProps) {
-  const since = wait.kind === "retry" ? null : wait.since;
+function Card(props: CardProps) {
+  const { id, wait, pausedAt } = props;
+  const [sign, title, limit] = heads[wait.kind];
   return (
     <article class="card wait" data-key={id} aria-labelledby={`${id}-title`}>
       <h3 id={`${id}-title`}>
         <Icon sign={sign} />
-        <span>{title}</span> <code>{name}</code>
+        <span>{title}</span> <code>{wait.name}</code>
       </h3>
       <p class="faint">
         since <Instant at={wait.since} form="clock" />
@@ -125,21 +95,42 @@ function Frame({ id, sign, title, name, wait, pausedAt, children }: FrameProps) 
           ""
         ) : (
           <>
-            {`, ${limits[wait.kind]} `}
-            <Deadline at={wait.until} since={since} pausedAt={pausedAt} />
+            {`, ${limit} `}
+            <Deadline at={wait.until} since={wait.kind === "retry" ? null : wait.since} pausedAt={pausedAt} />
           </>
         )}
       </p>
-      {children}
+      <Content {...props} />
     </article>
   );
 }
 
-function SignalCard({ id, wait, run, caller, pausedAt, signals }: CardProps) {
+function Content(props: CardProps) {
+  const { wait } = props;
+  switch (wait.kind) {
+    case "signal":
+      return <Signal {...props} />;
+    case "webhook":
+      return <Hook {...props} />;
+    case "retry":
+      return <Retry {...props} />;
+    case "lane":
+      return <Lane {...props} />;
+    case "timer":
+    case "start":
+      return <Clock {...props} />;
+    case "run":
+      return null;
+    default:
+      return wait.kind satisfies never;
+  }
+}
+
+function Signal({ id, wait, run, caller, signals }: CardProps) {
   const schema = signals === null ? null : Object.hasOwn(signals, wait.name) ? (signals[wait.name] ?? null) : null;
   const dialog = `${id}-send`;
   return (
-    <Frame id={id} sign="flag" title="Signal" name={wait.name} {...{ wait, pausedAt }}>
+    <>
       <div class="row-of">
         <ActionButton dialog={dialog} caller={caller} role="operate" look="primary">
           Send {wait.name.length > 24 ? "it" : wait.name}
@@ -161,7 +152,7 @@ function SignalCard({ id, wait, run, caller, pausedAt, signals }: CardProps) {
       >
         <ValueForm id={`${id}-payload`} label="Payload" field={fieldOf(schema)} name="" />
       </ActionDialog>
-    </Frame>
+    </>
   );
 }
 
@@ -215,9 +206,9 @@ function HookAddress({ id, url }: { readonly id: string; readonly url: string | 
   );
 }
 
-function HookCard({ id, wait, run, caller, pausedAt, hook }: CardProps) {
+function Hook({ id, wait, run, caller, hook }: CardProps) {
   return (
-    <Frame id={id} sign="link" title="Webhook" name={wait.name} {...{ wait, pausedAt }}>
+    <>
       <HookAddress id={id} url={wait.url} />
       {hook === null ? null : <Revocation id={id} run={run} caller={caller} call={hook.name} />}
       {hook === null || hook.rejected.length === 0 ? null : (
@@ -235,14 +226,14 @@ function HookCard({ id, wait, run, caller, pausedAt, hook }: CardProps) {
           </a>
         </p>
       )}
-    </Frame>
+    </>
   );
 }
 
-function RetryCard({ id, wait, run, caller, pausedAt }: CardProps) {
+function Retry({ wait, run, caller }: CardProps) {
   const key = `${run.tallies[wait.name] === undefined ? "" : "run:"}${wait.name}`;
   return (
-    <Frame id={id} sign="undo" title="Next attempt of" name={wait.name} {...{ wait, pausedAt }}>
+    <>
       <p>{`${attemptOf(wait.attempt ?? 1, wait.of ?? null)}${because(wait.error)}`}</p>
       <div class="row-of">
         <ActionButton dialog="retry" caller={caller} role="operate" look="primary" unless={retryOf(run).unless}>
@@ -252,14 +243,14 @@ function RetryCard({ id, wait, run, caller, pausedAt }: CardProps) {
           What went wrong
         </a>
       </div>
-    </Frame>
+    </>
   );
 }
 
-function LaneCard({ id, wait, pausedAt }: CardProps) {
+function Lane({ wait }: CardProps) {
   const { position, used, limit } = wait;
   return (
-    <Frame id={id} sign="lane" title="Lane" name={wait.name} {...{ wait, pausedAt }}>
+    <>
       {position === undefined ? null : (
         <p class="lane-place">
           <strong>{position}</strong> in line; {used ?? 0} of {limit ?? "unlimited"} slots in use
@@ -268,18 +259,15 @@ function LaneCard({ id, wait, pausedAt }: CardProps) {
       <p>
         <a href={addressOf("/lanes", { lane: wait.name })}>Who holds it, who waits</a>
       </p>
-    </Frame>
+    </>
   );
 }
 
-function ClockCard({ id, wait, pausedAt, title, sign }: CardProps & { readonly title: string; readonly sign: Sign }) {
+function Clock({ wait, pausedAt }: CardProps) {
+  if (wait.until === null || pausedAt !== null) return null;
   return (
-    <Frame id={id} sign={sign} title={title} name={wait.name} {...{ wait, pausedAt }}>
-      {wait.until === null || pausedAt !== null ? null : (
-        <p class="faint">
-          <Instant at={wait.until} />, {describeMs(wait.until - wait.since)} in all
-        </p>
-      )}
-    </Frame>
+    <p class="faint">
+      <Instant at={wait.until} />, {describeMs(wait.until - wait.since)} in all
+    </p>
   );
 }
