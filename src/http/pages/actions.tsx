@@ -104,62 +104,53 @@ function isExhausted({ status, error }: RunSnapshot): boolean {
   return status === "paused" && error !== null && error.code !== "step_kind_changed";
 }
 
+/** Those that need no more than a name and a reason: each is a call of the same name. */
+const plainActions = [
+  {
+    id: "pause",
+    title: "Pause this run",
+    submit: "Pause",
+    done: "Paused.",
+    lead: "Nothing begins any more until somebody resumes it. What is in flight ends; deadlines move by the pause.",
+  },
+  {
+    id: "resume",
+    title: "Resume this run",
+    submit: "Resume",
+    done: "Resumed.",
+    lead: "It goes on where it was; open deadlines are later by the length of the pause.",
+  },
+  {
+    id: "cancel",
+    title: "Cancel this run",
+    submit: "Cancel the run",
+    look: "danger",
+    done: "Cancelled.",
+    lead: "Its handler hears of it and cleans up, and what can be undone is undone. It ends as cancelled.",
+  },
+  {
+    id: "terminate",
+    title: "Terminate this run",
+    submit: "Terminate",
+    look: "danger",
+    done: "Terminated.",
+    lead: "It ends at once. Nothing is undone and nothing is cleaned up.",
+  },
+] as const;
+
 /** Behind the buttons, wherever they stand. */
 export function ActionDialogs({ run }: { readonly run: RunSnapshot }) {
   const path = `/v1/runs/${encodeURIComponent(run.id)}`;
-  const lead = {
-    pause: "Nothing begins any more until somebody resumes it. What is in flight ends; deadlines move by the pause.",
-    resume: "It goes on where it was; open deadlines are later by the length of the pause.",
-  };
   return (
     <>
       <SignalDialog path={path} />
       <QueryDialogs path={path} />
-      <ActionDialog
-        id="pause"
-        title="Pause this run"
-        action={`${path}/pause`}
-        submit="Pause"
-        done="Paused."
-        lead={lead.pause}
-      />
-      <ActionDialog
-        id="resume"
-        title="Resume this run"
-        action={`${path}/resume`}
-        submit="Resume"
-        done="Resumed."
-        lead={lead.resume}
-      />
+      {plainActions.map((each) => (
+        <ActionDialog {...each} action={`${path}/${each.id}`} />
+      ))}
       <RetryDialog run={run} path={path} />
-      <EndDialogs path={path} />
-      <ForkDialog run={run} path={path} />
-    </>
-  );
-}
-
-function EndDialogs({ path }: { readonly path: string }) {
-  return (
-    <>
-      <ActionDialog
-        id="cancel"
-        title="Cancel this run"
-        action={`${path}/cancel`}
-        submit="Cancel the run"
-        look="danger"
-        done="Cancelled."
-        lead="Its handler hears of it and cleans up, and what can be undone is undone. It ends as cancelled."
-      />
-      <ActionDialog
-        id="terminate"
-        title="Terminate this run"
-        action={`${path}/terminate`}
-        submit="Terminate"
-        look="danger"
-        done="Terminated."
-        lead="It ends at once. Nothing is undone and nothing is cleaned up."
-      />
       <DeleteDialog path={path} />
+      <ForkDialog run={run} path={path} />
     </>
   );
 }
@@ -181,16 +172,19 @@ export function DeleteDialog({ path }: { readonly path: string }) {
 }
 
 function RetryDialog({ run, path }: { readonly run: RunSnapshot; readonly path: string }) {
-  const shared = {
-    id: "retry",
-    action: `${path}/retry`,
-    submit: "Retry",
-    done: "Retried.",
-    lead: "What failed is tried again, what succeeded is kept. A run that waits for its next attempt makes it now.",
-  };
-  if (!isEnded(run.status)) return <ActionDialog {...shared} title="Retry now" />;
-  // The feed of an ended run is closed, so the page has to be loaded again.
-  return <ActionDialog {...shared} title="Retry this run" then={`/runs/${encodeURIComponent(run.id)}`} />;
+  const hasEnded = isEnded(run.status);
+  return (
+    <ActionDialog
+      id="retry"
+      title={hasEnded ? "Retry this run" : "Retry now"}
+      action={`${path}/retry`}
+      submit="Retry"
+      done="Retried."
+      lead="What failed is tried again, what succeeded is kept. A run that waits for its next attempt makes it now."
+      // The feed of an ended run is closed, so the page has to be loaded again.
+      then={hasEnded ? `/runs/${encodeURIComponent(run.id)}` : undefined}
+    />
+  );
 }
 
 function SignalDialog({ path }: { readonly path: string }) {

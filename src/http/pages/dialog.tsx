@@ -71,7 +71,7 @@ type DialogProps = PropsWithChildren<{
   /** It stays open, and shows the answer. */
   readonly answers?: boolean;
   /** Where to go then, with `{field}` of the answer filled in; otherwise the page is refreshed. */
-  readonly then?: string;
+  readonly then?: string | undefined;
   /** Asked when the dialog opens and when a field changes; the answer is the event `preview` of the form. */
   readonly preview?: string;
   /** With `{field}` of the preview's answer filled in, the text of the button. */

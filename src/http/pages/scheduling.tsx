@@ -28,97 +28,83 @@ export function changeable(schedule: ScheduleInfo) {
   };
 }
 
-const path = "/v1/schedules/{id}";
+type ScheduleDialogProps = Omit<Parameters<typeof ActionDialog>[0], "action" | "lead"> & {
+  /** What follows the address of the schedule. */
+  readonly call?: string;
+  /** What is said of the schedule, behind its id. */
+  readonly about: string;
+};
+
+/** About the schedule whose button was pressed. */
+function ScheduleDialog({ call = "", about, children, ...rest }: ScheduleDialogProps) {
+  const lead = (
+    <>
+      <strong data-show="id"></strong>: {about}
+    </>
+  );
+  return (
+    <ActionDialog {...rest} action={`/v1/schedules/{id}${call}`} lead={lead}>
+      <input type="hidden" name="id" data-part />
+      {children}
+    </ActionDialog>
+  );
+}
 
 export function ScheduleDialogs({ workflows }: { readonly workflows: readonly WorkflowInfo[] }) {
   return (
     <>
-      <ActionDialog
+      <ScheduleDialog
         id="trigger"
         title="Trigger now"
-        action={`${path}/trigger`}
+        call="/trigger"
         submit="Trigger"
         done="Started {id}."
         then="/runs/{id}"
-        lead={<About text="A run is started now, also while the schedule is paused." />}
-      >
-        <Which />
-      </ActionDialog>
-      <ActionDialog
+        about="A run is started now, also while the schedule is paused."
+      />
+      <ScheduleDialog
         id="pause"
         title="Pause the schedule"
-        action={path}
         method="PATCH"
         submit="Pause"
         done="Paused."
-        lead={<About text="Nothing fires until it is resumed. Runs that it started go on." />}
+        about="Nothing fires until it is resumed. Runs that it started go on."
       >
-        <Which />
         <input type="hidden" name="paused" value="true" data-json />
-      </ActionDialog>
-      <ActionDialog
+      </ScheduleDialog>
+      <ScheduleDialog
         id="resume"
         title="Resume the schedule"
-        action={path}
         method="PATCH"
         submit="Resume"
         done="Resumed."
-        lead={<About text="It fires again from now on." />}
+        about="It fires again from now on."
       >
-        <Which />
         <input type="hidden" name="paused" value="false" data-json />
-      </ActionDialog>
-      <RemoveDialog />
-      <BackfillDialog />
+      </ScheduleDialog>
+      <ScheduleDialog
+        id="remove"
+        title="Delete the schedule"
+        method="DELETE"
+        submit="Delete"
+        look="danger"
+        done="Deleted."
+        about="It fires no more. Runs that it started go on."
+      />
+      <ScheduleDialog
+        id="backfill"
+        title="Backfill"
+        call="/backfill"
+        submit="Backfill"
+        done="{firings} firings will be started."
+        about="One run for each firing of a time that is over, which has none yet."
+      >
+        <Range />
+      </ScheduleDialog>
       <ChangeDialog />
       <CreateDialog workflows={workflows} />
     </>
   );
-}
-
-function RemoveDialog() {
-  return (
-    <ActionDialog
-      id="remove"
-      title="Delete the schedule"
-      action={path}
-      method="DELETE"
-      submit="Delete"
-      look="danger"
-      done="Deleted."
-      lead={<About text="It fires no more. Runs that it started go on." />}
-    >
-      <Which />
-    </ActionDialog>
-  );
-}
-
-function BackfillDialog() {
-  return (
-    <ActionDialog
-      id="backfill"
-      title="Backfill"
-      action={`${path}/backfill`}
-      submit="Backfill"
-      done="{firings} firings will be started."
-      lead={<About text="One run for each firing of a time that is over, which has none yet." />}
-    >
-      <Which />
-      <Range />
-    </ActionDialog>
-  );
-}
-
-function About({ text }: { readonly text: string }) {
-  return (
-    <>
-      <strong data-show="id"></strong>: {text}
-    </>
-  );
-}
-
-function Which() {
-  return <input type="hidden" name="id" data-part />;
 }
 
 function Range() {
@@ -142,22 +128,20 @@ function Range() {
 
 function ChangeDialog() {
   return (
-    <ActionDialog
+    <ScheduleDialog
       id="change"
       title="Change the schedule"
-      action={path}
       method="PATCH"
       submit="Change"
       done="Changed."
-      lead={<About text="What fires from now on fires by these rules." />}
+      about="What fires from now on fires by these rules."
       wide
     >
-      <Which />
       <Rules prefix="change" />
       <FormField id="change-input" label="Input" hint="JSON">
         <textarea id="change-input" class="code" name="input" rows={6} data-json spellcheck={false}></textarea>
       </FormField>
-    </ActionDialog>
+    </ScheduleDialog>
   );
 }
 
