@@ -8,7 +8,7 @@ import type { CallKind, Fact } from "../core/history/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Call, RunState } from "../core/state/state.ts";
 import { callKey, wasAdded, wasRemoved } from "../core/state/state.ts";
-import { canBeUndone, recordKind, recordedCall } from "./call/call.ts";
+import { canBeUndone, recordKey, recordKind, recordedCall } from "./call/call.ts";
 import type { Pending } from "./call/call.ts";
 import type { Calls } from "./call/calls.ts";
 import type { Course } from "./turn/course.ts";
@@ -32,7 +32,7 @@ export class Adoption {
 
   /** The keys of the open calls on record, which this code has to make again. */
   awaited(): string[] {
-    return [...this.#state.open].filter((call) => !this.#isRemoved(call)).map(pendingKey);
+    return [...this.#state.open].filter(({ key }) => !wasRemoved(this.#state, key)).map(pendingKey);
   }
 
   /**
@@ -81,7 +81,7 @@ export class Adoption {
       return this.#unmadeByName.size > 0 && (goesOn || this.#course.replay.blocking.has(key));
     });
     this.#added = new Set(added.map(({ key }) => key));
-    const fresh = added.filter(({ id, plan }) => !wasAdded(this.#state, callKey(recordKind(plan), id)));
+    const fresh = added.filter((pending) => !wasAdded(this.#state, recordKey(pending)));
     const facts = [...fresh.map(addition), ...this.#removals(false)];
     if (facts.length > 0) this.#course.ledger.append(...facts);
     // One that can be undone may have been at work all the same: how it ended must be known before the run ends.
@@ -99,11 +99,11 @@ export class Adoption {
    * it is not for this code.
    */
   noteAddition(pending: Pending): void {
-    const { id, plan } = pending;
+    const { plan } = pending;
     if (plan.kind === "run" && this.#state.marked.size === 0) return;
     // Those that are no steps go on record anew by themselves, but for a webhook, which keeps its address.
     const isKept = plan.kind === "run" || plan.kind === "received";
-    const isBack = isKept && wasRemoved(this.#state, callKey(recordKind(plan), id));
+    const isBack = isKept && wasRemoved(this.#state, recordKey(pending));
     if (isBack || this.#isOutOfRace(pending) || this.#isAddedToo(pending)) this.#course.record(addition(pending));
   }
 
@@ -119,7 +119,7 @@ export class Adoption {
 
   /** The record has open calls that the code has not made by now, though nothing says that it has removed them. */
   get #isRecordAhead(): boolean {
-    const isAhead = (call: Call): boolean => !call.done && !this.#isMade(call) && !this.#isRemoved(call);
+    const isAhead = (call: Call): boolean => !call.done && !this.#isMade(call) && !wasRemoved(this.#state, call.key);
     return !this.#isRetryUnderWay && this.#openUnmade.some((call) => isAhead(call) && !this.#wasOpenAtRetry(call));
   }
 
@@ -157,7 +157,7 @@ export class Adoption {
   }
 
   #marks(calls: readonly Call[]): Fact[] {
-    const unmarked = calls.filter((call) => !this.#isRemoved(call));
+    const unmarked = calls.filter(({ key }) => !wasRemoved(this.#state, key));
     return unmarked.map((call) => removal(call, this.#wasOpenAtRetry(call)));
   }
 
@@ -175,9 +175,8 @@ export class Adoption {
   }
 
   #isUnmade(call: Call): boolean {
-    const key = callKey(call.kind, call.id);
-    if (this.#course.replay.unclaimed.has(key) || this.#course.replay.unclaimed.has(callKey("received", call.id)))
-      return true;
+    const { unclaimed } = this.#course.replay;
+    if (unclaimed.has(call.key) || unclaimed.has(callKey("received", call.id))) return true;
     return !call.done && !this.#isMade(call);
   }
 
@@ -190,12 +189,7 @@ export class Adoption {
     const { pending, left } = this.#calls;
     const key = pendingKey(call);
     // A webhook that was given up before the handler had its address is in `left` under its first key.
-    return pending.has(key) || left.has(key) || left.has(callKey(call.kind, call.id));
-  }
-
-  /** It is on record that the code no longer makes it. */
-  #isRemoved({ kind, id }: Call): boolean {
-    return wasRemoved(this.#state, callKey(kind, id));
+    return pending.has(key) || left.has(key) || left.has(call.key);
   }
 }
 
@@ -218,5 +212,5 @@ function addition({ id, plan }: Pending): Fact {
 
 /** Under which key the open part of the call is pending; a webhook's is its first call. */
 function pendingKey(call: Call): string {
-  return callKey(call.kind === "webhook" && call.url !== null ? "received" : call.kind, call.id);
+  return call.kind === "webhook" && call.url !== null ? callKey("received", call.id) : call.key;
 }

@@ -7,7 +7,7 @@ import { inLine, maxWords } from "../sentence/phrase.ts";
 import { reasonAt, standingOf } from "./reason.ts";
 import type { ActiveAttempt, NextAttempt, QueuePosition, RunSnapshot, RunStatus, Waiting } from "./run.ts";
 import { dispatchedCalls } from "../state/dispatched.ts";
-import { callKey, wasRemoved } from "../state/state.ts";
+import { openCalls, wasRemoved } from "../state/state.ts";
 import type { Call, RunState } from "../state/state.ts";
 import { foremostTallies, shownTallies } from "../state/tally.ts";
 import { formatTrace, runTrace } from "../trace/trace.ts";
@@ -23,7 +23,7 @@ export type Flight = {
 export type Activity = {
   /** Attempts in flight, or about to be. */
   readonly running: number;
-  /** Those in flight, by {@link callKey}, the oldest first. */
+  /** Those in flight, by the keys of their calls, the oldest first. */
   readonly inFlight: ReadonlyMap<string, Flight>;
   /** The handler is executing. */
   readonly busy: boolean;
@@ -106,9 +106,9 @@ function outline(
 function withOrders(state: RunState, activity: Activity): Activity {
   const out = dispatchedCalls(state);
   if (out.length === 0) return activity;
-  const unseen = out.filter(({ kind, id }) => !activity.inFlight.has(callKey(kind, id)));
-  const flights = unseen.map(({ kind, id, order }): [string, Flight] => [
-    callKey(kind, id),
+  const unseen = out.filter(({ key }) => !activity.inFlight.has(key));
+  const flights = unseen.map(({ key, id, order }): [string, Flight] => [
+    key,
     { id, attempt: { number: order.attempt, startedAt: order.startedAt, timeoutAt: Infinity } },
   ]);
   const inFlight = new Map([...flights, ...activity.inFlight]);
@@ -157,13 +157,11 @@ function openWaits(state: RunState, { places, inFlight }: Activity): Waiting[] {
   }
   const waits: Waiting[] = lanes;
   const inLine = new Set([...state.queued.values()].map(({ step }) => step));
-  for (const call of state.open) {
-    const key = callKey(call.kind, call.id);
-    if (wasRemoved(state, key)) continue;
+  for (const call of openCalls(state)) {
+    if (wasRemoved(state, call.key)) continue;
     // A call that is executing, or waits for its slot, does not wait for a time.
-    if (inFlight.has(key) || (call.kind === "run" && inLine.has(call.id))) continue;
-    // In a run that is being undone, only undos count.
-    if (state.ending === null || call.kind === "undo") waits.push(...waitOf(call));
+    if (inFlight.has(call.key) || (call.kind === "run" && inLine.has(call.id))) continue;
+    waits.push(...waitOf(call));
   }
   if (state.ending === null) waits.push(...listenersOf(state));
   return waits;

@@ -84,9 +84,14 @@ export function recordKind(plan: Plan): CallKind {
   return plan.kind === "received" ? "webhook" : plan.kind;
 }
 
+/** Its key there. */
+export function recordKey({ plan, key, id }: Pick<Pending, "plan" | "key" | "id">): string {
+  return plan.kind === "received" ? callKey("webhook", id) : key;
+}
+
 /** What is on record of the call; undefined for nothing. */
-export function recordedCall({ calls }: Pick<RunState, "calls">, { plan, key, id }: Pending): Call | undefined {
-  return calls.get(plan.kind === "received" ? callKey("webhook", id) : key);
+export function recordedCall({ calls }: Pick<RunState, "calls">, pending: Pending): Call | undefined {
+  return calls.get(recordKey(pending));
 }
 
 export function isAttempted(plan: Plan): plan is RunPlan {

@@ -6,7 +6,7 @@
 import { HoldfastError } from "../../core/error.ts";
 import type { Order, OrderEnd, OrderId } from "../../core/courier/order.ts";
 import { dispatchedCalls } from "../../core/state/dispatched.ts";
-import { callKey, wasRemoved } from "../../core/state/state.ts";
+import { wasRemoved } from "../../core/state/state.ts";
 import type { DispatchedCall } from "../../core/state/dispatched.ts";
 import type { RunState } from "../../core/state/state.ts";
 import type { Run } from "../run.ts";
@@ -30,10 +30,9 @@ export async function receiveAnswer(run: Run, { end, ...id }: OrderNews): Promis
 export async function repeatOrder(run: Run, id: OrderId): Promise<Order | null> {
   const call = callOf(run.state, id);
   if (call === null) return null;
-  const key = callKey(call.kind, call.id);
   return await wake(run, ({ work: { attempts } }) => {
-    const order = attempts.orders.orderOf(key, id.seq);
-    if (order !== null || callOf(run.state, id) === null || wasRemoved(run.state, key)) return order;
+    const order = attempts.orders.orderOf(call.key, id.seq);
+    if (order !== null || callOf(run.state, id) === null || wasRemoved(run.state, call.key)) return order;
     throw later(call);
   });
 }
