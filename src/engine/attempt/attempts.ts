@@ -19,7 +19,7 @@ import { Orders } from "../courier/orders.ts";
 import { completion, idempotencyKeyOf, startMark, storedOf, traceparent } from "./record.ts";
 import { Queued } from "./queued.ts";
 import { Suspects } from "./suspects.ts";
-import { failForGood, judgeFailure, withoutPauseIfLost } from "./verdict.ts";
+import { failForGood, judgeFailure, planNow } from "./verdict.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** Deaths in a row under a step after which the step is held to be their cause. */
@@ -251,8 +251,8 @@ export class Attempts {
     if (!stored.ok) {
       return this.#course.post(() => {
         if (!this.#leave(pending, plan, attempt)) return;
-        const policy = withoutPauseIfLost(pending, plan);
-        const judge = (): Verdict => judgeFailure(this.#course.ledger, policy, stored.error, made, attempt.stopped);
+        const judged = planNow(pending, plan, attempt.stopped);
+        const judge = (): Verdict => judgeFailure(this.#course.ledger, judged, stored.error, made);
         this.#carryOut(pending.asyncContext?.(judge) ?? judge());
       });
     }
@@ -293,8 +293,8 @@ export class Attempts {
     this.#course.post(() => {
       if (this.#failing.get(pending.key) !== pending) return;
       this.#failing.delete(pending.key);
-      const [policy, stopped] = [withoutPauseIfLost(pending, plan), this.#stopReason(pending, plan) !== null];
-      this.#carryOut(failForGood(this.#course.state, policy, { ...made, error }, stopped));
+      const judged = planNow(pending, plan, this.#stopReason(pending, plan) !== null);
+      this.#carryOut(failForGood(this.#course.state, judged, { ...made, error }));
     });
   }
 }

@@ -21,31 +21,29 @@ export type Verdict =
   | { readonly kind: "failed"; readonly fact: Fact }
   | { readonly kind: "paused"; readonly facts: readonly Fact[] };
 
-/** What follows from a failed attempt. @param stopped it was told to stop, and is not begun again */
-export function judgeFailure(
-  ledger: Ledger,
-  plan: RunPlan,
-  thrown: unknown,
-  made: AttemptMade,
-  stopped: boolean,
-): Verdict {
-  const { error, delayMs } = classify(ledger.state, plan, thrown, made, stopped);
-  if (delayMs === null) return failForGood(ledger.state, plan, { ...made, error }, stopped);
+/** What follows from a failed attempt. */
+export function judgeFailure(ledger: Ledger, plan: RunPlan, thrown: unknown, made: AttemptMade): Verdict {
+  const { error, delayMs } = classify(ledger.state, plan, thrown, made);
+  if (delayMs === null) return failForGood(ledger.state, plan, { ...made, error });
   const retryAt = ledger.now() + delayMs;
   const kind = plan.kind === "undo" ? "undo.attempt_failed" : "step.attempt_failed";
   const about = { ...made, ...limitOf(ledger.state, plan, made.step), ...markOf(plan) };
   return { kind: "again", fact: { kind, ...about, error, retryAt }, retryAt };
 }
 
-/** In a branch that lost its race nobody waits for the step: its failure does not pause the run. */
-export function withoutPauseIfLost({ scope }: Pending, plan: RunPlan): RunPlan {
+/**
+ * The plan by which a failure is judged. In a branch that lost its race nobody waits for the step: its failure does not pause
+ * the run. Nor does that of one that was told to stop, which is not begun again.
+ */
+export function planNow({ scope }: Pending, plan: RunPlan, stopped: boolean): RunPlan {
+  if (stopped) return { ...plan, onExhausted: "fail", retry: { kind: "function", decide: () => null } };
   return isWithdrawn(scope) ? { ...plan, onExhausted: "fail" } : plan;
 }
 
 /** No attempt is left. */
-export function failForGood(state: RunState, plan: RunPlan, failed: AttemptFailed, stopped: boolean): Verdict {
+export function failForGood(state: RunState, plan: RunPlan, failed: AttemptFailed): Verdict {
   const { step, attempt, error } = failed;
-  if (plan.onExhausted === "fail" || stopped) {
+  if (plan.onExhausted === "fail") {
     const kind = plan.kind === "undo" ? "undo.failed" : "step.failed";
     return { kind: "failed", fact: { kind, ...failed, ...markOf(plan) } };
   }
@@ -66,10 +64,9 @@ function classify(
   plan: RunPlan,
   thrown: unknown,
   { step, attempt }: AttemptMade,
-  stopped: boolean,
 ): { error: StoredError; delayMs: number | null } {
   const error = stepError(thrown, step, attempt);
-  if (!isTransient(error) || stopped) return { error, delayMs: null };
+  if (!isTransient(error)) return { error, delayMs: null };
   const random = createRandom(`${creation.id}:${step}:${attempt}`);
   const counted = attempt - (calls.get(callKey(plan.kind, step))?.forgiven ?? 0);
   try {
