@@ -7,7 +7,6 @@
 import { added, emptySet } from "../../core/empty.ts";
 import type { Definition } from "../../core/definition/definition.ts";
 import { HoldfastError, reviveError } from "../../core/error.ts";
-import type { StoredError } from "../../core/error.ts";
 import { toCallId } from "../../core/name.ts";
 import type { ResolvedRetry } from "../../core/definition/retry.ts";
 import { callKey } from "../../core/state/state.ts";
@@ -41,6 +40,7 @@ export interface CallsOwner {
   withdrawn(pending: Pick<Pending, "id" | "plan" | "begun">, inVain: boolean): void;
 }
 
+type Cancellation = Extract<Outcome["settle"], { kind: "cancelled" }>;
 type Undoable = Pick<Pending, "asyncContext"> & { readonly plan: RunPlan; readonly result: Stored };
 
 export class Calls {
@@ -55,10 +55,8 @@ export class Calls {
   readonly root: Scope;
   /** What the completed steps that can be undone need for it, by step. */
   readonly #undoable = new Map<string, Undoable>();
-  /** Set once the run is cancelled: from then on the handler may clean up, but its waits are rejected with this. */
-  #cancelled: StoredError | null = null;
-  /** Steps that were in flight at the cancellation: it is what the handler is told where one of them completes. */
-  #refused: readonly string[] = [];
+  /** Set once the run is cancelled: from then on the handler may clean up, but its waits are rejected. */
+  #cancelled: Cancellation | null = null;
   /** How many waits it made since. */
   #refusedWaits = 0;
   /** Calls that could not be made since the handler was last given an outcome. */
@@ -190,8 +188,8 @@ export class Calls {
         if (plan.kind === "run" && plan.undo !== null)
           this.#undoable.set(pending.id, { plan, result: settle.value, asyncContext: pending.asyncContext });
         // Given its result, the handler would go on as if nothing had happened.
-        if (this.#cancelled !== null && plan.kind === "run" && this.#refused.includes(pending.id))
-          return this.#reject(pending, reviveError(this.#cancelled));
+        if (this.#cancelled?.told === true && plan.kind === "run" && this.#cancelled.awaited.includes(pending.id))
+          return this.#reject(pending, reviveError(this.#cancelled.error));
         return pending.resolve(decode(settle.value));
       case "error":
         return this.#reject(pending, reviveError(settle.error));
@@ -240,19 +238,18 @@ export class Calls {
     reject(this.#errors.give(error));
   }
 
-  #cancelAll(settle: Extract<Outcome["settle"], { kind: "cancelled" }>): void {
-    this.#cancelled = settle.error;
-    this.#refused = settle.told ? settle.awaited : [];
+  #cancelAll(cancelled: Cancellation): void {
+    this.#cancelled = cancelled;
     for (const pending of [...this.pending.values()]) {
-      if (pending.plan.kind === "run" && settle.awaited.includes(pending.id)) continue;
+      if (pending.plan.kind === "run" && cancelled.awaited.includes(pending.id)) continue;
       // The address of a webhook may be on record behind it.
       if (!this.#course.live) this.left = added(this.left, pending.key);
       this.#drop(pending);
-      this.#reject(pending, reviveError(settle.error));
+      this.#reject(pending, reviveError(cancelled.error));
     }
   }
 
-  #refuseWait(error: StoredError): Promise<unknown> {
+  #refuseWait({ error }: Cancellation): Promise<unknown> {
     if (++this.#refusedWaits > patience) return new Promise(() => {});
     const refused = Promise.reject(this.#errors.give(reviveError(error)));
     refused.catch(() => {});
