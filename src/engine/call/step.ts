@@ -76,7 +76,7 @@ const plain: Omit<RunPlan, "fn" | "retry"> = {
 const branchLost = new Error("the race was won by others");
 
 export function createStep(caller: Caller): Step {
-  const { calls, course, messageHandlers } = caller;
+  const { calls, course } = caller;
   const { id, at, seed = `${id}:${at}` } = course.state.creation;
   const chance = createChance(seed);
   const step = {
@@ -98,10 +98,9 @@ export function createStep(caller: Caller): Step {
     signal: (runId: unknown, name: unknown, payload?: unknown) => signal(caller, runId, name, payload),
     patched: (id: unknown) => caller.patches.has(id),
     continueAsNew: (input: unknown) => continueAsNew(caller, input),
-    query: (name: unknown, fn: unknown) => outside(caller, "query", messageHandlers).query(name, fn),
-    update: (name: unknown, schema: unknown, fn: unknown) =>
-      outside(caller, "update", messageHandlers).update(name, schema, fn),
-    onSignal: (name: unknown, fn: unknown) => outside(caller, "onSignal", messageHandlers).listen(name, fn),
+    query: (name: unknown, fn: unknown) => messages(caller, "query").query(name, fn),
+    update: (name: unknown, schema: unknown, fn: unknown) => messages(caller, "update").update(name, schema, fn),
+    onSignal: (name: unknown, fn: unknown) => messages(caller, "onSignal").listen(name, fn),
     bail: (reason?: unknown) => bail(caller, reason),
     fail: (error: unknown) => fail(caller, error),
     now: () => calls.seenAt,
@@ -115,10 +114,10 @@ export function createStep(caller: Caller): Step {
   return step as unknown as Step;
 }
 
-/** What serves a method that is the handler's alone: a replay skips functions of steps. @throws HoldfastError step_nested */
-function outside<Used>({ calls }: Caller, method: string, used: Used): Used {
+/** For a method that is the handler's alone: a replay skips functions of steps. @throws HoldfastError step_nested */
+function messages({ calls, messageHandlers }: Caller, method: string): Caller["messageHandlers"] {
   checkPlace(calls.scope, method);
-  return used;
+  return messageHandlers;
 }
 
 /** @throws HoldfastError step_nested */
