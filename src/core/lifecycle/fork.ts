@@ -55,9 +55,10 @@ type Known = {
   omitted: boolean;
 };
 
-/** Kinds of entries that belong to no call and are copied: they reach the handler, or are its own publications. */
-const always: ReadonlySet<Fact["kind"]> = new Set([
+/** Kinds of entries that are copied where they belong to no call: they reach the handler, or are its own publications. */
+const loose: ReadonlySet<Fact["kind"]> = new Set([
   "signal.received",
+  "signal.consumed",
   "listener.added",
   "update.accepted",
   "update.completed",
@@ -123,8 +124,7 @@ class History {
     else if (entry.kind === "run.cancel_requested") this.#cut = true;
     const call = this.#callOf(entry);
     if (call === null) {
-      const heard = entry.kind === "signal.consumed" || always.has(entry.kind);
-      if (heard && !this.#cut) this.loose.push(entry.seq);
+      if (loose.has(entry.kind) && !this.#cut) this.loose.push(entry.seq);
       return;
     }
     if (this.#isFrom(call.kind, call.id)) this.#cut = true;
