@@ -2,6 +2,7 @@
 import { nextPollAt } from "../backoff.ts";
 import { describeMs } from "../duration.ts";
 import type { StoredError } from "../error.ts";
+import type { Fact } from "../history/entry.ts";
 import type { ChildRun } from "../run/origin.ts";
 import { createRandom } from "../random.ts";
 import type { Call, Orphan, RunState } from "../state/state.ts";
@@ -90,6 +91,12 @@ function keptIds({ formerChildren, orphans, open, ending, end }: RunState, start
   // A call that came later finds it stopped, like any that comes later still.
   const isWanted = ({ child, startedAt }: Starting): boolean => startedAt < (orphans.get(child.id)?.since ?? 0);
   return [...kept, ...starting.filter(isWanted).map(({ child }) => child)].map(({ id }) => id);
+}
+
+/** The facts of children that no call waits for, which are to be stopped. */
+export function givenUp(starts: readonly Extract<Fact, { kind: "child.started" }>[]): Fact[] {
+  const calls = starts.map(({ step }) => ({ call: "child", id: step }) as const);
+  return starts.length === 0 ? [] : [...starts, { kind: "wait.withdrawn", calls }];
 }
 
 /** Those of open calls. */

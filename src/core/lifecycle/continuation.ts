@@ -2,7 +2,7 @@
 import { dequal } from "dequal";
 import { authorOf } from "../author.ts";
 import type { RequestMetadata } from "../author.ts";
-import { awaitedChildren } from "./child.ts";
+import { awaitedChildren, givenUp } from "./child.ts";
 import type { Definition } from "../definition/definition.ts";
 import type { EntryOf, Fact } from "../history/entry.ts";
 import { HoldfastError, storeError } from "../error.ts";
@@ -147,11 +147,9 @@ function isSettled(before: Pick<Incarnation, "lanes">, after: Pick<Incarnation, 
 function orphanStarts({ orphans }: RunState, left: readonly ChildRun[]): Fact[] {
   const ids = new Set(left.map(({ id }) => id));
   const lost = [...orphans.values()].filter(({ child }) => !ids.has(child.id));
-  const given = lost.map(({ child, policy }) => ({ step: `${child.id}#0`, child, policy }));
-  if (given.length === 0) return [];
-  const calls = given.map(({ step }) => ({ call: "child", id: step }) as const);
-  const started = given.map((orphan): Fact => ({ kind: "child.started", ...orphan, until: null }));
-  return [...started, { kind: "wait.withdrawn", calls }];
+  return givenUp(
+    lost.map(({ child, policy }) => ({ kind: "child.started", step: `${child.id}#0`, child, policy, until: null })),
+  );
 }
 
 function unconsumed({ inboxes }: RunState): EntryOf<"signal.received">[] {

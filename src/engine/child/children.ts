@@ -8,7 +8,7 @@
  * whichever of the two dies (guarantee 4).
  */
 import { emptyMap, put } from "../../core/empty.ts";
-import { childRefusal, childTimeout, goneError, isForeign, nextAskAt } from "../../core/lifecycle/child.ts";
+import { childRefusal, childTimeout, givenUp, goneError, isForeign, nextAskAt } from "../../core/lifecycle/child.ts";
 import { waitedSince } from "../../core/lifecycle/due.ts";
 import { backoffMs } from "../../core/backoff.ts";
 import { HoldfastError } from "../../core/error.ts";
@@ -67,12 +67,15 @@ export class Children {
 
   /** Children of calls that lost a race go on record where they may have been started, so that they are stopped. */
   recordLost(): void {
-    const { ledger } = this.#course;
     const lost = this.underWay().filter(({ step }) => !this.#pending.has(callKey("child", step)));
-    const facts = [...this.#maybeStarted.splice(0), ...lost];
-    if (facts.length === 0) return;
-    const calls = facts.map(({ step }) => ({ call: "child", id: step }) as const);
-    ledger.append(...facts, { kind: "wait.withdrawn", calls });
+    this.#giveUp([...this.#maybeStarted.splice(0), ...lost]);
+  }
+
+  /** Whoever hosts the run is to stop them. */
+  #giveUp(starts: readonly Start[]): void {
+    const { ledger } = this.#course;
+    if (starts.length === 0) return;
+    ledger.append(...givenUp(starts));
     this.#course.wakeBy(ledger.now());
   }
 
@@ -204,16 +207,14 @@ export class Children {
   }
 
   #started(pending: Pending, plan: ChildPlan, launch: Launch, made: ChildStarted): void {
-    const { ledger, state } = this.#course;
+    const { state } = this.#course;
     const { child, existed } = made;
     this.#launches.delete(pending.key);
     this.#starting--;
     const fact = startedAs(state, launch.fact, made);
     if (this.#pending.get(pending.key) !== pending) {
       // The call was given up meanwhile: where it is on record, the child is being stopped.
-      if (recordedCall(this.#course.state, pending) !== undefined) return;
-      ledger.append(fact, { kind: "wait.withdrawn", calls: [{ call: "child", id: pending.id }] });
-      return this.#course.wakeBy(ledger.now());
+      return recordedCall(state, pending) === undefined ? this.#giveUp([fact]) : undefined;
     }
     this.#course.record(plan.detached ? { ...fact, detached: true } : fact);
     if (plan.detached) return;
