@@ -1,5 +1,5 @@
 /** Copies entries from the history of another run, or from the run's own previous incarnation. */
-import type { Entry, EntryOf, Fact } from "./entry.ts";
+import type { Entry, Fact } from "./entry.ts";
 import type { ForkPlan } from "../lifecycle/fork.ts";
 import { defined } from "../record.ts";
 import type { Stored } from "../value/value.ts";
@@ -32,11 +32,6 @@ export function forkedFacts(
     else facts.push(completed(step, 1, at, result, sensitive ? { sensitive } : {}));
   }
   return facts;
-}
-
-/** The `seq` of the last entry that was copied, from another run or from the run's previous incarnation; 0 if none was. */
-export function copiedUpTo({ fork, continuation }: Pick<EntryOf<"run.created">, "fork" | "continuation">): number {
-  return Math.max(fork?.upTo ?? 0, continuation?.restarted?.upTo ?? 0);
 }
 
 /** The copy of an entry for the fork. */

@@ -85,7 +85,7 @@ type Starting = { readonly child: ChildRun; readonly startedAt: number };
 
 function keptIds({ formerChildren, orphans, open, ending, end }: RunState, starting: readonly Starting[]): string[] {
   if (end !== null) return [];
-  const kept = [...formerChildren.values()];
+  const kept = [...formerChildren.values()].flatMap(({ child, stopped }) => (stopped ? [] : child));
   // A run that is being undone waits for none, though their calls are open.
   if (ending === null) kept.push(...awaitedChildren(open));
   // A call that came later finds it stopped, like any that comes later still.

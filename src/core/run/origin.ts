@@ -95,3 +95,8 @@ export type UpdateEnd =
 export function firstCreatedAt(created: { readonly at: number; readonly continuation?: Continuation }): number {
   return created.continuation?.createdAt ?? created.at;
 }
+
+/** The `seq` of the last entry that was copied, from another run or from the run's previous incarnation; 0 if none was. */
+export function copiedUpTo(created: { readonly fork?: ForkOrigin; readonly continuation?: Continuation }): number {
+  return Math.max(created.fork?.upTo ?? 0, created.continuation?.restarted?.upTo ?? 0);
+}

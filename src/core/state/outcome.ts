@@ -1,10 +1,10 @@
 /** What all folds share: ending a call, counting it, and making the outcome that its promise settles with. */
-import { added, put } from "../empty.ts";
+import { put } from "../empty.ts";
 import type { Entry, EntryOf } from "../history/entry.ts";
 import type { Call, Outcome, RunState } from "./state.ts";
 import { addTally } from "./tally.ts";
 import type { StepTally } from "./tally.ts";
-import { copiedUpTo } from "../history/transcript.ts";
+import { copiedUpTo } from "../run/origin.ts";
 
 /** What the entries of these kinds do to the state, and the outcomes that they deliver. */
 export type Folds<Kind extends Entry["kind"]> = {
@@ -56,7 +56,8 @@ export function reopenCall(state: RunState, call: Call): void {
 
 /** The child of this call is to be started anew, under another id. */
 export function restart(state: RunState, call: Call): void {
-  if (call.child !== null) state.restarted = added(state.restarted, call.id);
+  if (call.child !== null)
+    state.formerChildren = put(state.formerChildren, call.id, { child: call.child, stopped: true });
   call.child = null;
   call.until = null;
 }

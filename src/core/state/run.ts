@@ -5,7 +5,6 @@ import type { Entry, EntryOf } from "../history/entry.ts";
 import { defined } from "../record.ts";
 import { callKey, cancelKey } from "./state.ts";
 import type { Outcome, RunState } from "./state.ts";
-import { copiedUpTo } from "../history/transcript.ts";
 import { finish, orphan, outcome, clearDeaths, recall, reopenCall, restart } from "./outcome.ts";
 import type { Folds } from "./outcome.ts";
 
@@ -51,8 +50,6 @@ function create(state: RunState, entry: EntryOf<"run.created">): void {
   state.created = entry;
   state.delayedAt = entry.at;
   state.sent = entry.sent ?? entry.input;
-  // That a copied call is not made again does not mark a change of the code.
-  state.retriedSeq = copiedUpTo(entry);
   state.tallies = new Map(continuation?.tallies);
   for (const { key, name, payload } of continuation?.keys ?? [])
     state.signalKeys = put(state.signalKeys, key, { name, payload });
@@ -122,7 +119,6 @@ function importRun(state: RunState, entry: EntryOf<"run.imported">): void {
   state.notices.length = 0;
   state.orphans.clear();
   state.formerChildren.clear();
-  state.restarted.clear();
   for (const call of state.calls.values()) {
     recall(call);
     if (call.kind !== "child") continue;
@@ -157,7 +153,6 @@ function retry(state: RunState, entry: EntryOf<"run.retried">): void {
     else if (state.paused === null) state.timedFrom += Math.max(0, entry.at - state.end.at);
     reopen(state);
     contest(state, entry.cleared);
-    state.retriedSeq = entry.seq;
     state.openAtRetry = new Set(state.open);
     state.resumedAt = entry.at;
   }
@@ -230,7 +225,8 @@ function clear(state: RunState, step: string, undone: boolean): void {
       state.steps.completed--;
       state.renewed = put(state.renewed, step, (state.renewed.get(step) ?? 0) + 1);
     }
-    if (call.child !== null) state.formerChildren = put(state.formerChildren, step, call.child);
+    if (call.child !== null)
+      state.formerChildren = put(state.formerChildren, step, { child: call.child, stopped: false });
     state.calls.delete(key);
     state.cleared = added(state.cleared, key);
   }

@@ -5,6 +5,7 @@ import type { CallKind, EntryOf, Fact } from "../history/entry.ts";
 import type { StoredError } from "../error.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Dispatch } from "../courier/order.ts";
+import { copiedUpTo } from "../run/origin.ts";
 import type { ChildPolicy, ChildRun, UpdateEnd } from "../run/origin.ts";
 import type { Tallies } from "./tally.ts";
 import { noUsage } from "../run/usage.ts";
@@ -168,10 +169,8 @@ export class RunState {
   notUndone: { readonly step: string; readonly error: StoredError }[] = [];
   /** Children that a call gave up, by id: they have to be stopped, unless another call still waits for them. */
   orphans: Map<string, Orphan> = emptyMap;
-  /** Failed children of steps that a retry of this run cleared, by step. */
-  formerChildren: Map<string, ChildRun> = emptyMap;
-  /** Steps whose child was stopped and that a retry makes again: the new child needs another id. */
-  restarted: Set<string> = emptySet;
+  /** Children of calls that a retry of this run makes again, by step: one that was `stopped` cannot go on, another is started. */
+  formerChildren: Map<string, { readonly child: ChildRun; readonly stopped: boolean }> = emptyMap;
   /** Names of signals that `onSignal` consumes. */
   listeners: Set<string> = emptySet;
   updates: Map<string, Update> = emptyMap;
@@ -198,12 +197,7 @@ export class RunState {
   cleared: Set<string> = emptySet;
   /** How often each step was undone and then cleared by a retry, to be made again. */
   renewed: Map<string, number> = emptyMap;
-  /**
-   * As `episode`; in a fork that was not retried yet, the `seq` of the newest copied entry. Calls recorded up to there may not
-   * be made again, which does not mark a change of the code.
-   */
-  retriedSeq = 0;
-  /** Calls that were open at `retriedSeq`: they may not be made again either. */
+  /** Calls that were open at the newest retry that reopened the run: they may not be made again. */
   openAtRetry: ReadonlySet<Call> = emptySet;
   /** Log lines and progress values since the newest outcome. */
   published: Publication[] = [];
@@ -239,6 +233,11 @@ export class RunState {
   imported: EntryOf<"run.imported"> | null = null;
   /** Steps whose result was left out of the import. */
   omitted: Set<string> = emptySet;
+
+  /** As `episode`, or else the `seq` of the newest copied entry: calls up to there may not be made again, in the same code. */
+  get retriedSeq(): number {
+    return this.episode > 0 || this.created === null ? this.episode : copiedUpTo(this.created);
+  }
 
   /** As `created`, of a run that was made. */
   get creation(): EntryOf<"run.created"> {

@@ -120,7 +120,6 @@ export const childFolds: Folds<Extract<Entry["kind"], `child.${string}`>> = {
     call.until = entry.until;
     call.detached = entry.detached === true;
     state.formerChildren.delete(entry.step);
-    state.restarted.delete(entry.step);
     // It was given up before, and is waited for again.
     if (entry.detached !== true) return void state.orphans.delete(entry.child.id);
     finish(state, call);

@@ -8,7 +8,7 @@ import type { Entry, EntryOf } from "../history/entry.ts";
 import { firstCreatedAt } from "../run/origin.ts";
 import { givenTrace, runTrace, spotTrace } from "./trace.ts";
 import type { Spot, Trace } from "./trace.ts";
-import { copiedUpTo } from "../history/transcript.ts";
+import { copiedUpTo } from "../run/origin.ts";
 import { exceptionOf } from "./span.ts";
 import type { Attributes, Span, SpanEvent } from "./span.ts";
 import type { Stretch } from "./stretch.ts";

@@ -15,22 +15,22 @@ export type Start = Extract<Fact, { kind: "child.started" }> & Pick<Required<Ent
 
 /** The same call always asks for the same child. */
 export function requestOf(state: RunState, step: string, plan: ChildPlan): ChildStart {
-  const { formerChildren, restarted, orphans, episode } = state;
+  const { formerChildren, orphans, episode } = state;
   const origin = callOrigin(state, step);
   const derived = childId({ ...origin, episode });
   // One that may have been started is that of the call.
   const known = state.calls.get(callKey("child", step))?.child;
   const former = formerChildren.get(step);
-  // Where one is started anew, a given id is that of the run before, which has ended.
-  const isTaken = former !== undefined || restarted.has(step);
-  const isKept = former !== undefined && (plan.policy === "abandon" || !orphans.has(former.id));
+  const goesOn = former === undefined || former.stopped ? null : former.child;
+  const isKept = goesOn !== null && (plan.policy === "abandon" || !orphans.has(goesOn.id));
   return {
     workflow: plan.workflow,
     input: plan.input,
-    id: known?.id ?? (plan.id === null || isTaken ? derived : plan.id),
+    // Where one is started anew, a given id is that of the run before, which has ended.
+    id: known?.id ?? (plan.id === null || former !== undefined ? derived : plan.id),
     labels: plan.labels,
     reply: plan.detached ? null : { createdAt: origin.createdAt, step },
-    former: former === undefined ? null : { child: former, key: `retry:${derived}`, kept: isKept },
+    former: goesOn === null ? null : { child: goesOn, key: `retry:${derived}`, kept: isKept },
     trace: traceparent(state, { kind: "child", id: step, attempt: 0 }),
   };
 }

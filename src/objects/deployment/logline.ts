@@ -10,7 +10,7 @@ import { HoldfastError, messageOf } from "../../core/error.ts";
 import type { StoredError } from "../../core/error.ts";
 import { firstCreatedAt } from "../../core/run/origin.ts";
 import { formatTrace, runTrace } from "../../core/trace/trace.ts";
-import { copiedUpTo } from "../../core/history/transcript.ts";
+import { copiedUpTo } from "../../core/run/origin.ts";
 import { variable } from "../address.ts";
 import { answersMs } from "../directory/lag.ts";
 
