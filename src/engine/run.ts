@@ -9,7 +9,7 @@ import type { Action } from "../core/lifecycle/action.ts";
 import { decideMerge } from "../core/lane/debounce.ts";
 import type { DebouncedStart } from "../core/lane/debounce.ts";
 import { dueAt, isDue } from "../core/lifecycle/due.ts";
-import type { EntryOf, Fact } from "../core/history/entry.ts";
+import type { EntryOf, Fact, FactOf } from "../core/history/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Journal } from "../core/history/journal.ts";
 import type { ChildPolicy, ChildRun } from "../core/run/origin.ts";
@@ -275,7 +275,7 @@ export class Run {
   }
 
   /** Cancels through the handler, if one can be had: the cancellation reaches it in its turn. */
-  async #cancel(request: Extract<Fact, { kind: "run.cancel_requested" }>, action: Action): Promise<void> {
+  async #cancel(request: FactOf<"run.cancel_requested">, action: Action): Promise<void> {
     const creation = this.state.created?.seq;
     const awake = this.#drive.awakeUnlessStuck();
     const recorded = this.execution?.intervention.cancelStalled(request).then(() => "recorded" as const);

@@ -297,3 +297,4 @@ export type Entry = Fact & {
 };
 
 export type EntryOf<Kind extends Fact["kind"]> = Extract<Entry, { kind: Kind }>;
+export type FactOf<Kind extends Fact["kind"]> = Extract<Fact, { kind: Kind }>;

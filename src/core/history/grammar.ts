@@ -5,12 +5,12 @@
  */
 import { listOf, maybe, object, oneOf, orNull, text } from "../check.ts";
 import type { Check } from "../check.ts";
-import type { Fact } from "./entry.ts";
+import type { Fact, FactOf } from "./entry.ts";
 import { isRecord } from "../record.ts";
 
 /** The checks of one kind's fields; leaving out a required field does not compile. */
 type Fields<Of> = { readonly [Field in keyof Of as Of[Field] extends undefined ? never : Field]: Check };
-type Grammar = { readonly [Kind in Fact["kind"]]: Fields<Omit<Extract<Fact, { kind: Kind }>, "kind">> };
+type Grammar = { readonly [Kind in Fact["kind"]]: Fields<Omit<FactOf<Kind>, "kind">> };
 
 const whole: Check = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
 /** An instant in epoch ms, or a duration in ms; may have fractions. */

@@ -3,7 +3,7 @@ import { authorOf } from "../author.ts";
 import type { Author } from "../author.ts";
 import { endStatus } from "../history/end.ts";
 import type { EndEntry } from "../history/end.ts";
-import type { Fact } from "../history/entry.ts";
+import type { Fact, FactOf } from "../history/entry.ts";
 import { HoldfastError } from "../error.ts";
 import type { StoredError } from "../error.ts";
 import { defined } from "../record.ts";
@@ -18,7 +18,7 @@ export type Decision =
   /** To the handler: nothing; it stops; it begins what was held back; it starts anew from the journal. */
   | { readonly fact: Fact; readonly effect: "none" | "stop" | "begin" | "reopen" }
   /** It hears of the cancellation, and cleans up. */
-  | { readonly fact: Extract<Fact, { kind: "run.cancel_requested" }>; readonly effect: "unwind" };
+  | { readonly fact: FactOf<"run.cancel_requested">; readonly effect: "unwind" };
 
 /**
  * Null when the same action with the same key was taken, when a parent asks that did not start it, or not alone, or when

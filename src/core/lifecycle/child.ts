@@ -2,7 +2,7 @@
 import { nextPollAt } from "../backoff.ts";
 import { describeMs } from "../duration.ts";
 import type { StoredError } from "../error.ts";
-import type { Fact } from "../history/entry.ts";
+import type { Fact, FactOf } from "../history/entry.ts";
 import type { ChildRun } from "../run/origin.ts";
 import { createRandom } from "../random.ts";
 import type { Call, Orphan, RunState } from "../state/state.ts";
@@ -94,7 +94,7 @@ function keptIds({ formerChildren, orphans, open, ending, end }: RunState, start
 }
 
 /** The facts of children that no call waits for, which are to be stopped. */
-export function givenUp(starts: readonly Extract<Fact, { kind: "child.started" }>[]): Fact[] {
+export function givenUp(starts: readonly FactOf<"child.started">[]): Fact[] {
   const calls = starts.map(({ step }) => ({ call: "child", id: step }) as const);
   return starts.length === 0 ? [] : [...starts, { kind: "wait.withdrawn", calls }];
 }

@@ -1,7 +1,7 @@
 /** The state of a run as its journal gives it: engine, directory and views read it, only `fold` (fold.ts) writes it. */
 import { emptyMap, emptySet } from "../empty.ts";
 import type { EndEntry } from "../history/end.ts";
-import type { CallKind, EntryOf, Fact } from "../history/entry.ts";
+import type { CallKind, EntryOf, FactOf } from "../history/entry.ts";
 import type { StoredError } from "../error.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Dispatch } from "../courier/order.ts";
@@ -295,4 +295,4 @@ export function openCalls({ open, ending }: RunState): Call[] {
 }
 
 /** A log line or a progress value. */
-export type Publication = Extract<Fact, { kind: "log.written" | "progress.published" }>;
+export type Publication = FactOf<"log.written" | "progress.published">;

@@ -11,7 +11,7 @@
  * Invariant 4: a function is called in the async context in which it was registered, outside of every race.
  */
 import { emptyMap, put } from "../../core/empty.ts";
-import type { Fact } from "../../core/history/entry.ts";
+import type { Fact, FactOf } from "../../core/history/entry.ts";
 import { HoldfastError, storeError } from "../../core/error.ts";
 import type { StoredError } from "../../core/error.ts";
 import { checkName } from "../../core/name.ts";
@@ -51,7 +51,7 @@ export type UpdateHandler = {
 type Listener = { readonly kind: "listener"; readonly name: string; readonly fn: (payload: unknown) => unknown };
 
 type Question = Extract<Outcome["settle"], { kind: "update" }>;
-type UpdateEnd = Extract<Fact, { kind: "update.completed" | "update.failed" }>;
+type UpdateEnd = FactOf<"update.completed" | "update.failed">;
 
 export class MessageHandlers {
   /** Rings when an update has its end on record. */

@@ -3,7 +3,7 @@
  * Does not own: abandoning them (attempts), when that goes on record (ledger).
  */
 import { isEnd } from "../../core/history/end.ts";
-import type { Fact } from "../../core/history/entry.ts";
+import type { Fact, FactOf } from "../../core/history/entry.ts";
 import type { Flight } from "../../core/run/snapshot.ts";
 import { dispatchedCalls } from "../../core/state/dispatched.ts";
 import { callKey } from "../../core/state/state.ts";
@@ -11,7 +11,7 @@ import type { RunState } from "../../core/state/state.ts";
 
 const ofSteps = callKey("run", "");
 
-type Abandoned = Extract<Fact, { kind: "step.abandoned" }>;
+type Abandoned = FactOf<"step.abandoned">;
 
 export class Abandonments {
   #facts: Abandoned[] = [];

@@ -3,7 +3,7 @@
  * Does not own: when it is asked, and when the facts go on record (children).
  */
 import { callOrigin, childFailure, childId, isForeign } from "../../core/lifecycle/child.ts";
-import type { EntryOf, Fact } from "../../core/history/entry.ts";
+import type { EntryOf, Fact, FactOf } from "../../core/history/entry.ts";
 import type { ChildRun } from "../../core/run/origin.ts";
 import { callKey } from "../../core/state/state.ts";
 import type { RunState } from "../../core/state/state.ts";
@@ -11,7 +11,7 @@ import type { ChildPlan } from "../call/call.ts";
 import { traceparent } from "../attempt/record.ts";
 import type { ChildEnd, ChildStart, ChildStarted } from "../world.ts";
 
-export type Start = Extract<Fact, { kind: "child.started" }> & Pick<Required<EntryOf<"child.started">>, "startedAt">;
+export type Start = FactOf<"child.started"> & Pick<Required<EntryOf<"child.started">>, "startedAt">;
 
 /** The same call always asks for the same child. */
 export function requestOf(state: RunState, step: string, plan: ChildPlan): ChildStart {

@@ -4,13 +4,13 @@
  * Does not own: undoing (closing, calls).
  */
 import { authorOf } from "../../core/author.ts";
-import type { Fact } from "../../core/history/entry.ts";
+import type { Fact, FactOf } from "../../core/history/entry.ts";
 import type { StoredError } from "../../core/error.ts";
 import { callOf, list } from "../../core/sentence/phrase.ts";
 import type { RunState } from "../../core/state/state.ts";
 import { wasCutOff } from "../../core/state/step.ts";
 
-export type End = Extract<Fact, { kind: "run.completed" | "run.failed" | "run.cancelled" }>;
+export type End = FactOf<"run.completed" | "run.failed" | "run.cancelled">;
 
 /**
  * How the run ends: as was wanted, unless it was cancelled before or its end is on record already.

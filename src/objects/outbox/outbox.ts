@@ -7,7 +7,7 @@
  * 1. A pending message is either being sent, which `busy` shows, or due at an instant that `attend` or `report` returns.
  * 2. A memory that was given up records nothing: the next one has the same pending messages.
  */
-import type { Fact } from "../../core/history/entry.ts";
+import type { FactOf } from "../../core/history/entry.ts";
 import type { ChildPolicy, ChildRun } from "../../core/run/origin.ts";
 import { isOfBackfill } from "../../core/schedule/schedule.ts";
 import type { RunState } from "../../core/state/state.ts";
@@ -65,7 +65,7 @@ export class Outbox {
     if (this.#host.isCurrent()) this.run.noteStopped(child, policy);
   }
 
-  note(started: Omit<Extract<Fact, { kind: "notice.started" }>, "kind">): void {
+  note(started: Omit<FactOf<"notice.started">, "kind">): void {
     if (this.#host.isCurrent()) this.run.append({ kind: "notice.started", ...started });
   }
 
