@@ -4,10 +4,11 @@ import { authorOf } from "../author.ts";
 import type { RequestMetadata } from "../author.ts";
 import { awaitedChildren, givenUp } from "./child.ts";
 import type { Definition } from "../definition/definition.ts";
-import type { EntryOf, Fact } from "../history/entry.ts";
+import type { EntryOf, Fact, FactOf } from "../history/entry.ts";
 import { HoldfastError, storeError } from "../error.ts";
 import { needsOf } from "../lane/flow.ts";
 import { givenLabels, labelsOf } from "../definition/label.ts";
+import { defined } from "../record.ts";
 import type { ChildRun, Continuation, KeptAction, KeptUpdate, UpdateEnd } from "../run/origin.ts";
 import { firstCreatedAt } from "../run/origin.ts";
 import type { RunState } from "../state/state.ts";
@@ -97,18 +98,17 @@ export type Kept = {
   readonly facts: readonly Fact[];
 };
 
-type SignalFact = Extract<Fact, { readonly kind: "signal.received" }>;
-
-function isSignal(fact: Fact): fact is SignalFact {
+function isSignal(fact: Fact): fact is FactOf<"signal.received"> {
   return fact.kind === "signal.received";
 }
 
-type Created = Extract<Fact, { readonly kind: "run.created" }>;
-type Renewed = Created & { readonly continuation: Continuation };
+type Renewed = FactOf<"run.created"> & { readonly continuation: Continuation };
 
 /** @param signals that are carried over */
-function renewedOf(state: RunState, next: Incarnation, signals: readonly SignalFact[]): Renewed {
-  const created = state.creation;
+function renewedOf(state: RunState, next: Incarnation, signals: readonly FactOf<"signal.received">[]): Renewed {
+  const { creation: created, actionKeys, debounceKeys, tallies } = state;
+  const actions = [...actionKeys].map(([key, action]): KeptAction => ({ key, ...action }));
+  const firstLabels = created.continuation?.labels ?? created.labels;
   // Without a seed: random numbers of this incarnation differ from those of the last.
   const { seq: _seq, at: _at, used: _used, seed: _seed, ...before } = created;
   return {
@@ -122,13 +122,21 @@ function renewedOf(state: RunState, next: Incarnation, signals: readonly SignalF
       count: (created.continuation?.count ?? 0) + 1,
       createdAt: firstCreatedAt(created),
       keys: newestKeys(state, new Set(signals.map(({ key }) => key))),
-      ...newestUpdates(state),
-      ...newestActions(state),
-      ...newestStarts(state),
-      ...foremostSteps(state),
-      ...firstLabels(created, next),
+      ...defined({
+        updates: unlessEmpty(newestUpdates(state)),
+        actions: unlessEmpty(newestOf(actions, jsonLength)),
+        // By these, a repeated start finds the run that a debounce merged it into.
+        debounced: unlessEmpty([...debounceKeys].slice(-maxKeys)),
+        tallies: unlessEmpty(foremostTallies(tallies, shownTallies)),
+        // With these, a repeated start is compared.
+        labels: dequal(firstLabels, next.labels) ? undefined : firstLabels,
+      }),
     },
   };
+}
+
+function unlessEmpty<Item>(items: readonly Item[]): readonly Item[] | undefined {
+  return items.length === 0 ? undefined : items;
 }
 
 /** Whether the run already holds the slots that it needs. If not, it begins once it has them, as any run does. */
@@ -180,40 +188,15 @@ function newestKeys({ signalKeys }: RunState, along: ReadonlySet<string | undefi
   return newestOf(others, ({ key, name, payload }) => key.length + name.length + payload.length);
 }
 
-function newestActions({ actionKeys }: RunState): Pick<Continuation, "actions"> {
-  const actions = [...actionKeys].map(([key, action]): KeptAction => ({ key, ...action }));
-  const kept = newestOf(actions, jsonLength);
-  return kept.length === 0 ? {} : { actions: kept };
-}
-
-/** By these, a repeated start finds the run that a debounce merged it into. */
-function newestStarts({ debounceKeys }: RunState): Pick<Continuation, "debounced"> {
-  return debounceKeys.size === 0 ? {} : { debounced: [...debounceKeys].slice(-maxKeys) };
-}
-
-/** The labels of the first incarnation, with which a repeated start is compared. */
-function firstLabels(
-  { labels, continuation }: EntryOf<"run.created">,
-  next: Incarnation,
-): Pick<Continuation, "labels"> {
-  const first = continuation?.labels ?? labels;
-  return dequal(first, next.labels) ? {} : { labels: first };
-}
-
-function foremostSteps({ tallies }: RunState): Pick<Continuation, "tallies"> {
-  return tallies.size === 0 ? {} : { tallies: foremostTallies(tallies, shownTallies) };
-}
-
 /** By these, a caller who got no answer can repeat an update without its being done twice. */
-function newestUpdates({ updates, updateKeys }: RunState): Pick<Continuation, "updates"> {
+function newestUpdates({ updates, updateKeys }: RunState): KeptUpdate[] {
   const known = [...updateKeys].flatMap(([key, id]): KeptUpdate[] => {
     const update = updates.get(id);
     if (update === undefined) return [];
     const { name, sent, end } = update;
     return [{ key, id, name, sent, end: end ?? endedByContinuation() }];
   });
-  const kept = newestOf(known, jsonLength);
-  return kept.length === 0 ? {} : { updates: kept };
+  return newestOf(known, jsonLength);
 }
 
 /** An update that is under way ends with the incarnation that it was asked of: what it did is done, and is not done again. */
