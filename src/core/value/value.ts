@@ -91,32 +91,26 @@ const errorMark = '["Error",';
 
 /** Whether two values are deeply equal, in any order of keys. Errors are compared by all that is stored of them. */
 export function isSame(a: Stored, b: Stored): boolean {
-  return isEqual(a, b, bare);
+  return isEqual(a, b, {});
 }
 
 /** Whether two values are the same text, or hold errors and are deeply equal but for the stacks of these. */
 export function isAlike(a: Stored, b: Stored): boolean {
   // A text may be compared with thousands of others: without an error, neither is parsed.
-  return a === b || (a.includes(errorMark) && b.includes(errorMark) && isEqual(a, b, stackless));
+  return a === b || (a.includes(errorMark) && b.includes(errorMark) && isEqual(a, b, { stack: null }));
 }
 
-function isEqual(a: Stored, b: Stored, form: (stored: Stored) => unknown): boolean {
+/** Errors are compared as plain objects, because only enumerable properties are seen. @param instead replaces fields of theirs */
+function isEqual(a: Stored, b: Stored, instead: { readonly stack?: null }): boolean {
   if (a === b) return true;
+  const form = (stored: Stored): unknown =>
+    parse(stored, { Error: (payload: ErrorPayload) => ({ ...payload, ...instead, $error: true }) });
   try {
     return dequal(form(a), form(b));
   } catch {
     // Comparing cycles whose keys are in different orders overflows the stack: they count as different.
     return false;
   }
-}
-
-/** The value with errors as plain objects, because the comparison sees only enumerable properties. */
-function bare(stored: Stored): unknown {
-  return parse(stored, { Error: (payload: ErrorPayload) => ({ ...payload, $error: true }) });
-}
-
-function stackless(stored: Stored): unknown {
-  return parse(stored, { Error: (payload: ErrorPayload) => ({ ...payload, stack: null, $error: true }) });
 }
 
 /**
