@@ -50,7 +50,7 @@ export function isRunId(text: string): boolean {
 /** @throws HoldfastError id_invalid */
 export function checkRunId(id: unknown): string {
   if (typeof id === "string" && isRunId(id)) return id;
-  const shown = typeof id === "string" ? JSON.stringify(id.length > 40 ? `${id.slice(0, 40)}…` : id) : typeof id;
+  const shown = typeof id === "string" ? JSON.stringify(shortened(id, 40)) : typeof id;
   throw new HoldfastError(
     "id_invalid",
     `a run id is 1 to 128 letters, digits, dots, underscores, colons and hyphens, and begins with a letter or a digit, unlike ${shown}`,

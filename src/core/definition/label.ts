@@ -3,7 +3,7 @@ import type { Definition } from "./definition.ts";
 import type { EntryOf } from "../history/entry.ts";
 import { HoldfastError, hasCode, messageOf } from "../error.ts";
 import { isPlain, mention } from "../option.ts";
-import { isLonger } from "../size.ts";
+import { isLonger, shortened } from "../size.ts";
 import { decode } from "../value/value.ts";
 import type { Stored } from "../value/value.ts";
 
@@ -69,7 +69,7 @@ function checkLabels(labels: readonly [string, unknown][]): void {
 export function labelProblem(label: string, value: unknown): string | null {
   if (label === "__proto__") return "a label cannot be called __proto__";
   if (!isLabel(label, 256) || label === "") {
-    const shown = JSON.stringify(label.length > 40 ? `${label.slice(0, 40)}…` : label);
+    const shown = JSON.stringify(shortened(label, 40));
     return `the key ${shown} of a label is not text of 1 to 256 characters, ${safe}`;
   }
   return isLabel(value, 1024)

@@ -16,6 +16,7 @@ import type { HookAnswer, HookRequest } from "../../core/service/hooks.ts";
 import { defined } from "../../core/record.ts";
 import type { Call } from "../../core/state/state.ts";
 import { callKey, wasRemoved } from "../../core/state/state.ts";
+import { shortened } from "../../core/size.ts";
 import { revocationOf } from "../../core/state/wait.ts";
 import { encode } from "../../core/value/value.ts";
 import type { Stored } from "../../core/value/value.ts";
@@ -108,14 +109,15 @@ async function deliver(run: Run, id: string, call: HookCall): Promise<HookAnswer
   }
 }
 
-async function admit(run: Run, known: Call, { request, generation, limit }: HookCall): Promise<HookAnswer> {
+async function admit(run: Run, known: Call, called: HookCall): Promise<HookAnswer> {
+  const { generation, limit } = called;
   const { id } = known;
   const createdAt = run.state.created?.at;
   const execution = await run.awake().catch(postpone);
   const pending = execution.calls.pending.get(callKey("received", id));
   if (pending === undefined || pending.plan.kind !== "received") return closed(run, id, generation);
   const { options } = pending.plan;
-  const { call, stored } = await examine(options, { request, limit }, id, run.now());
+  const { call, stored } = await examine(options, called, id, run.now());
   // It failed meanwhile, and was retried.
   const { created, end } = run.state;
   if (execution.course.over && end === null && created?.at === createdAt) return closed(run, id, generation);
@@ -171,21 +173,19 @@ function notFound(id: string): never {
 function reject(run: Run, id: string, code: ErrorCode, message: string): void {
   const call = run.state.calls.get(callKey("webhook", id));
   if (call === undefined || call.url === null || call.rejections >= maxRejections) return;
-  const reason = message.length > maxReason ? `${message.slice(0, maxReason)}…` : message;
+  const reason = shortened(message, maxReason);
   const isLast = call.rejections === maxRejections - 1;
   const note = isLast ? `; of this webhook ${maxRejections} refusals are on record, and more are not recorded` : "";
   run.append({ kind: "webhook.rejected", name: call.name, call: id, reason: reason + note, code });
 }
 
-type Admitted = { readonly call: WebhookCall; readonly stored: Stored };
-
 /** The call as the workflow may see it. @throws body_invalid, webhook_rejected, webhook_unavailable */
 async function examine(
   { verify }: WebhookOptions,
-  { request, limit }: Pick<HookCall, "request" | "limit">,
+  { request, limit }: HookCall,
   id: string,
   at: number,
-): Promise<Admitted> {
+): Promise<{ readonly call: WebhookCall; readonly stored: Stored }> {
   const what = `webhook ${id}`;
   try {
     const delivery = await readDelivery(request, at);
