@@ -117,14 +117,12 @@ function complete(state: RunState, entry: EntryOf<"step.completed">): Outcome {
   finish(state, call);
   state.steps.completed++;
   count(state, call.name, { completed: 1, ms: entry.at - entry.startedAt });
-  if (entry.undo === true) undoable(state, call);
+  if (entry.undo === true) {
+    state.undoable = added(state.undoable, call.id);
+    call.endedSeq = entry.seq;
+  }
   if (entry.omitted === true) state.omitted = added(state.omitted, entry.step);
   return outcome(entry, call.key, { kind: "value", value: entry.result });
-}
-
-function undoable(state: RunState, call: Call): void {
-  state.undoable = added(state.undoable, call.id);
-  call.endedSeq = state.seq;
 }
 
 function fail(state: RunState, entry: EntryOf<"step.failed">): Outcome {
