@@ -23,6 +23,14 @@ const migrations = [
      key TEXT PRIMARY KEY, digest TEXT NOT NULL, result TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID`,
 ];
 
+/** A table, with its key and its sealed column. */
+type Sealed = readonly [table: string, key: string, column: string];
+
+const schedules: Sealed = ["schedules", "id", "state"];
+const plans: Sealed = ["plans", "id", "plan"];
+const backfills: Sealed = ["backfills", "number", "backfill"];
+const keys: Sealed = ["keys", "key", "digest"];
+
 /** The content of a row, or the error why it cannot be read: key_missing, journal_corrupt, journal_newer. */
 export type Kept<Value> = Value | HoldfastError;
 
@@ -40,13 +48,21 @@ export class ScheduleStore {
     for (const migration of migrations) sql.exec(migration);
   }
 
-  #seal(value: unknown, table: string, key: string | number): string {
-    return this.#vault.seal(JSON.stringify(value), placeOf(table, key));
+  #write([table, key, column]: Sealed, of: string | number, value: unknown): void {
+    this.#sql.exec(
+      `INSERT INTO ${table} (${key}, ${column}) VALUES (?, ?) ON CONFLICT DO UPDATE SET ${column} = excluded.${column}`,
+      of,
+      this.#vault.seal(JSON.stringify(value), placeOf(table, of)),
+    );
+  }
+
+  #delete([table, key]: Sealed, of: string | number): void {
+    this.#sql.exec(`DELETE FROM ${table} WHERE ${key} = ?`, of);
   }
 
   /** All rows of a table, or the one of that key, in the order of their keys. @throws HoldfastError config_invalid */
   #read<Key extends string | number, Value>(
-    [table, key, column]: (typeof sealedColumns)[number],
+    [table, key, column]: Sealed,
     as: (value: unknown, key: Key) => Value | null,
     only: Key | undefined,
   ): Map<Key, Kept<Value>> {
@@ -77,7 +93,7 @@ export class ScheduleStore {
   reseal(): Resealed {
     let [rows, sealed] = [0, 0];
     let failure: HoldfastError | null = null;
-    for (const [table, key, column] of sealedColumns) {
+    for (const [table, key, column] of [schedules, plans, backfills, keys]) {
       const found = this.#sql.exec<{ key: string | number; text: string }>(
         `SELECT ${key} AS key, ${column} AS text FROM ${table}`,
       );
@@ -100,53 +116,41 @@ export class ScheduleStore {
 
   /** The states of all schedules, also of those that were removed recently; or of the one with that id. */
   all(only?: string): Map<string, Kept<ScheduleState>> {
-    return this.#read(sealedColumns[0], toState, only);
+    return this.#read(schedules, toState, only);
   }
 
   put(id: string, state: ScheduleState): void {
-    this.#sql.exec(
-      "INSERT INTO schedules (id, state) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state",
-      id,
-      this.#seal(state, "schedules", id),
-    );
+    this.#write(schedules, id, state);
   }
 
   remove(id: string): void {
-    this.#sql.exec("DELETE FROM schedules WHERE id = ?", id);
+    this.#delete(schedules, id);
   }
 
   /** The plans by id; or the one with that id. */
   plans(only?: string): Map<string, Kept<Plan>> {
-    return this.#read(sealedColumns[1], toPlan, only);
+    return this.#read(plans, toPlan, only);
   }
 
   putPlan(plan: Plan): void {
-    this.#sql.exec(
-      "INSERT INTO plans (id, plan) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET plan = excluded.plan",
-      plan.rule.id,
-      this.#seal(plan, "plans", plan.rule.id),
-    );
+    this.#write(plans, plan.rule.id, plan);
   }
 
   removePlan(id: string): void {
-    this.#sql.exec("DELETE FROM plans WHERE id = ?", id);
+    this.#delete(plans, id);
   }
 
   /** The backfills by number, in the order of their requests; or the one with that number. */
   backfills(only?: number): Map<number, Kept<Backfill>> {
-    return this.#read(sealedColumns[2], toBackfill, only);
+    return this.#read(backfills, toBackfill, only);
   }
 
   putBackfill(number: number, backfill: Backfill): void {
-    this.#sql.exec(
-      "INSERT INTO backfills (number, backfill) VALUES (?, ?) ON CONFLICT DO UPDATE SET backfill = excluded.backfill",
-      number,
-      this.#seal(backfill, "backfills", number),
-    );
+    this.#write(backfills, number, backfill);
   }
 
   removeBackfill(number: number): void {
-    this.#sql.exec("DELETE FROM backfills WHERE number = ?", number);
+    this.#delete(backfills, number);
   }
 
   resultOf(key: string): KeyedResult | null {
@@ -170,14 +174,6 @@ export class ScheduleStore {
     );
   }
 }
-
-/** Each table with its key and its sealed columns. */
-const sealedColumns = [
-  ["schedules", "id", "state"],
-  ["plans", "id", "plan"],
-  ["backfills", "number", "backfill"],
-  ["keys", "key", "digest"],
-] as const;
 
 /** Null where the value is not a state. */
 function toState(value: unknown): ScheduleState | null {
