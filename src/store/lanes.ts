@@ -77,8 +77,8 @@ export class LaneStore implements LaneBook {
     this.#sql = sql;
     this.#vault = vault;
     this.#exists = hasTable(sql, "lane");
-    const row = this.#exists ? sql.exec<{ state: string }>("SELECT state FROM lane").toArray()[0] : undefined;
-    if (row !== undefined) this.#state = this.#opened(JSON.parse(row.state) as StoredState);
+    const stored = this.#stored();
+    if (stored !== undefined) this.#state = this.#opened(stored);
   }
 
   /** False until something was written. */
@@ -146,12 +146,16 @@ export class LaneStore implements LaneBook {
   /** Seals the setting with the newest key; `failed`: it cannot be opened, and is not changed. */
   reseal(): Resealed & { readonly failed: number } {
     if (this.#closed !== null) return { rows: 1, sealed: 0, failed: 1 };
-    const row = this.#exists ? this.#sql.exec<{ state: string }>("SELECT state FROM lane").toArray()[0] : undefined;
-    const setting = row === undefined ? undefined : (JSON.parse(row.state) as StoredState).terms.setting;
+    const setting = this.#stored()?.terms.setting;
     if (setting === undefined) return { rows: 0, sealed: 0, failed: 0 };
     const isStale = this.#vault.isStale(typeof setting === "string" ? setting : "");
     if (isStale) this.save(this.#state);
     return { rows: 1, sealed: isStale ? 1 : 0, failed: 0 };
+  }
+
+  #stored(): StoredState | undefined {
+    const row = this.#exists ? this.#sql.exec<{ state: string }>("SELECT state FROM lane").toArray()[0] : undefined;
+    return row && (JSON.parse(row.state) as StoredState);
   }
 
   #sealed({ terms: { setting, ...terms }, ...state }: LaneState): StoredState {
