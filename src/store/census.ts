@@ -33,14 +33,12 @@ type GroupRow = Record<string, string | number | null>;
 export function countRuns(source: Source, filter: RunFilter, except: string): number {
   const { where, values } = conditionOf(filter, null);
   const fitting = { where: `${where} AND workflow <> ?`, values: [...values, except] };
-  return filter.cause === undefined ? count(source, fitting) : countOf(source, fitting, filter.cause);
+  return count(source, fitting, filter.cause);
 }
 
-function count({ sql }: Source, { where, values }: Condition): number {
-  return sql.exec<{ total: number }>(`SELECT count(*) AS total FROM runs WHERE ${where}`, ...values).one().total;
-}
-
-function countOf({ sql, vault }: Source, { where, values }: Condition, cause: string): number {
+function count({ sql, vault }: Source, { where, values }: Condition, cause?: string): number {
+  if (cause === undefined)
+    return sql.exec<{ total: number }>(`SELECT count(*) AS total FROM runs WHERE ${where}`, ...values).one().total;
   let sum = 0;
   const rows = sql.exec<CauseRow>(`SELECT ${causeColumns} FROM runs WHERE ${where}`, ...values);
   for (const row of rows) if (isOf(vault, cause, row)) sum++;
@@ -50,9 +48,7 @@ function countOf({ sql, vault }: Source, { where, values }: Condition, cause: st
 export function countGroups(source: Source, filter: RunFilter, groupBy: readonly GroupField[]): Groups {
   const condition = conditionOf(filter, null);
   const { cause } = filter;
-  if (groupBy.length === 0) {
-    return { total: cause === undefined ? count(source, condition) : countOf(source, condition, cause), groups: [] };
-  }
+  if (groupBy.length === 0) return { total: count(source, condition, cause), groups: [] };
   const columns = groupBy.map(columnOf);
   if (cause !== undefined) return groupsOf(source, condition, cause, columns);
   const { where, values } = condition;
