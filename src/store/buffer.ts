@@ -285,9 +285,9 @@ export class SignalBuffer {
     const total = { rows: 0, sealed: 0, failed: 0 };
     for (const row of rows) {
       try {
-        const { rows, sealed } = this.#signals.reseal(row);
-        total.rows += rows;
-        total.sealed += sealed;
+        const one = this.#signals.reseal(row);
+        total.rows += one.rows;
+        total.sealed += one.sealed;
       } catch (error) {
         if (!(error instanceof HoldfastError)) throw error;
         total.failed++;
