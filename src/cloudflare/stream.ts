@@ -2,6 +2,7 @@
  * Owns: streams as results of steps: their bytes are recorded, and callers get a new stream of these bytes.
  * Does not own: how values are stored and how large they may be (core/value).
  */
+import { bytesOf, joinBytes } from "../core/bytes.ts";
 import { HoldfastError } from "../core/error.ts";
 import { maxValueBytes } from "../core/size.ts";
 import type { AttemptContext } from "../core/definition/options.ts";
@@ -38,7 +39,7 @@ async function drain(stream: ReadableStream, name: string, { signal }: AttemptCo
       const { done, value } = await reader.read();
       // A stream that was cancelled ends as if it were complete.
       signal.throwIfAborted();
-      if (done) return new Map([[mark, joined(bytes, size)]]);
+      if (done) return new Map([[mark, joinBytes(bytes)]]);
       const chunk = bytesOf(value);
       if (chunk === null) throw refuse("it has chunks that are not bytes");
       bytes.push(chunk);
@@ -50,19 +51,4 @@ async function drain(stream: ReadableStream, name: string, { signal }: AttemptCo
     stop();
     throw error;
   }
-}
-
-function bytesOf(chunk: unknown): Uint8Array | null {
-  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
-  return ArrayBuffer.isView(chunk) ? new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength) : null;
-}
-
-function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
 }

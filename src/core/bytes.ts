@@ -79,8 +79,8 @@ export function isSameBytes(one: Uint8Array, other: Uint8Array): boolean {
   return difference === 0;
 }
 
-/** The bytes of an object; null where it is of none of the byte types. */
-export function bytesOf(value: object): Uint8Array | null {
+/** The bytes of a value; null where it is of none of the byte types. */
+export function bytesOf(value: unknown): Uint8Array | null {
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   return value instanceof ArrayBuffer ? new Uint8Array(value) : null;
 }
