@@ -54,13 +54,8 @@ export class Leases<Holder extends Leased> {
 
   /** When to look at the next lease: at its end or a little later; null for none. */
   nextLookAt(): number | null {
-    let nextAt: number | null = null;
-    for (const leases of [this.#short, this.#long]) {
-      for (const endsAt of leases.values()) {
-        nextAt = Math.min(nextAt ?? endsAt, endsAt);
-        break;
-      }
-    }
-    return nextAt === null ? null : Math.ceil(nextAt / togetherMs) * togetherMs;
+    const ends = [this.#short, this.#long].map((leases) => leases.values().next().value ?? Infinity);
+    const nextAt = Math.min(...ends);
+    return nextAt === Infinity ? null : Math.ceil(nextAt / togetherMs) * togetherMs;
   }
 }
