@@ -197,14 +197,14 @@ export function release(rule: Rule, state: ScheduleState, now: number): Schedule
   // An earlier rule may have left more of them.
   if (stopOf(rule) !== null && state.queue.length > 1)
     return release(rule, { ...state, queue: state.queue.slice(-1) }, now);
-  const count =
-    rule.overlap === "allow-all" ? state.queue.length : isGoing(state) ? 0 : Math.min(1, state.queue.length);
-  const begun = state.queue.slice(0, count).map((slotAt) => begin(rule, slotAt, now));
-  const queue = state.queue.slice(count);
-  const released = count === 0 ? state : { ...state, queue, starting: [...state.starting, ...begun] };
-  if (queue.length === 0 || count > 0) return withCheck(released, queue.length === 0 ? null : now + 1_000, 0);
+  const atOnce = rule.overlap === "allow-all" ? Infinity : isGoing(state) ? 0 : 1;
+  const begun = state.queue.slice(0, atOnce).map((slotAt) => begin(rule, slotAt, now));
+  const queue = state.queue.slice(atOnce);
+  const released = begun.length === 0 ? state : { ...state, queue, starting: [...state.starting, ...begun] };
+  if (queue.length === 0) return withCheck(released, null, 0);
+  if (begun.length > 0) return withCheck(released, now + 1_000, 0);
   if (state.checkAt !== null && !isReached(state.checkAt, now)) return state;
-  return withCheck(released, now + backoff(state.checks), state.checks + 1);
+  return withCheck(state, now + backoff(state.checks), state.checks + 1);
 }
 
 /** The start of a slot, owed from now on. */
@@ -230,8 +230,8 @@ export function acknowledge(state: ScheduleState, { runId, slotAt }: Starting): 
 }
 
 /** The firing will never have a run. */
-export function refuse(state: ScheduleState, starting: Starting, message: string, now: number): ScheduleState {
-  return { ...without(state, starting.runId), lastError: { at: now, slotAt: starting.slotAt, message } };
+export function refuse(state: ScheduleState, { runId, slotAt }: Starting, message: string, now: number): ScheduleState {
+  return { ...without(state, runId), lastError: { at: now, slotAt, message } };
 }
 
 /** The start failed for a temporary reason: it is repeated, or given up once it is too late. */

@@ -174,8 +174,9 @@ export class Backfills {
     return !goesOn;
   }
 
-  async #start(number: number, asked: Backfill, { slotAt, runId }: Starting): Promise<void> {
+  async #start(number: number, asked: Backfill, starting: Starting): Promise<void> {
     const { schedule, reason } = asked;
+    const { slotAt, runId } = starting;
     const rule = this.#roster.rule(schedule);
     if (rule === undefined) return;
     const made = await attempt(this.#app, {
@@ -191,15 +192,10 @@ export class Backfills {
       if (made.kind === "started") return backfill.begun(one, runId, Date.now());
       const again = made.kind === "failed" ? backfill.deferred(one, runId, Date.now()) : null;
       if (again !== null) return again;
-      this.#blame(schedule, slotAt, runId, made.message);
+      this.#roster.change(schedule, (_, state, now) => firing.refuse(state, starting, made.message, now));
       return backfill.refused(one, runId);
     });
     if (made.kind === "started") this.#roster.change(schedule, (_, state) => backfill.redeem(state, slotAt));
-  }
-
-  #blame(schedule: string, slotAt: number, runId: string, message: string): void {
-    const starting = { slotAt, runId, decidedAt: slotAt, attempts: 0, retryAt: slotAt };
-    this.#roster.change(schedule, (_, state, now) => firing.refuse(state, starting, message, now));
   }
 
   #change(number: number, how: (one: Backfill) => Backfill): void {
@@ -210,12 +206,11 @@ export class Backfills {
 
   #put(number: number, one: Backfill): Backfill {
     if (this.#open.get(number) === one) return one;
-    if (backfill.isDone(one)) {
-      this.#close(number);
-      return one;
+    if (backfill.isDone(one)) this.#close(number);
+    else {
+      this.#store.putBackfill(number, one);
+      this.#open.set(number, one);
     }
-    this.#store.putBackfill(number, one);
-    this.#open.set(number, one);
     return one;
   }
 
