@@ -13,7 +13,6 @@ import { countSlots, maxFirings } from "../../core/schedule/backfill.ts";
 import { cronOf } from "../../core/schedule/cron.ts";
 import { HoldfastError } from "../../core/error.ts";
 import * as firing from "../../core/schedule/firing.ts";
-import type { ScheduleState } from "../../core/schedule/firing.ts";
 import { changeRule, changesMoreThanPause, digestOf, isSamePlan, makePlan } from "../../core/schedule/plan.ts";
 import type { Plan } from "../../core/schedule/plan.ts";
 import { defined, sortedEntries } from "../../core/record.ts";
@@ -96,6 +95,7 @@ export class Planner {
   }
 
   async change(id: string, change: ScheduleChange): Promise<ScheduleInfo> {
+    const { paused } = change;
     const once = this.#idempotency(["change", id, bare(change)], change);
     if (once.known !== undefined) return this.find(id, shownFirings);
     for (;;) {
@@ -108,7 +108,8 @@ export class Planner {
         this.#checkRoom(after.rule);
         this.#roster.replace(after);
       }
-      if (change.paused !== undefined) this.#pause(id, change.paused, change);
+      if (paused === true) this.#roster.change(id, (_, state, now) => firing.pause(state, change, now));
+      if (paused === false) this.#roster.change(id, (_, state, now) => firing.resume(state, now));
       once.done(null);
       return this.find(id, shownFirings);
     }
@@ -127,12 +128,6 @@ export class Planner {
         { issues: [{ path: "/input", message: "is more than there is room for" }] },
       );
     }
-  }
-
-  #pause(id: string, paused: boolean, request: RequestMetadata): void {
-    this.#roster.change(id, (_, state: ScheduleState, now) =>
-      paused ? firing.pause(state, request, now) : firing.resume(state, now),
-    );
   }
 
   remove(id: string, request: RequestMetadata): void {
