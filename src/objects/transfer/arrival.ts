@@ -58,25 +58,23 @@ export async function receive(
   refuse: () => void,
 ): Promise<Arrived> {
   refuse();
-  const received = await Received.read(text);
-  const { manifest, trailer, lines } = received;
+  const { manifest, trailer, lines, entries: sent } = await read(text);
   const { workflow } = manifest;
   if (isBuiltIn(workflow))
     throw refuseLine(1, `${workflow} is built in, and acted on another deployment: leave it out`);
   const open = opener(manifest);
   const inspection = new Inspection(manifest, Date.now(), open);
-  for (const { text: entry, line } of received.entries()) inspection.admit(entry, line);
+  for (const { text: entry, line } of sent()) inspection.admit(entry, line);
   inspection.finish(trailer, lines);
   const { state } = inspection;
-  const { created } = state;
-  if (created === null) throw refuseLine(lines, "there is no entry");
+  const { creation: created } = state;
   const definition = find(created.workflow, created.version);
   refuseExpired(state, retentionOf(find, created, state.end));
   const placement = placementOf(created, request, state.end === null ? definition : undefined);
   const from = { id: manifest.run, digest: trailer.sha256 };
   const added = await additions(state, placement, request, from);
   const entries = function* (): Generator<Placed> {
-    for (const { text, line } of received.entries()) {
+    for (const { text, line } of sent()) {
       const entry = unseal(readObject(text, line) as unknown as Entry, open);
       yield { entry: arriving(entry, placement), length: text.length };
     }
@@ -159,7 +157,7 @@ async function additions(
 ): Promise<Entry[]> {
   const facts: Fact[] = [];
   const { reason } = request;
-  const runAt = state.created?.at ?? 0;
+  const runAt = state.creation.at;
   for (const call of state.end === null ? openCalls(state) : []) {
     if (call.kind !== "webhook" || call.url === null) continue;
     const generation = call.generation + 1;
@@ -180,47 +178,39 @@ async function additions(
   return facts.map((fact, index) => ({ ...fact, seq: state.seq + 1 + index, at }));
 }
 
-/** The complete text, as bytes. */
-class Received {
+/** The complete text, of which only the bytes are kept; each call of `entries` parses them again. */
+type Received = {
   readonly manifest: Manifest;
   readonly trailer: Trailer;
   /** The number of lines. */
   readonly lines: number;
-  readonly #chunks: readonly Uint8Array[];
+  readonly entries: () => Iterable<{ readonly text: string; readonly line: number }>;
+};
 
-  private constructor(chunks: readonly Uint8Array[], manifest: Manifest, trailer: Trailer, lines: number) {
-    this.#chunks = chunks;
-    this.manifest = manifest;
-    this.trailer = trailer;
-    this.lines = lines;
+async function read(text: ReadableStream<Uint8Array>): Promise<Received> {
+  const chunks = await readAll(text);
+  let lines = 0;
+  let first = "";
+  let last = "";
+  for (const line of linesOf(chunks)) {
+    lines++;
+    if (lines === 1) first = line;
+    last = line;
   }
-
-  static async read(text: ReadableStream<Uint8Array>): Promise<Received> {
-    const chunks = await readAll(text);
-    let lines = 0;
-    let first = "";
-    let last = "";
-    for (const line of linesOf(chunks)) {
-      lines++;
-      if (lines === 1) first = line;
-      last = line;
-    }
-    const manifest = readManifest(first);
-    const trailer = readTrailer(last, lines);
-    const before = lengthOf(chunks) - new TextEncoder().encode(last).length - 1;
-    if ((await digestOf(chunks, before)) !== trailer.sha256) {
-      throw refuseLine(lines, "its sha256 is not that of the lines before it: one of them was changed");
-    }
-    return new Received(chunks, manifest, trailer, lines);
+  const manifest = readManifest(first);
+  const trailer = readTrailer(last, lines);
+  const before = lengthOf(chunks) - new TextEncoder().encode(last).length - 1;
+  if ((await digestOf(chunks, before)) !== trailer.sha256) {
+    throw refuseLine(lines, "its sha256 is not that of the lines before it: one of them was changed");
   }
-
-  *entries(): Generator<{ readonly text: string; readonly line: number }> {
+  const entries = function* (): ReturnType<Received["entries"]> {
     let line = 0;
-    for (const text of linesOf(this.#chunks)) {
+    for (const entry of linesOf(chunks)) {
       line++;
-      if (line > 1 && line < this.lines) yield { text, line };
+      if (line > 1 && line < lines) yield { text: entry, line };
     }
-  }
+  };
+  return { manifest, trailer, lines, entries };
 }
 
 async function readAll(text: ReadableStream<Uint8Array>): Promise<Uint8Array[]> {

@@ -74,25 +74,17 @@ export async function importRun(
   { id, key, origin, reason, ...author }: ImportRequest,
 ): Promise<Made> {
   if (id !== undefined) checkRunId(id);
-  const reader = text?.getReader();
+  const reader = (text ?? new Blob().stream()).getReader();
   try {
-    return await importFrom(
-      reader,
-      { id, key },
-      {
-        shards: shardCount(),
-        origin: origin ?? null,
-        reason: reason ?? null,
-        ...authorOf(author),
-      },
-    );
+    const asked = { shards: shardCount(), origin: origin ?? null, reason: reason ?? null, ...authorOf(author) };
+    return await importFrom(reader, { id, key }, asked);
   } finally {
     await dropRest(reader);
   }
 }
 
 async function importFrom(
-  reader: Reader | undefined,
+  reader: Reader,
   { id, key }: { readonly id: string | undefined; readonly key: string | undefined },
   asked: Omit<Arrival, "id">,
 ): Promise<Made> {
@@ -123,27 +115,27 @@ type Reader = ReadableStreamDefaultReader<Uint8Array>;
 /**
  * Reads the rest of a refused text, up to a limit, because a client that is cut off while sending does not get the answer.
  */
-async function dropRest(reader: Reader | undefined): Promise<void> {
+async function dropRest(reader: Reader): Promise<void> {
   const drop = async (): Promise<void> => {
     for (let dropped = 0; dropped < maxDropped;) {
-      const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
-      if (done || value === undefined) return;
+      const { done, value } = await reader.read();
+      if (done) return;
       dropped += value.length;
     }
   };
   await within(drop(), dropMs).catch(() => undefined);
-  void reader?.cancel().catch(() => undefined);
+  void reader.cancel().catch(() => undefined);
 }
 
 /** The first line, and all bytes that were read to find it. @throws HoldfastError import_invalid */
-async function readHead(reader: Reader | undefined): Promise<{ readonly line: string; readonly bytes: Uint8Array }> {
+async function readHead(reader: Reader): Promise<{ readonly line: string; readonly bytes: Uint8Array }> {
   let bytes = new Uint8Array(0);
   for (;;) {
     const end = bytes.indexOf(10);
     if (end >= 0) return { line: decodeLine(bytes.subarray(0, end)), bytes };
     if (bytes.length > maxManifest) throw refuseLine(1, "it is longer than a first line is");
-    const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
-    if (done || value === undefined) {
+    const { done, value } = await reader.read();
+    if (done) {
       throw refuseLine(1, bytes.length === 0 ? "there is nothing" : "the text ends within it");
     }
     bytes = joinBytes([bytes, value]);
@@ -156,16 +148,12 @@ function decodeLine(bytes: Uint8Array): string {
   return text;
 }
 
-async function send(
-  writer: WritableStreamDefaultWriter<Uint8Array>,
-  head: Uint8Array,
-  reader: Reader | undefined,
-): Promise<void> {
+async function send(writer: WritableStreamDefaultWriter<Uint8Array>, head: Uint8Array, reader: Reader): Promise<void> {
   try {
     await writer.write(head);
     for (;;) {
-      const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
-      if (done || value === undefined) break;
+      const { done, value } = await reader.read();
+      if (done) break;
       await writer.write(value);
     }
     await writer.close();
