@@ -121,7 +121,10 @@ export class Alarm {
     if (this.#armedAt === null) return;
     this.#request++;
     this.#armedAt = null;
-    this.#storage.deleteAlarm().catch((error: unknown) => this.#failed(error));
+    this.#storage.deleteAlarm().catch((error: unknown) => {
+      this.#armedAt = undefined;
+      console.error("an alarm could not be removed", error);
+    });
   }
 
   /**
@@ -152,11 +155,6 @@ export class Alarm {
     const failures = await setAlarm(this.#storage, at, () => this.#request === wish);
     // An alarm that fired meanwhile was another one.
     if (failures > 0 && this.#request === wish) this.#armedAt = undefined;
-  }
-
-  #failed(error: unknown): void {
-    this.#armedAt = undefined;
-    console.error("an alarm could not be removed", error);
   }
 }
 

@@ -28,14 +28,7 @@ export async function answer<Value>(ask: () => Value | Promise<Value>): Promise<
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
     const { code, message, issues, retryAfterMs } = error;
-    return {
-      ok: false,
-      refusal: {
-        code,
-        message,
-        ...defined({ issues, retryAfterMs }),
-      },
-    };
+    return { ok: false, refusal: { code, message, ...defined({ issues, retryAfterMs }) } };
   }
 }
 
@@ -50,9 +43,6 @@ export async function acknowledge(act: () => void | Promise<void>): Promise<Answ
 /** Returns the value. @throws HoldfastError if the answer is a refusal */
 export function unwrap<Value>(answered: Answer<Value>): Value {
   if (answered.ok) return answered.value;
-  throw toError(answered.refusal);
-}
-
-function toError({ code, message, ...details }: Refusal): HoldfastError {
-  return new HoldfastError(code, message, details);
+  const { code, message, ...details } = answered.refusal;
+  throw new HoldfastError(code, message, details);
 }

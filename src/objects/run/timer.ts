@@ -10,14 +10,9 @@ export type Timer = { readonly over: Promise<null>; readonly cancel: () => void 
 /** A timer that keeps nothing awake after it is cancelled. @param at null for never, as instants beyond the limit are */
 export function timer(at: number | null): Timer {
   if (at === null || at - Date.now() > longestTimerMs) return { over: new Promise(() => {}), cancel: () => {} };
-  let handle: ReturnType<typeof setTimeout> | undefined;
-  const over = new Promise<null>((resolve) => {
-    handle = setTimeout(() => resolve(null), Math.max(0, at - Date.now()));
-  });
-  const cancel = (): void => {
-    if (handle !== undefined) clearTimeout(handle);
-  };
-  return { over, cancel };
+  const { promise: over, resolve } = Promise.withResolvers<null>();
+  const handle = setTimeout(() => resolve(null), Math.max(0, at - Date.now()));
+  return { over, cancel: () => clearTimeout(handle) };
 }
 
 /** The earliest of these instants; null means never. */
