@@ -2,7 +2,8 @@
  * Owns: the JSON of the API: instants as RFC 3339, values by `toJson`, fields in the order in which the API describes them.
  */
 import type { Entry } from "../core/history/entry.ts";
-import type { Field } from "../core/history/field.ts";
+import { isValueField } from "../core/history/field.ts";
+import type { Field, ValueField } from "../core/history/field.ts";
 import type { Continuation } from "../core/run/origin.ts";
 import { createRoom, toJson } from "../core/value/json.ts";
 import type { Room } from "../core/value/json.ts";
@@ -82,16 +83,16 @@ export function viewHistory({ entries, next }: HistoryPage): Json {
   return { entries: entries.map((entry) => viewEntry(entry, room)), next };
 }
 
-/** How each field of an entry is shown; a field that is not here does not compile. */
-const fields: Readonly<Record<Field, "plain" | "instant" | "value" | "firing" | "continuation" | "hidden">> = {
+type Form = "plain" | "instant" | "value" | "firing" | "continuation" | "hidden";
+
+/** How each field of an entry is shown that holds no value; one that is not here does not compile. */
+const forms: Readonly<Record<Exclude<Field, ValueField>, Form>> = {
   seq: "plain",
   at: "instant",
   kind: "plain",
   id: "plain",
   workflow: "plain",
   version: "plain",
-  input: "value",
-  sent: "value",
   labels: "plain",
   parent: "plain",
   schedule: "firing",
@@ -113,24 +114,18 @@ const fields: Readonly<Record<Field, "plain" | "instant" | "value" | "firing" | 
   startedAt: "instant",
   error: "plain",
   retryAt: "instant",
-  result: "value",
   call: "plain",
   name: "plain",
   wakeAt: "instant",
   wait: "plain",
   until: "instant",
-  payload: "value",
   signal: "plain",
   url: "plain",
-  request: "value",
   reason: "plain",
   level: "plain",
   message: "plain",
-  data: "value",
-  value: "value",
   shiftMs: "plain",
   cleared: "plain",
-  output: "value",
   reply: "hidden",
   lanes: "plain",
   claims: "plain",
@@ -150,7 +145,6 @@ const fields: Readonly<Record<Field, "plain" | "instant" | "value" | "firing" | 
   listener: "plain",
   label: "plain",
   update: "plain",
-  argument: "value",
   patch: "plain",
   lane: "plain",
   awaited: "plain",
@@ -177,15 +171,20 @@ export function viewEntry(entry: Entry, room = createRoom()): Json {
   const view: Record<string, unknown> = { seq, at: viewInstant(at), kind, text: sentenceOf(entry) };
   for (const [name, value] of Object.entries(rest)) {
     if (name === "result" && "sensitive" in rest) continue;
-    const shown = viewField(name as Field, value, room);
+    const shown = viewField(name, value, room);
     if (shown !== undefined) view[name] = shown;
   }
   return view;
 }
 
-function viewField(name: Field, value: unknown, room: Room): unknown {
+function formOf(name: string): Form {
+  if (Object.hasOwn(forms, name)) return forms[name as keyof typeof forms];
   // An entry of a newer deployment may have fields that this one does not know.
-  const form = Object.hasOwn(fields, name) ? fields[name] : "hidden";
+  return isValueField(name) ? "value" : "hidden";
+}
+
+function viewField(name: string, value: unknown, room: Room): unknown {
+  const form = formOf(name);
   switch (form) {
     case "plain":
       return value;

@@ -1,8 +1,9 @@
 /**
- * Redacts entries. Every field of any kind of entry is listed here once, with how it is shown: the same in all kinds that
- * have it.
+ * Redacts entries. A field of a value is shown as its shape; every other field of any kind of entry is listed here once,
+ * with how it is shown: the same in all kinds that have it.
  */
 import type { Entry } from "../history/entry.ts";
+import { isValueField } from "../history/field.ts";
 import type { Field, ValueField } from "../history/field.ts";
 import type { StoredError } from "../error.ts";
 import type { Continuation, ForkOrigin } from "../run/origin.ts";
@@ -13,16 +14,14 @@ import { hidden, redactError, shapeOf, wordsOf } from "./mask.ts";
 /** How a field of an entry is shown. */
 type Manner = "kept" | "value" | "error" | "words" | "address" | "fork" | "continuation" | "dropped";
 
-/** A field that is not here does not compile, nor one that would show a value. */
-const manners: { readonly [Name in Field]: Name extends ValueField ? "value" : Manner } = {
+/** Those that hold no value; one that is not here does not compile. */
+const manners: Readonly<Record<Exclude<Field, ValueField>, Manner>> = {
   seq: "kept",
   at: "kept",
   kind: "kept",
   id: "kept",
   workflow: "kept",
   version: "kept",
-  input: "value",
-  sent: "value",
   labels: "kept",
   parent: "kept",
   schedule: "kept",
@@ -43,24 +42,18 @@ const manners: { readonly [Name in Field]: Name extends ValueField ? "value" : M
   startedAt: "kept",
   error: "error",
   retryAt: "kept",
-  result: "value",
   call: "kept",
   name: "kept",
   wakeAt: "kept",
   wait: "kept",
   until: "kept",
-  payload: "value",
   signal: "kept",
   url: "address",
-  request: "value",
   reason: "words",
   level: "kept",
   message: "words",
-  data: "value",
-  value: "value",
   shiftMs: "kept",
   cleared: "kept",
-  output: "value",
   reply: "dropped",
   lanes: "kept",
   claims: "kept",
@@ -81,7 +74,6 @@ const manners: { readonly [Name in Field]: Name extends ValueField ? "value" : M
   listener: "kept",
   label: "kept",
   update: "kept",
-  argument: "value",
   patch: "kept",
   lane: "kept",
   awaited: "kept",
@@ -105,12 +97,17 @@ const manners: { readonly [Name in Field]: Name extends ValueField ? "value" : M
 export function redactEntry(entry: Entry, only: Manner | null): Entry {
   const shown: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(entry)) {
-    // An entry of a newer deployment may have fields that this one does not know.
-    const manner = Object.hasOwn(manners, name) ? manners[name as Field] : "dropped";
+    const manner = mannerOf(name);
     const redacted = only === null || only === manner ? redactField(manner, value) : value;
     if (redacted !== undefined) shown[name] = redacted;
   }
   return shown as Entry;
+}
+
+function mannerOf(name: string): Manner {
+  if (Object.hasOwn(manners, name)) return manners[name as keyof typeof manners];
+  // An entry of a newer deployment may have fields that this one does not know.
+  return isValueField(name) ? "value" : "dropped";
 }
 
 /** Undefined for a field that is not shown. */
