@@ -3,7 +3,7 @@
  * Does not own: the format (exposition), the figures (the service).
  */
 import { runStatuses } from "../../core/run/run.ts";
-import type { Census, Stats, StepStats, WorkflowStats } from "../../core/stats/stats.ts";
+import type { Census, Stats, WorkflowStats } from "../../core/stats/stats.ts";
 import type { ScheduleInfo } from "../../core/service/schedules.ts";
 import { exposition, expositionType } from "./exposition.ts";
 import type { Family, Sample } from "./exposition.ts";
@@ -49,14 +49,13 @@ function runFamilies({ workflows }: Census, now: number): Family[] {
   const runs = workflows.flatMap(({ workflow, counts }) =>
     runStatuses.map((status): Sample => ({ labels: { workflow, status }, value: counts[status] })),
   );
-  const ages = samplesOf(workflows, ({ workflow, oldestOpenAt }) => [{ workflow }, ageOf(oldestOpenAt, now)]);
   return [
     { name: "holdfast_runs", help: "Runs that are kept, by what they are now.", samples: runs },
-    {
-      name: "holdfast_oldest_open_run_age_seconds",
-      help: "Time since the oldest run that has not ended was created; absent where all have ended.",
-      samples: ages,
-    },
+    familyOf(workflows, ofWorkflow)(
+      "holdfast_oldest_open_run_age_seconds",
+      "Time since the oldest run that has not ended was created; absent where all have ended.",
+      ({ oldestOpenAt }) => ageOf(oldestOpenAt, now),
+    ),
   ];
 }
 
@@ -68,17 +67,17 @@ function windowFamilies({ workflows }: Stats, windowMs: number): Family[] {
     outcomes.map((outcome): Sample => ({ labels: { workflow: stats.workflow, outcome }, value: stats[outcome] })),
   );
   return [
-    {
-      name: "holdfast_window_seconds",
-      help: "Length of the window, up to the scrape, that the metrics of recent runs and their steps speak of.",
-      samples: [{ labels: {}, value: windowMs / 1000 }],
-    },
+    single(
+      "holdfast_window_seconds",
+      "Length of the window, up to the scrape, that the metrics of recent runs and their steps speak of.",
+      windowMs / 1000,
+    ),
     { name: "holdfast_window_runs", help: `Number ${ofWindow}, by what they are now.`, samples: counts },
-    {
-      name: "holdfast_run_success_ratio",
-      help: `Share that completed among those that completed or failed, ${ofWindow}; absent where none did.`,
-      samples: samplesOf(workflows, ({ workflow, successRate }) => [{ workflow }, successRate]),
-    },
+    familyOf(workflows, ofWorkflow)(
+      "holdfast_run_success_ratio",
+      `Share that completed among those that completed or failed, ${ofWindow}; absent where none did.`,
+      ({ successRate }) => successRate,
+    ),
     {
       name: "holdfast_run_duration_seconds",
       help: `From creation to end, ${ofWindow} that completed or failed; quantile 1 is the longest, the others are off by 1 % at most.`,
@@ -100,11 +99,9 @@ function durationSamples({ workflow, durations }: WorkflowStats): Sample[] {
 
 function stepFamilies({ workflows }: Stats): Family[] {
   const steps = workflows.flatMap(({ workflow, steps }) => steps.map((step) => ({ workflow, ...step })));
-  const family = (name: string, help: string, value: (step: StepStats) => number | null): Family => ({
-    name,
-    help: `${help}, ${ofWindow}; of each workflow the 20 steps that fail most.`,
-    samples: samplesOf(steps, (each) => [{ workflow: each.workflow, step: each.step }, value(each)]),
-  });
+  const whole = familyOf(steps, ({ workflow, step }) => ({ workflow, step }));
+  const family: typeof whole = (name, help, value) =>
+    whole(name, `${help}, ${ofWindow}; of each workflow the 20 steps that fail most.`, value);
   return [
     family("holdfast_step_completions", "Calls of the step that completed", ({ completed }) => completed),
     family("holdfast_step_failures", "Calls of the step that failed for good", ({ failed }) => failed),
@@ -122,41 +119,34 @@ function stepFamilies({ workflows }: Stats): Family[] {
 }
 
 function laneFamilies({ lanes, moreLanes }: Stats, now: number): Family[] {
+  const family = familyOf(lanes, ({ name }) => ({ lane: name }));
   return [
-    {
-      name: "holdfast_lane_slots_used",
-      help: "Slots of the lane that are held; of a rate, starts within its period.",
-      samples: samplesOf(lanes, ({ name, used }) => [{ lane: name }, used]),
-    },
-    {
-      name: "holdfast_lane_slots_limit",
-      help: "Slots that the lane has; absent where nothing limits them.",
-      samples: samplesOf(lanes, ({ name, limit }) => [{ lane: name }, limit]),
-    },
-    {
-      name: "holdfast_lane_waiting",
-      help: "Runs and steps that wait for a slot of the lane.",
-      samples: samplesOf(lanes, ({ name, waiting }) => [{ lane: name }, waiting]),
-    },
-    {
-      name: "holdfast_lane_next_wait_seconds",
-      help: "How long whoever is next in line has waited; absent where nobody waits.",
-      samples: samplesOf(lanes, ({ name, nextSinceAt }) => [{ lane: name }, ageOf(nextSinceAt, now)]),
-    },
-    {
-      name: "holdfast_lanes_left_out",
-      help: "1 where there are more lanes than the 500 shown here, 0 where all are.",
-      samples: [{ labels: {}, value: moreLanes ? 1 : 0 }],
-    },
+    family(
+      "holdfast_lane_slots_used",
+      "Slots of the lane that are held; of a rate, starts within its period.",
+      ({ used }) => used,
+    ),
+    family(
+      "holdfast_lane_slots_limit",
+      "Slots that the lane has; absent where nothing limits them.",
+      ({ limit }) => limit,
+    ),
+    family("holdfast_lane_waiting", "Runs and steps that wait for a slot of the lane.", ({ waiting }) => waiting),
+    family(
+      "holdfast_lane_next_wait_seconds",
+      "How long whoever is next in line has waited; absent where nobody waits.",
+      ({ nextSinceAt }) => ageOf(nextSinceAt, now),
+    ),
+    single(
+      "holdfast_lanes_left_out",
+      "1 where there are more lanes than the 500 shown here, 0 where all are.",
+      moreLanes ? 1 : 0,
+    ),
   ];
 }
 
 function scheduleFamilies(schedules: readonly ScheduleInfo[]): Family[] {
-  const family = (name: string, help: string, value: (schedule: ScheduleInfo) => number | null): Family => ({
-    name,
-    help,
-    samples: samplesOf(schedules, (each) => [{ schedule: each.id, workflow: each.workflow }, value(each)]),
-  });
+  const family = familyOf(schedules, ({ id, workflow }) => ({ schedule: id, workflow }));
   return [
     family("holdfast_schedule_paused", "1 where the schedule is paused, 0 where it fires.", ({ paused }) =>
       paused === null ? 0 : 1,
@@ -176,28 +166,32 @@ function scheduleFamilies(schedules: readonly ScheduleInfo[]): Family[] {
 
 function scrapeFamilies({ shards }: Census, tookMs: number): Family[] {
   return [
-    {
-      name: "holdfast_scrape_shards",
-      help: "Shards of the directory, all of which answered this scrape.",
-      samples: [{ labels: {}, value: shards }],
-    },
-    {
-      name: "holdfast_scrape_duration_seconds",
-      help: "How long it took to ask them, the lanes and the scheduler.",
-      samples: [{ labels: {}, value: tookMs / 1000 }],
-    },
+    single("holdfast_scrape_shards", "Shards of the directory, all of which answered this scrape.", shards),
+    single(
+      "holdfast_scrape_duration_seconds",
+      "How long it took to ask them, the lanes and the scheduler.",
+      tookMs / 1000,
+    ),
   ];
 }
 
-/** A sample for each, except for those without a value. */
-function samplesOf<Each>(
-  all: readonly Each[],
-  sample: (each: Each) => readonly [labels: Sample["labels"], value: number | null],
-): Sample[] {
-  return all.flatMap((each) => {
-    const [labels, value] = sample(each);
-    return value === null ? [] : [{ labels, value }];
-  });
+/** Makes families that have a sample of each of these, but for those of which `value` says null. */
+function familyOf<Each>(all: readonly Each[], labelsOf: (each: Each) => Sample["labels"]) {
+  return (name: string, help: string, value: (each: Each) => number | null): Family => {
+    const samples = all.flatMap((each) => {
+      const found = value(each);
+      return found === null ? [] : [{ labels: labelsOf(each), value: found }];
+    });
+    return { name, help, samples };
+  };
+}
+
+function single(name: string, help: string, value: number): Family {
+  return { name, help, samples: [{ labels: {}, value }] };
+}
+
+function ofWorkflow({ workflow }: { readonly workflow: string }): Sample["labels"] {
+  return { workflow };
 }
 
 function ageOf(at: number | null, now: number): number | null {
