@@ -1,29 +1,9 @@
-/**
- * Owns: one Worker in a runtime of its own, driven through wrangler's test harness and not through
- * the proxy of `wrangler dev`.
- */
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+/** Owns: one Worker in a runtime of its own, and what it leaves on disk and in memory. */
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { createTestHarness } from "wrangler";
 import { endpointOf } from "./endpoint.ts";
 import type { Endpoint } from "./endpoint.ts";
-
-/** On the disk of the checkout, as the state of `npm start` is. */
-const state = join(import.meta.dirname, "..", ".wrangler", "bench");
-
-/**
- * Nothing is fetched and nothing is sent. The local trace store is switched off for all alike:
- * left on, it costs several times what is measured.
- */
-export const settings = {
-  WRANGLER_SEND_METRICS: "false",
-  CLOUDFLARE_CF_FETCH_ENABLED: "false",
-  X_LOCAL_OBSERVABILITY: "false",
-  X_LOCAL_EXPLORER: "false",
-  // Else it tells the standard output, which is the table's, of a runtime that was killed on purpose.
-  WRANGLER_LOG: "error",
-};
+import { launch, residentBytes } from "./runtime.ts";
 
 export interface Server extends Endpoint {
   /** Ends the memory of an object; what it stored stays. */
@@ -39,21 +19,9 @@ export interface Server extends Endpoint {
   close(): Promise<void>;
 }
 
-/** One at a time, because the runtime finds its folder through the environment. */
+/** One at a time. @param config of `workers` */
 export async function serve(config: string): Promise<Server> {
-  mkdirSync(state, { recursive: true });
-  const folder = mkdtempSync(join(state, `${config}-`));
-  const before = childPids();
-  const { TMPDIR } = process.env;
-  Object.assign(process.env, settings, { TMPDIR: folder });
-  const harness = createTestHarness({
-    workers: [{ configPath: join(import.meta.dirname, "workers", `${config}.toml`) }],
-  });
-  await harness.listen();
-  if (TMPDIR === undefined) delete process.env["TMPDIR"];
-  else process.env["TMPDIR"] = TMPDIR;
-  const pids = childPids().filter((pid) => !before.includes(pid));
-  const worker = harness.getWorker();
+  const { worker, folder, pids, close } = await launch(join(import.meta.dirname, "workers", `${config}.toml`));
   return {
     ...endpointOf(config, (path, init) => worker.fetch(`http://localhost${path}`, init)),
     evict: (className, name) => worker.evictDurableObject(className, { name }),
@@ -63,10 +31,7 @@ export async function serve(config: string): Promise<Server> {
     kill: () => {
       for (const pid of pids) process.kill(pid, "SIGKILL");
     },
-    close: async () => {
-      await harness.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    close,
   };
 }
 
@@ -85,30 +50,4 @@ function databaseOf(folder: string, id: string): string {
   const entry = readdirSync(folder, { recursive: true, withFileTypes: true }).find((each) => each.name === name);
   if (entry === undefined) throw new Error(`there is no database of the object ${id}`);
   return join(entry.parentPath, name);
-}
-
-type Process = { readonly pid: number; readonly parent: number; readonly bytes: number; readonly command: string };
-
-function processes(): Process[] {
-  return execFileSync("ps", ["-A", "-o", "pid=,ppid=,rss=,comm="], { encoding: "utf8" })
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .map(([pid, parent, kib, command]) => ({
-      pid: Number(pid),
-      parent: Number(parent),
-      bytes: Number(kib) * 1024,
-      command: command ?? "",
-    }));
-}
-
-function childPids(): number[] {
-  return processes()
-    .filter(({ parent, command }) => parent === process.pid && command.includes("workerd"))
-    .map(({ pid }) => pid);
-}
-
-function residentBytes(pids: readonly number[]): number {
-  return processes()
-    .filter(({ pid }) => pids.includes(pid))
-    .reduce((sum, { bytes }) => sum + bytes, 0);
 }

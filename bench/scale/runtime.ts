@@ -1,24 +1,21 @@
 /** Owns: the counted Worker in a runtime of its own, with a number of shards, and the CPU time of that runtime. */
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { createTestHarness } from "wrangler";
+import { launch } from "../runtime.ts";
 import type { Tally } from "./tally.ts";
 
-const state = join(import.meta.dirname, "..", "..", ".wrangler", "scale");
-const settings = {
-  WRANGLER_SEND_METRICS: "false",
-  CLOUDFLARE_CF_FETCH_ENABLED: "false",
-  X_LOCAL_OBSERVABILITY: "false",
-  X_LOCAL_EXPLORER: "false",
-};
 /** The unit of times in `/proc/PID/stat` on Linux. */
 const ticksPerSecond = 100;
 /** After its end, a run has messages to send for about a second. */
 const quietMs = 1200;
 
 export type Tallies = Readonly<Record<string, Tally>>;
+
+/** The calls of all methods. */
+export function callsIn({ calls }: Pick<Tally, "calls">): number {
+  return Object.values(calls).reduce((sum, count) => sum + count, 0);
+}
 
 /** A call with a body is a POST unless `method` is set. */
 type Options = { readonly method?: string; readonly headers?: Readonly<Record<string, string>> };
@@ -41,26 +38,10 @@ export interface Runtime {
   close(): Promise<void>;
 }
 
-/** Only one can be started at a time, because the runtime gets its folder from the environment. */
+/** Only one can be started at a time. */
 export async function start(shards: number): Promise<Runtime> {
-  mkdirSync(state, { recursive: true });
-  const folder = mkdtempSync(join(state, `${shards}-`));
-  const before = runtimePids();
-  const { TMPDIR } = process.env;
-  Object.assign(process.env, settings, { TMPDIR: folder });
-  const harness = createTestHarness({
-    workers: [
-      {
-        configPath: join(import.meta.dirname, "counted.toml"),
-        vars: { DIRECTORY_SHARDS: String(shards), LOG: "off" },
-      },
-    ],
-  });
-  await harness.listen();
-  if (TMPDIR === undefined) delete process.env["TMPDIR"];
-  else process.env["TMPDIR"] = TMPDIR;
-  const pids = runtimePids().filter((pid) => !before.includes(pid));
-  const worker = harness.getWorker();
+  const vars = { DIRECTORY_SHARDS: String(shards), LOG: "off" };
+  const { worker, pids, close } = await launch(join(import.meta.dirname, "counted.toml"), vars);
   const fetchJson: Runtime["fetch"] = async (path, body, { method, headers = {} } = {}) => {
     const sent = { ...headers, "content-type": "application/json" };
     const post = { method: "POST", headers: sent, body: JSON.stringify(body) };
@@ -78,10 +59,7 @@ export async function start(shards: number): Promise<Runtime> {
     evict: (className, name) => worker.evictDurableObject(className, { name }).catch(() => undefined),
     tick: async () => void (await worker.scheduled({ cron: "* * * * *" })),
     cpuMs: () => pids.reduce((sum, pid) => sum + cpuMsOf(pid), 0),
-    close: async () => {
-      await harness.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    close,
   };
 }
 
@@ -121,14 +99,6 @@ function added(one: Tallies, other: Tallies): Tallies {
     };
   }
   return sum;
-}
-
-function runtimePids(): number[] {
-  return execFileSync("ps", ["-A", "-o", "pid=,ppid=,comm="], { encoding: "utf8" })
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, parent, command]) => Number(parent) === process.pid && command?.includes("workerd"))
-    .map(([pid]) => Number(pid));
 }
 
 /** @throws if there is no `/proc`, as CPU time is measured on Linux only */

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { createTestHarness } from "wrangler";
-import { settings } from "../../../bench/server.ts";
+import { settings } from "../../../bench/runtime.ts";
 import type { Call, Params, Program } from "./programs.ts";
 
 export type Told = { readonly name: string; readonly message: string };
