@@ -11,6 +11,16 @@ export type Taken = {
   readonly rowsRead: number;
   readonly awakeMs: number;
 };
+/** What `of` says of each field. */
+export function takenOf(of: (field: keyof Taken) => number): Taken {
+  return { calls: of("calls"), rowsWritten: of("rowsWritten"), rowsRead: of("rowsRead"), awakeMs: of("awakeMs") };
+}
+
+/** To three places. */
+export function round(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
+
 export type TakenByKind = Readonly<Partial<Record<Kind, Taken>>>;
 
 /** A typical run. */
@@ -19,8 +29,6 @@ export type Shape = {
   readonly what: string;
   /** As counted by the hosted product, including sleeps and waits. */
   readonly steps: number;
-  /** As counted by Temporal Cloud; null if its page gives no simple number. */
-  readonly actions: number | null;
   /** Calls of the Worker from outside. */
   readonly workerRequests: number;
   /** The number of counted runs. */

@@ -5,8 +5,9 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import { median } from "../sample.ts";
-import { kinds } from "./figures.ts";
-import type { Kind, Shape, Taken, TakenByKind } from "./figures.ts";
+import { kinds, round, takenOf } from "./figures.ts";
+import type { Kind, Shape, TakenByKind } from "./figures.ts";
+import { callsIn } from "./runtime.ts";
 import type { Runtime, Tallies } from "./runtime.ts";
 
 type RunView = {
@@ -66,32 +67,19 @@ export async function countShapes(runtime: Runtime, say: (what: string) => void)
 function plans(provider: Provider, url: string): readonly Plan[] {
   const model = `${url}?ms=${modelMs}`;
   return [
-    plan("1 step", "one quick step", 1, 2, 50, ends("quick", { count: 1 })),
-    plan("5 steps", "five quick steps", 5, 6, 50, ends("quick", { count: 5 })),
+    plan("1 step", "one quick step", 1, 50, ends("quick", { count: 1 })),
+    plan("5 steps", "five quick steps", 5, 50, ends("quick", { count: 5 })),
     {
-      ...plan(
-        "approval",
-        `five quick steps, a mail (${mailMs} ms), a person within 3 days`,
-        7,
-        9,
-        10,
-        (runtime, runs) => approve(runtime, runs, { mail: `${url}?ms=${mailMs}` }, provider.inbox),
+      ...plan("approval", `five quick steps, a mail (${mailMs} ms), a person within 3 days`, 7, 10, (runtime, runs) =>
+        approve(runtime, runs, { mail: `${url}?ms=${mailMs}` }, provider.inbox),
       ),
       workerRequests: 2,
     },
-    plan(
-      "fan-out",
-      "20 quick steps, then 100 at once by `step.map`, each of its own length",
-      120,
-      121,
-      10,
-      ends("fan", {}),
-    ),
+    plan("fan-out", "20 quick steps, then 100 at once by `step.map`, each of its own length", 120, 10, ends("fan", {})),
     plan(
       "model",
       `one step that awaits a language model for ${modelMs / 1000} s; ${together} at once`,
       1,
-      2,
       together,
       atOnce("model", { url: model }),
     ),
@@ -99,29 +87,21 @@ function plans(provider: Provider, url: string): readonly Plan[] {
       "model by `step.fetch`",
       `the same by \`step.fetch\`; ${together} at once`,
       1,
-      2,
       together,
       atOnce("letter", { url: model }),
     ),
     {
-      ...plan("schedule", "one quick step, started by a schedule", 1, null, 4, fire),
+      ...plan("schedule", "one quick step, started by a schedule", 1, 4, fire),
       workerRequests: 0,
     },
-    plan("lane", "one quick step in a lane with room", 1, null, 20, ends("laned", {})),
-    plan("child", "a run that awaits a child of one step", 2, null, 20, ends("parent", {})),
-    plan("key", "one quick step, started with an id and an `Idempotency-Key`", 1, 2, 20, keyed),
+    plan("lane", "one quick step in a lane with room", 1, 20, ends("laned", {})),
+    plan("child", "a run that awaits a child of one step", 2, 20, ends("parent", {})),
+    plan("key", "one quick step, started with an id and an `Idempotency-Key`", 1, 20, keyed),
   ];
 }
 
-function plan(
-  name: string,
-  what: string,
-  steps: number,
-  actions: number | null,
-  runs: number,
-  drive: Plan["drive"],
-): Plan {
-  return { name, what, steps, actions, workerRequests: 1, runs, drive };
+function plan(name: string, what: string, steps: number, runs: number, drive: Plan["drive"]): Plan {
+  return { name, what, steps, workerRequests: 1, runs, drive };
 }
 
 async function count(runtime: Runtime, { drive, ...plan }: Plan): Promise<Shape> {
@@ -145,24 +125,13 @@ async function count(runtime: Runtime, { drive, ...plan }: Plan): Promise<Shape>
 
 /** The average usage of each kind of object for one run. */
 export function takenBy(tallies: Tallies, ids: readonly string[]): TakenByKind {
-  const sums = new Map<Kind, Taken>();
-  for (const [name, { calls, ...tally }] of Object.entries(tallies)) {
-    const kind = kindOf(name, ids);
-    const { calls: before, ...known } = sums.get(kind) ?? { calls: 0, rowsWritten: 0, rowsRead: 0, awakeMs: 0 };
-    sums.set(kind, {
-      calls: before + Object.values(calls).reduce((sum, count) => sum + count, 0),
-      rowsWritten: known.rowsWritten + tally.rowsWritten,
-      rowsRead: known.rowsRead + tally.rowsRead,
-      awakeMs: known.awakeMs + tally.awakeMs,
-    });
-  }
-  const share = (value: number): number => Math.round((value / ids.length) * 1000) / 1000;
+  const byKind = Map.groupBy(Object.entries(tallies), ([name]) => kindOf(name, ids));
   const entries = kinds.flatMap((kind) => {
-    const sum = sums.get(kind);
-    if (sum === undefined) return [];
-    const { calls, rowsWritten, rowsRead, awakeMs } = sum;
-    const taken = { calls: share(calls), rowsWritten: share(rowsWritten) };
-    return [[kind, { ...taken, rowsRead: share(rowsRead), awakeMs: share(awakeMs) }] as const];
+    const found = byKind.get(kind);
+    if (found === undefined) return [];
+    const taken = found.map(([, tally]) => ({ ...tally, calls: callsIn(tally) }));
+    const each = takenOf((field) => round(taken.reduce((sum, { [field]: more }) => sum + more, 0) / ids.length));
+    return [[kind, each] as const];
   });
   return Object.fromEntries(entries);
 }

@@ -61,7 +61,6 @@ describe("the bill", () => {
       name: "one",
       what: "one",
       steps: 1,
-      actions: 2,
       workerRequests: 2,
       runs: 1,
       taken: { run: taken(4), shard: taken(2) },
