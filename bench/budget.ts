@@ -27,7 +27,13 @@ export const labels: Readonly<Record<SystemName, string>> = {
   hosted: "hosted",
 };
 
-export function figure(what: string, unit: string, samples: Samples, budgets: readonly Budget[], share = 0.5): Figure {
+export function figure(
+  what: string,
+  unit: string,
+  samples: Samples,
+  budgets: readonly Budget[] = [],
+  share = 0.5,
+): Figure {
   const values = collect(samples, (each) => quantile(each, share));
   const p95 = share === 0.5 ? collect(samples, (each) => (each.length < 20 ? NaN : quantile(each, 0.95))) : {};
   return { what, unit, values, p95, budgets, samples };

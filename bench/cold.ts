@@ -26,7 +26,7 @@ export async function timeCold({ holdfast, floorA }: Compared<LocalSystem>, { pa
     resumed.push(...(await coldResume(both, counts, pace(rounds, seconds))));
   }
   return [
-    figure("signal → done after an eviction", "ms", signal, []),
+    figure("signal → done after an eviction", "ms", signal),
     ...resumed.map(([count, samples]) =>
       figure(
         `cold resume after ${count.toLocaleString("en")} steps`,

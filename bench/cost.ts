@@ -13,13 +13,13 @@ export async function countCosts(server: Server): Promise<Figure[]> {
   return [
     ...ofWork("rows written", "rows", counted, { step: 1, own: 4, directory: 4 }),
     // The floor makes its table by a call of its own, whose cursor tells of it.
-    figure("the same, own object, with what no cursor tells of", "", values(whole(own), whole(floor)), []),
+    figure("the same, own object, with what no cursor tells of", "", values(whole(own), whole(floor))),
     ...ofWork("SQL statements", "statements", counted),
     ...ofWork("commits", "commits", counted),
     // The floor's Worker makes one, to the object.
-    figure("calls to objects per run, its start included", "", values(calls.perRun, 1), []),
-    figure("bytes stored per step", "B", values(bytes.perStep, floorBytes.perStep), []),
-    figure("bytes stored per run besides its steps", "B", values(bytes.perRun, floorBytes.perRun), []),
+    figure("calls to objects per run, its start included", "", values(calls.perRun, 1)),
+    figure("bytes stored per step", "B", values(bytes.perStep, floorBytes.perStep)),
+    figure("bytes stored per run besides its steps", "B", values(bytes.perRun, floorBytes.perRun)),
   ];
 }
 

@@ -46,13 +46,13 @@ export async function countRuns(server: Server): Promise<Counted> {
   };
 }
 
+/** What `of` says of each kind of work. */
+function ofEach<Value>(of: (name: keyof Work) => Value): Readonly<Record<keyof Work, Value>> {
+  return { rows: of("rows"), untold: of("untold"), statements: of("statements"), commits: of("commits") };
+}
+
 function costs(short: Work, longer: Work): Costs {
-  return {
-    rows: cost(short.rows, longer.rows),
-    untold: cost(short.untold, longer.untold),
-    statements: cost(short.statements, longer.statements),
-    commits: cost(short.commits, longer.commits),
-  };
+  return ofEach((name) => cost(short[name], longer[name]));
 }
 
 function cost(short: number, longer: number, steps = many): Cost {
@@ -68,20 +68,14 @@ async function measure(server: Server, steps: number): Promise<Measured> {
   for (let run = 0; run < runs; run++) ids.push(await start(server, steps));
   const directory = await directoryWork(server);
   const calls = await callsMade(server);
-  const own = [];
+  const own: (Work & { readonly bytes: number })[] = [];
   for (const id of ids) own.push(await writesOf(server, `RUNS/${id}`));
   return {
-    own: each(own, (work) => work),
+    own: ofEach((name) => sum(own.map((work) => work[name])) / runs),
     bytes: sum(own.map(({ bytes }) => bytes)) / runs,
-    directory: each([directory], (work, name) => work - before.directory[name]),
+    directory: ofEach((name) => (directory[name] - before.directory[name]) / runs),
     calls: (calls - before.calls) / runs,
   };
-}
-
-/** By run, of all together. */
-function each(all: readonly Work[], change: (work: number, name: keyof Work) => number): Work {
-  const of = (name: keyof Work): number => change(sum(all.map((work) => work[name])), name) / runs;
-  return { rows: of("rows"), untold: of("untold"), statements: of("statements"), commits: of("commits") };
 }
 
 async function start(server: Server, count: number): Promise<string> {
@@ -99,12 +93,7 @@ async function directoryWork(server: Server): Promise<Work> {
   let before = -1;
   for (;;) {
     const [shard, register] = [await writesOf(server, "DIRECTORY/shard-0"), await writesOf(server, "RUNS/.register-0")];
-    const both = {
-      rows: shard.rows + register.rows,
-      untold: shard.untold + register.untold,
-      statements: shard.statements + register.statements,
-      commits: shard.commits + register.commits,
-    };
+    const both = ofEach((name) => shard[name] + register[name]);
     if (both.rows === before) return both;
     before = both.rows;
     await pause(700);

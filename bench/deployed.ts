@@ -29,7 +29,7 @@ export async function measureDeployed(deployment: Deployment, plan: Plan): Promi
     time(() => server.fetch("/health")),
   );
   const figures = [
-    figure("round trip of a call that does nothing", "ms", trips, []),
+    figure("round trip of a call that does nothing", "ms", trips),
     ...(await timeSteps(field, plan)),
     ...(await timeBursts(field, plan)),
     ...(await timeWaits(field, plan)),
@@ -39,7 +39,7 @@ export async function measureDeployed(deployment: Deployment, plan: Plan): Promi
   const pages = await pageMs([field.holdfast], pace(50, 5), "workflow=steps&status=completed");
   return [
     ...figures,
-    figure("a page of 50 by workflow and status, of the runs that are there", "ms", pages, []),
+    figure("a page of 50 by workflow and status, of the runs that are there", "ms", pages),
     ...(await readMeter(field.holdfast)),
   ];
 }

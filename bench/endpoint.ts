@@ -4,10 +4,12 @@ export interface Endpoint {
   fetch(path: string, body?: unknown): Promise<unknown>;
 }
 
+export type Init = { method?: string; headers?: Record<string, string>; body?: string };
+
 /** How the Worker is reached; what it answers is a response of Node's or of wrangler's. */
 type Send = (
   path: string,
-  init: { method?: string; headers: Record<string, string>; body?: string },
+  init: Init,
 ) => Promise<{
   readonly ok: boolean;
   readonly status: number;
@@ -15,12 +17,14 @@ type Send = (
 }>;
 
 /** @param who the Worker, in messages */
-export function endpointOf(who: string, send: Send, headers: Readonly<Record<string, string>> = {}): Endpoint {
+export function endpointOf(who: string, send: Send): Endpoint {
   return {
     fetch: async (path, body) => {
-      const json = { ...headers, "content-type": "application/json" };
-      const post = { method: "POST", headers: json, body: JSON.stringify(body) };
-      const response = await send(path, body === undefined ? { headers: { ...headers } } : post);
+      const headers = { "content-type": "application/json" };
+      const response = await send(
+        path,
+        body === undefined ? {} : { method: "POST", headers, body: JSON.stringify(body) },
+      );
       const text = await response.text();
       if (!response.ok) throw new Error(`${who} answered ${response.status} to ${path}: ${text}`);
       return JSON.parse(text) as unknown;

@@ -61,9 +61,8 @@ async function rest({ server }: LocalSystem): Promise<number> {
   return server.memoryBytes();
 }
 
-async function parkMany(system: LocalSystem, runs: number): Promise<number> {
-  await share(runs, parkers, () => park(system, 1));
-  return runs;
+function parkMany(system: LocalSystem, runs: number): Promise<void> {
+  return share(runs, parkers, () => park(system, 1));
 }
 
 /** The median, because a system may keep objects of its own beside those of the runs. */

@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { figure } from "./budget.ts";
 import type { Figure } from "./budget.ts";
 import type { Compared, Plan } from "./comparison.ts";
-import { mapSamples, part } from "./sample.ts";
+import { part } from "./sample.ts";
 import { interleave, once, park, signalToEnd } from "./system.ts";
 
 const restMs = 20_000;
@@ -27,8 +27,7 @@ export async function timeIdle({ holdfast, floorA }: Compared, { isQuick, say }:
     figure(
       `signal → done after 20 s of rest, ${count.toLocaleString("en")} ${count === 1 ? "step" : "steps"}`,
       "ms",
-      mapSamples(part(samples, index, counts.length), (each) => [...each]),
-      [],
+      part(samples, index, counts.length),
     ),
   );
 }

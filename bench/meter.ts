@@ -22,7 +22,7 @@ export async function readMeter(system: System): Promise<Figure[]> {
   const long = await costOf(system, many);
   const rows = (long.rowsWritten - short.rowsWritten) / (many - few);
   const say = (what: string, unit: string, value: number): Figure =>
-    figure(`${what}, by its own meter`, unit, { [system.name]: [value] }, []);
+    figure(`${what}, by its own meter`, unit, { [system.name]: [value] });
   return [
     say("rows written per step", "rows", rows),
     say("rows written per run besides its steps", "rows", short.rowsWritten - rows * few),

@@ -47,7 +47,7 @@ async function measureListing({ isQuick, pace, say }: Plan): Promise<Figure[]> {
     const list: LocalSystem = { name: "floorA", server: floor, input: {} };
     await fill(holdfast, list, runs);
     const pages = await pageMs([holdfast, list], pace(100, 5), listedFilter);
-    return [figure(`a page of 50 by workflow and status, of ${runs.toLocaleString("en")} runs`, "ms", pages, [])];
+    return [figure(`a page of 50 by workflow and status, of ${runs.toLocaleString("en")} runs`, "ms", pages)];
   });
 }
 
@@ -71,8 +71,8 @@ async function measureMemory({ say }: Plan): Promise<Figure[]> {
     const { kib, further, seconds } = await parkedKib(systems, 1000);
     return [
       figure("memory of a parked run after 15 s, of 1,000", "KiB", kib, [atMost(1.1, "floorA")]),
-      figure("what each from the 301st to the 700th of them took", "KiB", further, []),
-      figure("until those 1,000 waited", "s", seconds, []),
+      figure("what each from the 301st to the 700th of them took", "KiB", further),
+      figure("until those 1,000 waited", "s", seconds),
     ];
   });
 }

@@ -1,6 +1,6 @@
 /** Owns: reaching a deployment of workers/deployed.ts, and what is said when it is not there. */
 import { endpointOf } from "./endpoint.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { Endpoint, Init } from "./endpoint.ts";
 
 const limitMs = 150_000;
 
@@ -10,23 +10,23 @@ export class KnockError extends Error {}
 export type Deployment = { readonly url: URL; readonly token: string | undefined };
 
 /** @param prefix under which the Worker has this system; none for Holdfast itself */
-export function reach({ url, token }: Deployment, prefix: string): Endpoint {
-  const base = url.href.replace(/\/$/, "") + prefix;
-  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const send = async (path: string, init: RequestInit): Promise<Response> => {
-    try {
-      return await fetch(base + path, { ...init, signal: AbortSignal.timeout(limitMs) });
-    } catch (error) {
-      throw new Error(`${base} did not answer to ${path}`, { cause: error });
-    }
-  };
-  return endpointOf(base, send, headers);
+export function reach(deployment: Deployment, prefix: string): Endpoint {
+  const base = addressOf(deployment, prefix);
+  return endpointOf(base, (path, init) =>
+    send(deployment, prefix + path, init, limitMs).catch((cause: unknown) => {
+      throw new Error(`${base} did not answer to ${path}`, { cause });
+    }),
+  );
 }
 
 /** Whether the bench's own Worker answers there, to this token. @throws KnockError that says what to do */
 export async function knock(deployment: Deployment, path: string): Promise<void> {
   const { url, token } = deployment;
-  const response = await ask(deployment, path);
+  const headers = { "content-type": "application/json" };
+  const init = { method: "POST", headers, body: JSON.stringify({ input: { count: 1 } }) };
+  const response = await send(deployment, path, init, 20_000).catch((cause: unknown) => {
+    throw new KnockError(`nothing answers at ${addressOf(deployment, path)}`, { cause });
+  });
   const text = await response.text();
   const said = `${url.origin} answered ${response.status}: ${text.slice(0, 300)}`;
   if (response.ok) return;
@@ -38,17 +38,12 @@ export async function knock(deployment: Deployment, path: string): Promise<void>
   throw new KnockError(`that is not the bench's Worker (bench/workers/deployed.toml); ${said}`);
 }
 
-async function ask({ url, token }: Deployment, path: string): Promise<Response> {
-  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const target = url.href.replace(/\/$/, "") + path;
-  const post = { method: "POST", headers: { ...headers, "content-type": "application/json" } };
-  try {
-    return await fetch(target, {
-      ...post,
-      body: JSON.stringify({ input: { count: 1 } }),
-      signal: AbortSignal.timeout(20_000),
-    });
-  } catch (error) {
-    throw new KnockError(`nothing answers at ${target}`, { cause: error });
-  }
+function addressOf({ url }: Deployment, path: string): string {
+  return url.href.replace(/\/$/, "") + path;
+}
+
+function send(deployment: Deployment, path: string, init: Init, withinMs: number): Promise<Response> {
+  const { token } = deployment;
+  const headers = { ...init.headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
+  return fetch(addressOf(deployment, path), { ...init, headers, signal: AbortSignal.timeout(withinMs) });
 }

@@ -25,18 +25,18 @@ export async function timeSteps({ holdfast, floorA, floorB, hosted }: Compared, 
   const { took, against } = await childToDone([holdfast, floorA, floorB], pace(50, 5));
   return [
     figure("start → done, 1 step", "ms", one, [atMost(1.25, "floorA")]),
-    figure("start → done, 8 steps", "ms", eight, []),
+    figure("start → done, 8 steps", "ms", eight),
     figure("sequential no-op steps, each of 1,000", "ms", perStep(thousand, one, 1000), [
       atMost(1.2, "floorB"),
       atMost(1 / 8, hosted.name),
     ]),
-    figure("sequential no-op steps, each of 10,000", "ms", perStep(long.took, one, longest), []),
+    figure("sequential no-op steps, each of 10,000", "ms", perStep(long.took, one, longest)),
     ...(isDeployed ? [] : grown(long.grown)),
-    figure("100 parallel steps", "ms", hundred, []),
+    figure("100 parallel steps", "ms", hundred),
     figure("1,000 parallel steps", "ms", parallel, [atMost(3, "floorB")]),
-    figure("map of 1,000", "ms", spread, []),
-    figure("start → done of a parent with one child of 1 step", "ms", took, []),
-    figure("that by twice a run of 1 step", "×", against, []),
+    figure("map of 1,000", "ms", spread),
+    figure("start → done of a parent with one child of 1 step", "ms", took),
+    figure("that by twice a run of 1 step", "×", against),
   ];
 }
 
@@ -54,8 +54,8 @@ export async function timeBursts({ holdfast, floorA, floorB, hosted }: Compared,
   const begun = `${starts.toLocaleString("en")} runs of 1 step begun at once`;
   return [
     figure(`${runs} runs of 5 steps, 50 clients`, "runs/s", many, [atLeast(0.8, "floorA")]),
-    figure(`${begun}, accepted`, "runs/s", accepted, []),
-    figure(`${begun}, until the last has ended`, "runs/s", done, []),
+    figure(`${begun}, accepted`, "runs/s", accepted),
+    figure(`${begun}, until the last has ended`, "runs/s", done),
   ];
 }
 
@@ -66,7 +66,7 @@ export async function timeWaits({ holdfast, floorA, hosted }: Compared, { pace, 
   const late = await sleepLateness([holdfast, floorA, hosted], pace(4, 10));
   return [
     figure("signal → done", "ms", signal, [atMost(1.5, "floorA")]),
-    figure("webhook → done", "ms", webhook, []),
+    figure("webhook → done", "ms", webhook),
     figure("lateness of a 500 ms sleep, p95", "ms", late, [atMost(1.3, "floorA")], 0.95),
   ];
 }

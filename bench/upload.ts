@@ -18,14 +18,12 @@ export async function measureUpload(effort: Effort): Promise<Figure[]> {
     const [holdfast, floor, hono, empty] = made as [Bundle, Bundle, Bundle, Bundle];
     const started = await readyMs({ holdfast, floorA: floor }, empty, effort);
     const size = (what: string, unit: "kib" | "gzipKib"): Figure =>
-      figure(
-        `bundle, ${what} (Hono alone: ${hono[unit].toFixed(1)})`,
-        "KiB",
-        { holdfast: [holdfast[unit]], floorA: [floor[unit]] },
-        [],
-      );
+      figure(`bundle, ${what} (Hono alone: ${hono[unit].toFixed(1)})`, "KiB", {
+        holdfast: [holdfast[unit]],
+        floorA: [floor[unit]],
+      });
     return [
-      figure("start-up of the Worker, less an empty one's", "ms", started, []),
+      figure("start-up of the Worker, less an empty one's", "ms", started),
       size("minified", "kib"),
       size("minified and gzipped", "gzipKib"),
     ];

@@ -1,9 +1,10 @@
 /** Owns: the order of all counts, and combining them into one set of figures. */
 import { cpus, type } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
+import { round, takenOf } from "./figures.ts";
 import type { Figures, Kind, Taken, TakenByKind } from "./figures.ts";
 import { askOneShard, load } from "./load.ts";
-import { start } from "./runtime.ts";
+import { callsIn, start } from "./runtime.ts";
 import type { Runtime } from "./runtime.ts";
 import { countShapes, takenBy } from "./shape.ts";
 import type { Tally } from "./tally.ts";
@@ -60,15 +61,7 @@ async function countEnds(runtime: Runtime, workflow: string): Promise<TakenByKin
 }
 
 function less(one: Taken | undefined, other: Taken | undefined): Taken {
-  const part = (field: keyof Taken): number => {
-    return Math.max(0, Math.round(((one?.[field] ?? 0) - (other?.[field] ?? 0)) * 1000) / 1000);
-  };
-  return {
-    calls: part("calls"),
-    rowsWritten: part("rowsWritten"),
-    rowsRead: part("rowsRead"),
-    awakeMs: part("awakeMs"),
-  };
+  return takenOf((field) => Math.max(0, round((one?.[field] ?? 0) - (other?.[field] ?? 0))));
 }
 
 async function countTick(runtime: Runtime): Promise<TakenByKind> {
@@ -96,7 +89,7 @@ async function countRebuild(runtime: Runtime): Promise<Figures["rebuild"]> {
   const sum = (of: (tally: Tally) => number): number => tallies.reduce((all, tally) => all + of(tally), 0);
   return {
     runs,
-    calls: sum(({ calls }) => Object.values(calls).reduce((all, count) => all + count, 0)),
+    calls: sum(callsIn),
     rowsWritten: sum(({ rowsWritten }) => rowsWritten),
     rowsRead: sum(({ rowsRead }) => rowsRead),
   };

@@ -1,5 +1,8 @@
 /** Owns: measuring deployments with 1, 2, 4 and 8 shards under thousands of runs, and one shard under repeated calls. */
+import { share } from "../client.ts";
+import { round } from "./figures.ts";
 import type { Load, Probe } from "./figures.ts";
+import { callsIn } from "./runtime.ts";
 import type { Runtime, Tallies } from "./runtime.ts";
 
 const clients = 50;
@@ -31,11 +34,8 @@ export async function load(runtime: Runtime, shards: number, runs: number): Prom
 }
 
 async function start(runtime: Runtime, runs: number): Promise<void> {
-  let left = runs;
-  const client = async (): Promise<void> => {
-    while (left-- > 0) await runtime.fetch("/v1/workflows/quick/runs?wait=60s", { input: { count: steps } });
-  };
-  await Promise.all(Array.from({ length: clients }, client));
+  const path = "/v1/workflows/quick/runs?wait=60s";
+  await share(runs, clients, () => runtime.fetch(path, { input: { count: steps } }));
 }
 
 /** The usage of shards for one request of each kind that goes to all of them, with empty memory. */
@@ -58,7 +58,7 @@ async function ask(runtime: Runtime, shards: number): Promise<Load["asked"]> {
     const told = Object.entries(tallies).filter(([name]) => name.startsWith("DIRECTORY/"));
     asked.push({
       what,
-      calls: told.reduce((sum, [name]) => sum + callsOf(tallies, name), 0),
+      calls: told.reduce((sum, [, tally]) => sum + callsIn(tally), 0),
       rowsRead: told.reduce((sum, [, { rowsRead }]) => sum + rowsRead, 0),
       bytes: JSON.stringify(answer).length,
     });
@@ -67,7 +67,7 @@ async function ask(runtime: Runtime, shards: number): Promise<Load["asked"]> {
 }
 
 function callsOf(tallies: Tallies, name: string): number {
-  return Object.values(tallies[name]?.calls ?? {}).reduce((sum, count) => sum + count, 0);
+  return callsIn(tallies[name] ?? { calls: {} });
 }
 
 /** Reports that many runs to one shard, and then makes requests that read all of its rows. */
@@ -119,8 +119,4 @@ async function cpu(runtime: Runtime, work: () => Promise<unknown>): Promise<numb
 
 async function sizeOf(runtime: Runtime, object: string): Promise<number> {
   return Number(await runtime.fetch(`/size/${object}`));
-}
-
-function round(value: number): number {
-  return Math.round(value * 1000) / 1000;
 }

@@ -2,7 +2,7 @@
  * Counts the billed usage of the objects of a Worker: calls, rows written and read, time awake. The tallies are kept outside of
  * the objects, by name, so that they survive evictions.
  */
-import type { DurableObject } from "cloudflare:workers";
+import { DurableObject } from "cloudflare:workers";
 
 export type Tally = {
   /** Calls received, including alarms, by method. */
@@ -124,13 +124,7 @@ type Method = (this: object, ...args: unknown[]) => unknown;
 /** The methods of the class and of its base classes, except for the platform's. */
 function methodsOf(base: ObjectClass): Map<string, Method> {
   const methods = new Map<string, Method>();
-  for (
-    let at = base.prototype as object;
-    Object.getPrototypeOf(at) !== null;
-    at = Object.getPrototypeOf(at) as object
-  ) {
-    const isOurs = Object.getPrototypeOf(Object.getPrototypeOf(at)) !== null;
-    if (!isOurs) break;
+  for (let at: object = base.prototype; at !== DurableObject.prototype; at = Object.getPrototypeOf(at) as object) {
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at))) {
       if (name !== "constructor" && typeof value === "function" && !methods.has(name))
         methods.set(name, value as Method);

@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import type { RunSummary } from "../../src/core/run/run.ts";
 import { createWorker } from "../../src/index.ts";
+import { share } from "../client.ts";
 import { workflows } from "./flows.ts";
 import { counted, takeTallies } from "./tally.ts";
 
@@ -18,25 +19,10 @@ function object<Rpc>(binding: string, name: string): Rpc {
   return (env as unknown as Record<string, DurableObjectNamespace>)[binding]?.getByName(name) as Rpc;
 }
 
-/** Reports that many ended runs to the shard, from `clients` parallel sequences. */
-async function report(shard: Shard, from: number, count: number, clients: number): Promise<void> {
-  let next = from;
-  const line = async (): Promise<void> => {
-    while (next < from + count) await shard.report(summaryOf(next++));
-  };
-  await Promise.all(Array.from({ length: clients }, line));
-}
+const clients = 20;
 
-/** Makes the same number of empty calls, to measure the cost of a call. */
-async function knock(shard: Shard, count: number, clients: number): Promise<void> {
-  let left = count;
-  const line = async (): Promise<void> => {
-    while (left-- > 0) await shard.databaseSize();
-  };
-  await Promise.all(Array.from({ length: clients }, line));
-}
-
-function summaryOf(index: number): RunSummary {
+/** Of an ended run that never ran. @param template that of a real one */
+function summaryOf(template: RunSummary, index: number): RunSummary {
   const at = 1_780_000_000_000 + index;
   return {
     ...template,
@@ -47,14 +33,12 @@ function summaryOf(index: number): RunSummary {
   };
 }
 
-/** The summary of a real ended run, read from the first shard, of which the others are copies. */
-let template: RunSummary;
-
-async function learn(): Promise<void> {
+/** The summary of a real ended run, from the first shard. */
+async function learn(): Promise<RunSummary> {
   const shard = object<{ list(query: object, before: null): Promise<readonly RunSummary[]> }>("DIRECTORY", "shard-0");
   const [run] = await shard.list({ limit: 1 }, null);
   if (run === undefined) throw new Error("no run is listed yet");
-  template = run;
+  return run;
 }
 
 export default {
@@ -67,13 +51,16 @@ export default {
     if (first === "tallies") return Response.json(takeTallies());
     if (first === "size") return Response.json(await object<Shard>(second, third).databaseSize());
     if (first === "report") {
-      await learn();
-      return Response.json(
-        (await report(object<Shard>("DIRECTORY", second), Number(third), Number(fourth), 20)) ?? null,
-      );
+      const template = await learn();
+      const shard = object<Shard>("DIRECTORY", second);
+      await share(Number(fourth), clients, (index) => shard.report(summaryOf(template, Number(third) + index)));
+      return Response.json(null);
     }
+    // Empty calls, to measure the cost of a call.
     if (first === "knock") {
-      return Response.json((await knock(object<Shard>("DIRECTORY", second), Number(third), 20)) ?? null);
+      const shard = object<Shard>("DIRECTORY", second);
+      await share(Number(third), clients, () => shard.databaseSize());
+      return Response.json(null);
     }
     if (first === "look") {
       const shard = object<Record<string, (...args: unknown[]) => Promise<unknown>>>("DIRECTORY", second);

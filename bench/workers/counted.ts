@@ -1,6 +1,7 @@
 /** The objects of Holdfast and of the floor, with a method that returns their counts. */
 import { env } from "cloudflare:workers";
 import { createWorker } from "../../src/index.ts";
+import type { ObjectClass } from "../../src/index.ts";
 import { callsMade, countCalls } from "./calls.ts";
 import { countWrites } from "./count.ts";
 import type { Writes } from "./count.ts";
@@ -14,48 +15,25 @@ countCalls(["RUNS", "DIRECTORY", "SCHEDULER", "LANES"]);
 
 const worker = createWorker({ workflows });
 
-export class RunObject extends worker.objects.RunObject {
-  readonly #writes: () => Writes;
+function counting(base: ObjectClass): ObjectClass {
+  return class extends base {
+    readonly #writes: () => Writes;
 
-  constructor(ctx: DurableObjectState, given: Cloudflare.Env) {
-    const writes = countWrites(ctx);
-    super(ctx, given);
-    this.#writes = writes;
-  }
+    constructor(ctx: DurableObjectState, given: Cloudflare.Env) {
+      const writes = countWrites(ctx);
+      super(ctx, given);
+      this.#writes = writes;
+    }
 
-  async writes(): Promise<Writes> {
-    return this.#writes();
-  }
+    async writes(): Promise<Writes> {
+      return this.#writes();
+    }
+  };
 }
 
-export class DirectoryObject extends worker.objects.DirectoryObject {
-  readonly #writes: () => Writes;
-
-  constructor(ctx: DurableObjectState, given: Cloudflare.Env) {
-    const writes = countWrites(ctx);
-    super(ctx, given);
-    this.#writes = writes;
-  }
-
-  async writes(): Promise<Writes> {
-    return this.#writes();
-  }
-}
-
-export class FloorObject extends Floor {
-  readonly #writes: () => Writes;
-
-  constructor(ctx: DurableObjectState, given: Cloudflare.Env) {
-    const writes = countWrites(ctx);
-    super(ctx, given);
-    this.#writes = writes;
-  }
-
-  async writes(): Promise<Writes> {
-    return this.#writes();
-  }
-}
-
+export const RunObject = counting(worker.objects.RunObject);
+export const DirectoryObject = counting(worker.objects.DirectoryObject);
+export const FloorObject = counting(Floor);
 export const { SchedulerObject, LaneObject } = worker.objects;
 
 function object<Rpc>(binding: string, name: string): Rpc {
