@@ -37,6 +37,7 @@ export async function crashEverywhere(
   const expected = view(reference);
   // A copy: the reference may go on meanwhile.
   const log = [...reference.log];
+  const known = new Set([...facts(log)].map(({ id, entry }) => markOf(id, entry)));
   let deaths = 0;
   for (let kept = 1; kept <= log.length; kept++) {
     const past = log.slice(0, kept);
@@ -46,7 +47,11 @@ export async function crashEverywhere(
     const stage = await revive(reference, interactions, past).catch((error: unknown) => {
       throw new RehearsalError(`${where}: ${messageOf(error)}`, { cause: error });
     });
-    check(stage, { expected, seen: view(stage), past, log, where });
+    const seen = view(stage);
+    checkRepeats(stage, past, where);
+    checkReplay(stage, known, where);
+    if (isEqual(expected, seen)) continue;
+    throw new RehearsalError(`${where}, it came to something else: ${difference(seen, expected)}`);
   }
   return deaths;
 }
@@ -73,21 +78,17 @@ function isAlike(error: unknown, refusal: Error | null): boolean {
   return error instanceof Error && error.name === refusal?.name;
 }
 
-type Found = {
-  readonly expected: unknown;
-  readonly seen: unknown;
-  readonly past: readonly Commit[];
-  readonly log: readonly Commit[];
-  readonly where: string;
-};
-
-function check(stage: Stage, { expected, seen, past, log, where }: Found): void {
+/** @throws RehearsalError if a step was done again that had been completed */
+function checkRepeats(stage: Stage, past: readonly Commit[], where: string): void {
   const done = new Map([...facts(past)].flatMap(({ entry, key }) => (key === null ? [] : [[key, entry]])));
   for (const call of stage.life.calls) {
     const entry = done.get(call);
     if (entry !== undefined) throw new RehearsalError(`${where}, a step was done again: ${sentenceOf(entry)}`);
   }
-  const known = new Set([...facts(log)].map(({ id, entry }) => markOf(id, entry)));
+}
+
+/** @throws RehearsalError if a replay did not make the recorded calls. @param known the marks that there were before */
+function checkReplay(stage: Stage, known: ReadonlySet<string | null>, where: string): void {
   for (const { id, entry } of facts(stage.log)) {
     const strangeness = markOf(id, entry);
     if (strangeness === null || known.has(strangeness)) continue;
@@ -95,8 +96,6 @@ function check(stage: Stage, { expected, seen, past, log, where }: Found): void 
       "a handler has to ask for the same steps whenever it is run again (no clock, chance or world outside a step)";
     throw new RehearsalError(`${where}, the handler did not do what it had done: ${sentenceOf(entry)}; ${why}`);
   }
-  if (isEqual(expected, seen)) return;
-  throw new RehearsalError(`${where}, it came to something else: ${difference(seen, expected)}`);
 }
 
 /** As stored values are compared, which may hold themselves; what cannot be stored, as it is. */
