@@ -173,8 +173,8 @@ export function problem(thrown: unknown): Response {
 /** The parts of that response. */
 export function describeProblem(thrown: unknown) {
   if (thrown instanceof RequestError || thrown instanceof HoldfastError) return describeRefusal(thrown);
-  const passing = unavailability(thrown);
-  if (passing !== null) return describeRefusal(passing);
+  const unavailable = unavailability(thrown);
+  if (unavailable !== null) return describeRefusal(unavailable);
   // oxlint-disable-next-line no-console -- it may be shown in the Worker's log only
   console.error("holdfast: a request failed unexpectedly", thrown);
   return describeRefusal(new RequestError("internal", "Holdfast failed on this request; the Worker's log says how."));
@@ -210,8 +210,7 @@ function pause({ retryAfterMs }: HoldfastError): Readonly<Record<string, string>
 function unavailability(thrown: unknown): RequestError | null {
   if (!(thrown instanceof Error)) return null;
   if (isMarked(thrown, "overloaded")) {
-    const detail = "Too many requests are queued for this run; ask again later.";
-    return new RequestError("overloaded", detail, { headers: { "retry-after": "5" } });
+    return passing("overloaded", "Too many requests are queued for this run; ask again later.", 5);
   }
   // For failing storage the platform gives only SQLite's own names.
   if (thrown.message.includes("SQLITE_FULL")) {
@@ -219,14 +218,17 @@ function unavailability(thrown: unknown): RequestError | null {
     return new RequestError("storage_full", detail);
   }
   if (thrown.message.includes("SQLITE_IOERR")) {
-    const detail = "The storage of the object that keeps this failed; ask again.";
-    return new RequestError("unavailable", detail, { headers: { "retry-after": "1" } });
+    return passing("unavailable", "The storage of the object that keeps this failed; ask again.", 1);
   }
   if (isMarked(thrown, "retryable") || isMarked(thrown, "durableObjectReset")) {
-    const detail = "The object that answers this was unavailable for a moment; ask again.";
-    return new RequestError("unavailable", detail, { headers: { "retry-after": "1" } });
+    return passing("unavailable", "The object that answers this was unavailable for a moment; ask again.", 1);
   }
   return null;
+}
+
+/** A refusal that is over after so many seconds. */
+export function passing(code: ProblemCode, detail: string, seconds: number): RequestError {
+  return new RequestError(code, detail, { headers: { "retry-after": String(seconds) } });
 }
 
 function isMarked(error: Error, mark: string): boolean {

@@ -9,7 +9,7 @@ import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 import type { JWTVerifyGetKey } from "jose";
 import { rankOf } from "../config.ts";
 import type { Access, Right } from "../config.ts";
-import { RequestError } from "../problem.ts";
+import { passing, RequestError } from "../problem.ts";
 
 const header = "cf-access-jwt-assertion";
 const toleranceSeconds = 10;
@@ -90,7 +90,7 @@ function unreachable(cause: unknown): RequestError {
   // oxlint-disable-next-line no-console -- the Worker's log is where somebody looks for the cause
   console.warn("holdfast: the keys of Cloudflare Access cannot be read", cause);
   const detail = "The keys of ACCESS_TEAM_DOMAIN cannot be read at the moment, so nobody is known; ask again.";
-  return new RequestError("access_keys_unavailable", detail, { headers: { "retry-after": "5" } });
+  return passing("access_keys_unavailable", detail, 5);
 }
 
 /**

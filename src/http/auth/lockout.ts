@@ -6,7 +6,7 @@
  * The counts are in the memory of one isolate: an address that reaches several isolates has its tries at each, and a new
  * deployment forgets them. Security rests on tokens being long enough; this keeps a flood of guesses cheap.
  */
-import { RequestError } from "../problem.ts";
+import { passing } from "../problem.ts";
 
 const limit = 100;
 const windowMs = 60_000;
@@ -25,9 +25,7 @@ export class Lockout {
     const known = this.#find(address);
     if (known === undefined || known.count < limit || isOver(known, now)) return;
     const seconds = Math.ceil((known.sinceAt + windowMs - now) / 1000);
-    throw new RequestError("too_many_failures", `Too many wrong credentials; try again in ${seconds} s.`, {
-      headers: { "retry-after": String(seconds) },
-    });
+    throw passing("too_many_failures", `Too many wrong credentials; try again in ${seconds} s.`, seconds);
   }
 
   /** Counts a wrong credential from the address. */
