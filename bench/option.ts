@@ -38,7 +38,7 @@ function parse(args: readonly string[]): { quick: boolean; json?: string; deploy
 }
 
 function readUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : null;
+  const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol) || url.search !== "" || url.hash !== "") {
     throw new UsageError(`--deployed needs an address such as https://bench.example.workers.dev, not "${text}"`);
   }

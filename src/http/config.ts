@@ -159,7 +159,7 @@ function parseAccess(env: Record<string, unknown>): Access | null {
 
 /** Plain http is allowed for the local machine only. */
 function parseTeam(domain: string): string {
-  const url = URL.canParse(domain) ? new URL(domain) : null;
+  const url = URL.parse(domain);
   const isSafe = url?.protocol === "https:" || (url?.protocol === "http:" && url.hostname === "127.0.0.1");
   if (url !== null && isSafe && `${url.origin}/` === url.href) return url.origin;
   throw invalid("ACCESS_TEAM_DOMAIN must be like https://team.cloudflareaccess.com, without a path");
@@ -176,7 +176,7 @@ function parseGrant(item: string, where: string): Grant {
 
 function parseOrigins(list: string): string[] {
   return itemsOf(list, "CORS_ORIGINS").map(({ item, where }) => {
-    const url = URL.canParse(item) ? new URL(item) : null;
+    const url = URL.parse(item);
     if (url !== null && /^https?:$/.test(url.protocol) && url.origin === item) return item;
     throw invalid(`${where}: an origin is like https://app.example.com, without a path or a slash at its end`);
   });
@@ -198,7 +198,7 @@ export function signingSecrets({ signing }: Config): readonly string[] {
 
 function parsePublicUrl(value: string): string | null {
   if (value === "") return null;
-  const url = URL.canParse(value) ? new URL(value) : null;
+  const url = URL.parse(value);
   const isOrigin = url !== null && `${url.origin}/` === url.href && /^https?:$/.test(url.protocol);
   if (isOrigin) return url.origin;
   throw invalid("PUBLIC_URL must be http(s)://host without a path");

@@ -14,7 +14,7 @@ export function urlOf(request: Request): Readonly<URL> {
 }
 
 function parse(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : null;
+  const url = URL.parse(text);
   // Addresses of webhooks begin with it, and are put into pages, mails and commands.
   if (url !== null && hosts.test(url.hostname)) return url;
   throw new RequestError("header_invalid", "The header Host is not a host, or a host and a port.");

@@ -183,7 +183,7 @@ export function refuseStrangers(request: Request): void {
 }
 
 function hostname(url: string): string {
-  return URL.canParse(url) ? new URL(url).hostname : "";
+  return URL.parse(url)?.hostname ?? "";
 }
 
 function isLoopback(host: string): boolean {

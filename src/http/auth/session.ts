@@ -115,11 +115,10 @@ export function isOwn(request: Request): boolean {
   if (!isSocket && (request.method === "GET" || request.method === "HEAD")) return true;
   const site = request.headers.get("sec-fetch-site");
   if (site !== null) return site === "same-origin";
-  const origin = request.headers.get("origin");
-  if (origin === null || !URL.canParse(origin)) return false;
+  const origin = request.headers.get("origin") ?? "";
   const { host, origin: own } = urlOf(request);
   // Behind a proxy that ends TLS the scheme may differ, the host may not.
-  return origin === own || new URL(origin).host === (request.headers.get("host") ?? host);
+  return origin === own || URL.parse(origin)?.host === (request.headers.get("host") ?? host);
 }
 
 /** The same, or by no page at all: programs do not send the headers by which browsers name the origin of a change. */
