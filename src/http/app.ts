@@ -114,12 +114,13 @@ async function serve(
   const param = (name: string): string => context.req.param(name) ?? "";
   let caller: Caller | null = null;
   try {
-    const open = { request, param, config: readConfig, lockout };
-    if (role === "open") return await handle({ ...open, service: services.whole, author: { by: "local" }, caller });
-    caller = await authorise(request, readConfig(), role, lockout);
-    checkPath(request);
-    const service = services[caller.visibility];
-    return await handle({ ...open, service, author: readAuthor(request, caller), caller });
+    if (role !== "open") {
+      caller = await authorise(request, readConfig(), role, lockout);
+      checkPath(request);
+    }
+    const service = services[caller?.visibility ?? "whole"];
+    const author = caller === null ? { by: "local" } : readAuthor(request, caller);
+    return await handle({ request, param, config: readConfig, lockout, service, author, caller });
   } catch (error) {
     return page === true ? refusalPage(request, error, caller) : problem(error);
   }
