@@ -5,6 +5,8 @@
  */
 import { runStatuses } from "../../core/run/run.ts";
 import { barKinds } from "../../core/timeline/timeline.ts";
+import { bulkActions } from "../routes/bulk.ts";
+import { backfillOverlaps } from "../routes/schedule.ts";
 import { closed, count, flag, instant, listOf, mapOf, object, orNull, ref, text, value } from "./schema.ts";
 import type { Schema } from "./schema.ts";
 
@@ -164,7 +166,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     summary: "One action on every run of a filter, as a run of its own",
     query: { dryRun: flag },
     fields: {
-      action: { enum: ["cancel", "terminate", "pause", "resume", "retry", "delete"] },
+      action: { enum: bulkActions },
       filter: filterFields,
       reason: text,
     },
@@ -269,7 +271,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   },
   "POST /v1/schedules/:id/backfill": {
     summary: "Start the firings of a span of time, each once",
-    fields: { from: instant, to: instant, overlap: { enum: ["allow-all", "buffer-all"] }, reason: text },
+    fields: { from: instant, to: instant, overlap: { enum: backfillOverlaps }, reason: text },
     needed: ["from", "to"],
     keyed: true,
     answers: { 202: object({ firings: count }) },

@@ -38,8 +38,8 @@ export function object(properties: Readonly<Record<string, Schema>>, optional: r
 
 /** An object with no other fields than these, of which only those in `needed` are required. */
 export function closed(fields: Readonly<Record<string, Schema>>, needed: readonly string[] = []): Schema {
-  const optional = Object.keys(fields).filter((name) => !needed.includes(name));
-  return { ...object(fields, optional), additionalProperties: false };
+  const required = needed.length === 0 ? {} : { required: needed };
+  return { type: "object", properties: fields, ...required, additionalProperties: false };
 }
 
 export function ref(name: keyof typeof schemas): Schema {
@@ -106,12 +106,7 @@ export const schemas = {
     ),
     description: "RFC 9457.",
   },
-  Error: orNull(
-    object(
-      error,
-      Object.keys(error).filter((name) => name !== "name" && name !== "message"),
-    ),
-  ),
+  Error: orNull({ ...object(error), required: ["name", "message"] }),
   Waiting: object(
     {
       kind: { enum: ["signal", "webhook", "timer", "retry", "run", "lane", "start"] },

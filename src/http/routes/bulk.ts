@@ -11,7 +11,7 @@ import type { Call, Route } from "../route.ts";
 import { readLabels } from "./start.ts";
 import { respondRun } from "../view.ts";
 
-const actions: readonly RunAction["kind"][] = ["cancel", "terminate", "pause", "resume", "retry", "delete"];
+export const bulkActions: readonly RunAction["kind"][] = ["cancel", "terminate", "pause", "resume", "retry", "delete"];
 
 export const bulkRoutes: readonly Route[] = [{ method: "POST", path: "/v1/runs/bulk", role: "admin", handle: bulk }];
 
@@ -19,7 +19,7 @@ async function bulk(call: Call): Promise<Response> {
   const { runs } = call.service;
   const isDry = readDryRun(call.request);
   const fields = await readFields(call.request, ["action", "filter", "reason"]);
-  const action = needField(fields, "action", asOneOf(actions));
+  const action = needField(fields, "action", asOneOf(bulkActions));
   const options = { ...readMetadata(call, fields), action, filter: readFilter(fields) };
   if (isDry) return Response.json({ count: await runs.count(options.filter) });
   return respondRun(await runs.bulk(options), 202);

@@ -133,7 +133,7 @@ const asSwitch: Reading<boolean> = {
   rule: "must be true or false",
 };
 
-const backfillOverlaps: readonly BackfillOverlap[] = ["allow-all", "buffer-all"];
+export const backfillOverlaps: readonly BackfillOverlap[] = ["allow-all", "buffer-all"];
 
 function readRange(fields: Fields): Pick<BackfillRequest, "fromAt" | "untilAt" | "overlap"> {
   const fromAt = needField(fields, "from", asInstant);
