@@ -28,7 +28,7 @@ export function Words({ field, caption, required }: Omit<LabelProps, "id">) {
   const kind = field.kind === "choice" || field.kind === "fixed" || isComposite(field) ? "" : kindOf(field);
   return (
     <>
-      <span class="form-name" {...(caption.isItem === true ? { "data-count": "" } : {})}>
+      <span class="form-name" data-count={caption.isItem === true ? "" : undefined}>
         {title ?? caption.text}
       </span>
       {title === undefined || caption.code === undefined ? null : <code>{caption.code}</code>}

@@ -193,7 +193,7 @@ function Hours({ slices, sliceMs }: { readonly slices: readonly StatsSlice[]; re
   return (
     <div class="plot-hours" aria-hidden="true">
       {slices.map(({ at }, index) => (
-        <span {...(index > lateShare * slices.length ? { class: "is-late" } : {})}>
+        <span class={index > lateShare * slices.length ? "is-late" : undefined}>
           {at % spacing === 0 && index <= last ? (
             <Instant at={at} form={spacing >= 24 * hour ? "day" : "hour"} />
           ) : null}

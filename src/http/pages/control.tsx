@@ -11,7 +11,7 @@ type ControlProps = {
   readonly blank: Blank;
 };
 
-type Attributes = Readonly<Record<string, string | number | boolean>>;
+type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export function Control({ id, field, label, required, blank }: ControlProps) {
   // A control that has to be chosen is there because there is something to enter.
@@ -62,10 +62,7 @@ type TextProps = { readonly field: Extract<Field, { kind: "text" }>; readonly at
 
 function Text({ field, attributes }: TextProps) {
   const { format, minLength, maxLength, pattern } = field;
-  const length = {
-    ...(minLength === undefined ? {} : { minlength: minLength }),
-    ...(maxLength === undefined ? {} : { maxlength: maxLength }),
-  };
+  const length = { minlength: minLength, maxlength: maxLength };
   const plain = { autocomplete: "off", spellcheck: false };
   if (format === "long") {
     return (
@@ -95,8 +92,8 @@ function bounds({ whole, min, max, above, below, step }: Extract<Field, { kind: 
   return {
     step: fits ? step : whole ? 1 : "any",
     inputmode: whole ? "numeric" : "decimal",
-    ...(least === undefined ? {} : { min: least }),
-    ...(most === undefined ? {} : { max: most }),
+    min: least,
+    max: most,
   };
 }
 

@@ -82,19 +82,16 @@ type DialogProps = PropsWithChildren<{
 
 export function ActionDialog(props: DialogProps) {
   const { id, title, action, method = "POST", submit, look = "primary", lead, why = "required", children } = props;
-  const optional = [
-    ["data-then", props.then],
-    ["data-preview", props.preview],
-    ["data-submit-preview", props.submitPreview],
-  ].flatMap(([name = "", value]) => (value === undefined ? [] : [[name, value] as const]));
   return (
-    <dialog id={id} aria-labelledby={`${id}-title`} {...(props.wide === true ? { class: "wide" } : {})}>
+    <dialog id={id} aria-labelledby={`${id}-title`} class={props.wide === true ? "wide" : undefined}>
       <form
         method="dialog"
         data-action={action}
         data-method={method}
         data-done={props.done ?? "Done."}
-        {...Object.fromEntries(optional)}
+        data-then={props.then}
+        data-preview={props.preview}
+        data-submit-preview={props.submitPreview}
       >
         <div class="dialog-head">
           <h2 id={`${id}-title`}>{title}</h2>

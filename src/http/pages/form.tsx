@@ -8,7 +8,7 @@
  * What may be there several times, or not at all, stands in a `template`: the script copies it.
  */
 import { blankOf, isComposite } from "../../core/form/field.ts";
-import type { Field, Json, Member } from "../../core/form/field.ts";
+import type { Field, Member } from "../../core/form/field.ts";
 import { Description, Label, Words } from "./caption.tsx";
 import type { Caption } from "./caption.tsx";
 import { Control } from "./control.tsx";
@@ -21,19 +21,16 @@ type ValueFormProps = {
   readonly field: Field;
   /** The member of the body that the value becomes; "" where it is the body, null where its members are among the body's. */
   readonly name: string | null;
-  /** What stands in it at first. */
-  readonly initial?: Json;
   /** Without the switch to JSON: for what has no more fields than are drawn. */
   readonly plain?: boolean;
 };
 
-export function ValueForm({ id, label, field, name, initial, plain = false }: ValueFormProps) {
+export function ValueForm({ id, label, field, name, plain = false }: ValueFormProps) {
   const isDrawn = field.kind !== "json";
-  const start = initial === undefined ? {} : { "data-initial": JSON.stringify(initial) };
   // client/action.ts collects it by its name, as it does any control.
   const place = name === null ? { "data-spread": "" } : name === "" ? { "data-body": "" } : { name };
   return (
-    <div id={id} class="value-form" data-keep data-value-form {...place} {...start}>
+    <div id={id} class="value-form" data-keep data-value-form {...place}>
       <div class="value-head">
         <h3 id={`${id}-label`}>{label}</h3>
         {isDrawn && !plain ? <Switch id={id} label={label} /> : null}
@@ -97,9 +94,9 @@ function FieldView(props: FieldProps) {
     class: `form-field is-${field.kind}`,
     "data-kind": field.kind,
     "data-blank": blank,
-    ...(caption?.code === undefined ? {} : { "data-name": caption.code }),
-    ...(needsScript(field) ? { "data-initial": JSON.stringify(field.initial) } : {}),
-    ...(field.kind === "fixed" ? { "data-value": JSON.stringify(field.value) } : {}),
+    "data-name": caption?.code,
+    "data-initial": needsScript(field) ? JSON.stringify(field.initial) : undefined,
+    "data-value": field.kind === "fixed" ? JSON.stringify(field.value) : undefined,
   };
   const inner = (
     <>
@@ -240,9 +237,8 @@ type ListProps = {
 };
 
 function ListBody({ id, item, min, max, caption }: ListProps) {
-  const bounds = { "data-min": String(min), ...(max === null ? {} : { "data-max": String(max) }) };
   return (
-    <div class="form-body form-list" data-body data-lines {...bounds}>
+    <div class="form-body form-list" data-body data-min={min} data-max={max}>
       <template data-line>
         <div class="form-row" data-line>
           <FieldView id={`${id}-i`} field={item} caption={{ text: "Item", isItem: true }} required />

@@ -53,7 +53,7 @@ export function History({ run, first, last, only }: HistoryProps) {
             <a
               href={`${address}${group === null ? "" : `?entries=${group}`}#history`}
               data-entries={group ?? ""}
-              {...(group === only ? { "aria-current": "true" } : {})}
+              aria-current={group === only ? "true" : undefined}
             >
               {group ?? "all"}
             </a>

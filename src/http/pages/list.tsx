@@ -69,7 +69,7 @@ export function Block({ id, src, rows, rowHeight, stamp = "", children }: BlockP
   const height = rows * rowHeight;
   const isFilled = children !== undefined && children !== null;
   return (
-    <div id={id} class="block" data-block={src} data-stamp={stamp} {...(isFilled ? { "data-filled": "" } : {})}>
+    <div id={id} class="block" data-block={src} data-stamp={stamp} data-filled={isFilled ? "" : undefined}>
       {isFilled ? (
         children
       ) : (

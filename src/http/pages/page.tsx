@@ -28,7 +28,7 @@ type PageProps = PropsWithChildren<{
   /** Who is looking; null for somebody who is not let in yet. */
   readonly caller: Caller | null;
   /** The feed whose events mean that this page has changed. */
-  readonly live?: string;
+  readonly live?: string | undefined;
 }>;
 
 /** Only our own script and style are run, whatever a name or a payload contains. */
@@ -63,7 +63,7 @@ export async function answer(
 export function Page({ request, title, section, caller, live, children }: PageProps) {
   const theme = themeOf(request);
   return (
-    <html lang="en" {...(theme === null ? {} : { "data-theme": theme })}>
+    <html lang="en" data-theme={theme}>
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
@@ -78,7 +78,7 @@ export function Page({ request, title, section, caller, live, children }: PagePr
           Skip to the content
         </a>
         <Header section={section} caller={caller} isLive={live !== undefined} />
-        <main id="main" tabindex={-1} {...(live === undefined ? {} : { "data-live": live })}>
+        <main id="main" tabindex={-1} data-live={live}>
           {children}
         </main>
         <div id="toasts" class="toasts" role="status" aria-live="polite"></div>
@@ -100,7 +100,7 @@ function Header({ section, caller, isLive }: HeaderProps) {
       {caller === null ? null : (
         <nav aria-label="Pages">
           {sections.map((each) => (
-            <a href={each.path} {...(each.section === section ? { "aria-current": "page" } : {})}>
+            <a href={each.path} aria-current={each.section === section ? "page" : undefined}>
               {each.title}
             </a>
           ))}

@@ -81,7 +81,7 @@ async function readablePage({ service, request, param, caller }: Call): Promise<
       caller={caller}
       title={`${run.workflow} ${run.id}`}
       section="runs"
-      {...(isEnded(run.status) ? {} : { live })}
+      live={isEnded(run.status) ? undefined : live}
     >
       <RunView view={view} caller={caller} step={step} only={only} />
     </Page>,

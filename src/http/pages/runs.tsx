@@ -86,7 +86,11 @@ function Chips({ parameters, statuses, counts }: ChipsProps) {
   const countOf = new Map(counts.groups.map(({ key, count }) => [key["status"], count]));
   return (
     <nav class="chips" aria-label="Status">
-      <a class="chip" href={`/${queryOf(parameters, { status: null })}`} {...current(statuses.length === 0)}>
+      <a
+        class="chip"
+        href={`/${queryOf(parameters, { status: null })}`}
+        aria-current={statuses.length === 0 ? "true" : undefined}
+      >
         <span>all</span>
         <span class="chip-count">{countText(counts.total)}</span>
       </a>
@@ -95,8 +99,8 @@ function Chips({ parameters, statuses, counts }: ChipsProps) {
           class={`chip is-${status}`}
           data-key={`chip-${status}`}
           href={`/${queryOf(parameters, { status: toggle(statuses, status) })}`}
-          {...current(statuses.includes(status))}
-          {...(countOf.has(status) ? {} : { "data-none": "" })}
+          aria-current={statuses.includes(status) ? "true" : undefined}
+          data-none={countOf.has(status) ? undefined : ""}
         >
           <Icon sign={status} />
           <span>{status}</span>
@@ -105,10 +109,6 @@ function Chips({ parameters, statuses, counts }: ChipsProps) {
       ))}
     </nav>
   );
-}
-
-function current(is: boolean): { readonly "aria-current"?: "true" } {
-  return is ? { "aria-current": "true" } : {};
 }
 
 type TableProps = {

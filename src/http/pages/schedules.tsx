@@ -87,7 +87,7 @@ function Pages({ page, count, ...kept }: PagesProps) {
       {Array.from({ length: count }, (_, index) => index + 1).map((each) => (
         <a
           href={addressOf("/schedules", { ...kept, page: String(each) })}
-          {...(each === page ? { "aria-current": "page" } : {})}
+          aria-current={each === page ? "page" : undefined}
         >
           {each}
         </a>

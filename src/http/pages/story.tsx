@@ -25,14 +25,14 @@ type PanelProps = {
 
 export function StoryPanel({ run, story, caller, now, pausedAt }: PanelProps) {
   const { bar, place } = story;
-  const calls = place.within === null ? {} : { "data-calls": place.within.key, "data-call": place.within.call };
   return (
     <section
       class="panel"
       id="panel"
       data-panel={bar.key}
       data-bar={place.row}
-      {...calls}
+      data-calls={place.within?.key}
+      data-call={place.within?.call}
       aria-labelledby="panel-title"
     >
       <PanelHead run={run} name={bar.name} note={barWords[bar.kind]} sign={barSigns[bar.kind]} tone={barTone(bar)} />

@@ -14,7 +14,7 @@ import { addressOf } from "./window.tsx";
 type TileProps = {
   readonly title: string;
   readonly figure: string;
-  readonly tone?: string;
+  readonly tone?: string | undefined;
   readonly note?: JSX.Element | string;
 };
 
@@ -66,7 +66,7 @@ export function Tiles({ figures }: { readonly figures: Figures }) {
       <Tile
         title="Failed"
         figure={countText(failed)}
-        {...(failed > 0 ? { tone: "failed" } : {})}
+        tone={failed > 0 ? "failed" : undefined}
         note={failed === 0 ? "none" : `${shareText(failed / total(figures))} of all`}
       />
       <Tile

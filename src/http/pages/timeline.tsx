@@ -180,7 +180,7 @@ function Row({ run, bar, scale, now, isOpen }: RowProps) {
       data-row
       data-key={bar.key}
       data-step={bar.key}
-      {...(isOpen ? { "aria-current": "true" } : {})}
+      aria-current={isOpen ? "true" : undefined}
     >
       <span class="bar-name" title={bar.name}>
         <Icon sign={barSigns[bar.kind]} />

@@ -58,7 +58,7 @@ export function WindowChooser({ window, path, kept = {} }: ChooserProps) {
         <a
           href={addressOf(path, { ...kept, window: name })}
           title={title}
-          {...(name === window.name ? { "aria-current": "true" } : {})}
+          aria-current={name === window.name ? "true" : undefined}
         >
           {short}
         </a>

@@ -119,7 +119,7 @@ function Row({ info, stats, window }: RowProps) {
   const durations = stats?.durations ?? null;
   const runs = stats === undefined ? 0 : total(stats);
   return (
-    <tr data-row data-key={name} {...(runs === 0 ? { class: "is-idle" } : {})}>
+    <tr data-row data-key={name} class={runs === 0 ? "is-idle" : undefined}>
       <th scope="row">
         <a href={`/workflows/${encodeURIComponent(name)}?window=${window.name}`}>{name}</a>
         <span class="row-notes">

@@ -46,14 +46,6 @@ function prepare(form: HTMLElement): void {
   form.dataset["uiReady"] = "";
   const field = fieldOf(form);
   if (field !== null) prepareField(field);
-  const { initial } = form.dataset;
-  if (initial === undefined) return;
-  const value = JSON.parse(initial) as Json;
-  rawOf(form, (raw) => (raw.value = JSON.stringify(value, null, 2)));
-  if (field === null) return;
-  fillField(field, value);
-  // A value that the form cannot hold is shown as JSON.
-  if (difference(value, read(field)) !== null) show(form, "json");
 }
 
 /** The entered value, or undefined for none. @throws FieldError */
