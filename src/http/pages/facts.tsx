@@ -5,8 +5,8 @@ import type { EntryOf } from "../../core/history/entry.ts";
 import { costOf } from "../../core/run/price.ts";
 import type { RunSnapshot } from "../../core/run/run.ts";
 import { countText } from "./axis.ts";
+import { CopyButton } from "./copy.tsx";
 import { Fact } from "./fact.tsx";
-import { Icon } from "./icon.tsx";
 import { Instant, Span } from "./instant.tsx";
 
 type FactsProps = { readonly run: RunSnapshot; readonly created: EntryOf<"run.created"> | null };
@@ -51,9 +51,7 @@ export function Facts({ run, created }: FactsProps) {
           {trace === "" ? null : (
             <Fact name="Trace">
               <code>{trace.split("-")[1] ?? trace}</code>
-              <button type="button" class="quiet" data-copy={trace} aria-label="Copy the traceparent">
-                <Icon sign="copy" />
-              </button>
+              <CopyButton text={trace} what="the traceparent" />
             </Fact>
           )}
         </dl>

@@ -13,6 +13,7 @@ import type { Caller } from "../auth/auth.ts";
 import { readQuery } from "../query.ts";
 import type { Call, Route } from "../route.ts";
 import { ActionDialogs, Actions } from "./actions.tsx";
+import { CopyButton } from "./copy.tsx";
 import { descentsOf } from "./descent.tsx";
 import type { Descent } from "./descent.tsx";
 import { Facts } from "./facts.tsx";
@@ -22,7 +23,6 @@ import { Fault, textOf } from "./fault.tsx";
 import { childrenBlock, entryBlock, historyBlock, readGroup, timelineBlock } from "./fragment.tsx";
 import { History } from "./history.tsx";
 import type { Group } from "./history.tsx";
-import { Icon } from "./icon.tsx";
 import { Inbox, readInbox } from "./inbox.tsx";
 import { lacksCode, Summary } from "./summary.tsx";
 import { orNull } from "./absence.ts";
@@ -220,9 +220,7 @@ function Head({ run, caller }: { readonly run: RunSnapshot; readonly caller: Cal
         </p>
         <div class="title-line">
           <h1 class="mono">{id}</h1>
-          <button type="button" class="quiet" data-copy={id} aria-label="Copy the run’s id" title="Copy the id">
-            <Icon sign="copy" />
-          </button>
+          <CopyButton text={id} what="the run’s id" />
         </div>
         <p class="row-of">
           <Status status={status} />
@@ -259,14 +257,7 @@ function Values({ run }: { readonly run: RunSnapshot }) {
         <div class="card-head">
           <h2 id="output-title">{error === null ? "Output" : "Error"}</h2>
           {error === null ? null : (
-            <button
-              type="button"
-              class="quiet push"
-              data-copy={textOf(error).slice(0, maxCopied)}
-              aria-label="Copy the error"
-            >
-              <Icon sign="copy" />
-            </button>
+            <CopyButton text={textOf(error).slice(0, maxCopied)} what="the error" place="push" />
           )}
         </div>
         <div class="card-body">

@@ -4,6 +4,7 @@
 import type { BarAttempt, Story } from "../../core/timeline/timeline.ts";
 import type { Caller } from "../auth/auth.ts";
 import { barLength, barSigns, barStatus, barTone, barWords } from "./bar.ts";
+import { CopyButton } from "./copy.tsx";
 import { ActionButton } from "./dialog.tsx";
 import { Fact } from "./fact.tsx";
 import { Fault, FaultDiff } from "./fault.tsx";
@@ -126,9 +127,7 @@ function Points({ story, now, pausedAt }: Pick<PanelProps, "story" | "now" | "pa
       {story.idempotencyKey === null ? null : (
         <Fact name="Idempotency key">
           <code>{story.idempotencyKey}</code>
-          <button type="button" class="quiet" data-copy={story.idempotencyKey} aria-label="Copy the idempotency key">
-            <Icon sign="copy" />
-          </button>
+          <CopyButton text={story.idempotencyKey} what="the idempotency key" />
         </Fact>
       )}
     </dl>

@@ -8,7 +8,7 @@ import type { JSX } from "hono/jsx/jsx-runtime";
 import { toJson } from "../../core/value/json.ts";
 import { decode } from "../../core/value/value.ts";
 import type { Stored } from "../../core/value/value.ts";
-import { Icon } from "./icon.tsx";
+import { CopyButton } from "./copy.tsx";
 
 const maxNodes = 1500;
 const maxItems = 200;
@@ -44,11 +44,7 @@ export function Value({ json, id }: ValueProps) {
       <div class="tree">
         <Node json={json} depth={0} budget={{ left: maxNodes }} />
       </div>
-      {text === null ? null : (
-        <button type="button" class="quiet copy" data-copy={text} aria-label="Copy as JSON" title="Copy as JSON">
-          <Icon sign="copy" />
-        </button>
-      )}
+      {text === null ? null : <CopyButton text={text} what="as JSON" place="copy" />}
     </div>
   );
 }

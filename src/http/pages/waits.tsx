@@ -10,6 +10,7 @@ import type { Bar } from "../../core/timeline/timeline.ts";
 import type { Caller } from "../auth/auth.ts";
 import { retryOf } from "./actions.tsx";
 import { barAddress } from "./bar.ts";
+import { CopyButton } from "./copy.tsx";
 import { AwaitedChildren } from "./descent.tsx";
 import type { Descent } from "./descent.tsx";
 import { ActionButton, ActionDialog } from "./dialog.tsx";
@@ -187,9 +188,7 @@ function HookAddress({ id, url }: { readonly id: string; readonly url: string | 
     <>
       <div class="copy-line">
         <code id={`${id}-url`}>{url}</code>
-        <button type="button" class="quiet" data-copy={url} aria-label="Copy the address" title="Copy the address">
-          <Icon sign="copy" />
-        </button>
+        <CopyButton text={url} what="the address" />
       </div>
       <details class="curl">
         <summary>As a curl command</summary>
@@ -197,9 +196,7 @@ function HookAddress({ id, url }: { readonly id: string; readonly url: string | 
           <pre tabindex={0} role="group" aria-label="A curl command that calls the webhook">
             {curl}
           </pre>
-          <button type="button" class="quiet" data-copy={curl} aria-label="Copy the command" title="Copy the command">
-            <Icon sign="copy" />
-          </button>
+          <CopyButton text={curl} what="the command" />
         </div>
       </details>
     </>
