@@ -221,7 +221,7 @@ function ForkDialog({ run, path }: { readonly run: RunSnapshot; readonly path: s
       wide
       lead="A new run begins with the history of this one up to a step, and goes its own way from there. This run stays as it is."
     >
-      <FormField id="fork-from" label="From step" hint="as charge or charge#2; from the start if left empty">
+      <FormField label="From step" hint="as charge or charge#2; from the start if left empty">
         <input id="fork-from" name="from" list="fork-steps" maxlength={600} autocomplete="off" spellcheck={false} />
       </FormField>
       <ForkInput input={readable(toJson(decode(run.input)), maxEdited)} />
@@ -237,7 +237,7 @@ function ForkInput({ input }: { readonly input: string | null }) {
       {input === null ? (
         <p class="faint">The input is too long to be edited here: give another over the API.</p>
       ) : (
-        <FormField id="fork-input" label="Input as JSON">
+        <FormField label="Input as JSON">
           <textarea
             id="fork-input"
             name="input"

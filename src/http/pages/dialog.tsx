@@ -80,6 +80,18 @@ type DialogProps = PropsWithChildren<{
   readonly wide?: boolean;
 }>;
 
+/** @param id of the dialog, which is named by its title */
+export function DialogHead({ id, title }: { readonly id: string; readonly title: string }) {
+  return (
+    <div class="dialog-head">
+      <h2 id={`${id}-title`}>{title}</h2>
+      <button type="button" class="quiet" data-close aria-label="Close">
+        <Icon sign="close" />
+      </button>
+    </div>
+  );
+}
+
 export function ActionDialog(props: DialogProps) {
   const { id, title, action, method = "POST", submit, look = "primary", lead, why = "required", children } = props;
   return (
@@ -93,12 +105,7 @@ export function ActionDialog(props: DialogProps) {
         data-preview={props.preview}
         data-submit-preview={props.submitPreview}
       >
-        <div class="dialog-head">
-          <h2 id={`${id}-title`}>{title}</h2>
-          <button type="button" class="quiet" data-close aria-label="Close">
-            <Icon sign="close" />
-          </button>
-        </div>
+        <DialogHead id={id} title={title} />
         {lead === undefined ? null : <p class="lead">{lead}</p>}
         {children}
         {method === "GET" ? null : <Author id={id} why={why} />}
@@ -123,11 +130,10 @@ export function ActionDialog(props: DialogProps) {
 function Author({ id, why }: { readonly id: string; readonly why: "required" | "optional" }) {
   return (
     <div class="author">
-      <FormField id={`${id}-actor`} label="Your name">
+      <FormField label="Your name">
         <input id={`${id}-actor`} data-header="actor" required maxlength={256} autocomplete="name" spellcheck={false} />
       </FormField>
-      <label class="field" for={`${id}-reason`}>
-        <span>Why{why === "optional" ? <small> (optional)</small> : null}</span>
+      <FormField label="Why" hint={why === "optional" ? why : undefined}>
         <input
           id={`${id}-reason`}
           data-header="reason"
@@ -135,7 +141,7 @@ function Author({ id, why }: { readonly id: string; readonly why: "required" | "
           maxlength={2000}
           autocomplete="off"
         />
-      </label>
+      </FormField>
     </div>
   );
 }

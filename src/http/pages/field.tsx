@@ -3,16 +3,11 @@
 /** Owns: a field of a form with its label, and a hint where it needs one. */
 import type { PropsWithChildren } from "hono/jsx";
 
-type FieldProps = {
-  /** Of what is entered into; none where that stands within. */
-  readonly id?: string;
-  readonly label: string;
-  readonly hint?: string;
-};
+type FieldProps = PropsWithChildren<{ readonly label: string; readonly hint?: string | undefined }>;
 
-export function FormField({ id, label, hint, children }: PropsWithChildren<FieldProps>) {
+export function FormField({ label, hint, children }: FieldProps) {
   return (
-    <label class="field" {...(id === undefined ? {} : { for: id })}>
+    <label class="field">
       <span>
         {label}
         {hint === undefined ? null : (

@@ -223,7 +223,7 @@ function LimitDialog() {
       }
     >
       <input type="hidden" name="name" data-part />
-      <FormField id="lane-limit" label="Limit" hint="empty for the one in the code">
+      <FormField label="Limit" hint="empty for the one in the code">
         <input
           id="lane-limit"
           name="limit"

@@ -8,6 +8,7 @@ import type { PropsWithChildren } from "hono/jsx";
 import type { JSX } from "hono/jsx/jsx-runtime";
 import type { Caller } from "../auth/auth.ts";
 import { version } from "./assets.ts";
+import { DialogHead } from "./dialog.tsx";
 import { Icon, Mark } from "./icon.tsx";
 
 export type Section = "runs" | "workflows" | "schedules" | "lanes" | "stats";
@@ -164,12 +165,7 @@ const keys: readonly (readonly [keys: readonly string[], does: string])[] = [
 function Help() {
   return (
     <dialog id="help" aria-labelledby="help-title">
-      <div class="dialog-head">
-        <h2 id="help-title">Keyboard</h2>
-        <button type="button" class="quiet" data-close aria-label="Close">
-          <Icon sign="close" />
-        </button>
-      </div>
+      <DialogHead id="help" title="Keyboard" />
       <dl class="keys">
         {keys.map(([each, does]) => (
           <div>

@@ -44,7 +44,7 @@ export function QueryDialogs({ path }: { readonly path: string }) {
 
 export function NameField({ id, label }: { readonly id: string; readonly label: string }) {
   return (
-    <FormField id={id} label={label}>
+    <FormField label={label}>
       <input id={id} name="name" data-part required maxlength={256} autocomplete="off" spellcheck={false} />
     </FormField>
   );

@@ -110,13 +110,13 @@ export function ScheduleDialogs({ workflows }: { readonly workflows: readonly Wo
 function Range() {
   return (
     <div class="fields">
-      <FormField id="backfill-from" label="From" hint="your time">
+      <FormField label="From" hint="your time">
         <input id="backfill-from" name="from" type="datetime-local" required />
       </FormField>
-      <FormField id="backfill-to" label="To" hint="not itself">
+      <FormField label="To" hint="not itself">
         <input id="backfill-to" name="to" type="datetime-local" required />
       </FormField>
-      <FormField id="backfill-overlap" label="Runs">
+      <FormField label="Runs">
         <select id="backfill-overlap" name="overlap">
           <option value="allow-all">side by side</option>
           <option value="buffer-all">one after the other</option>
@@ -138,7 +138,7 @@ function ChangeDialog() {
       wide
     >
       <Rules prefix="change" />
-      <FormField id="change-input" label="Input" hint="JSON">
+      <FormField label="Input" hint="JSON">
         <textarea id="change-input" class="code" name="input" rows={6} data-json spellcheck={false}></textarea>
       </FormField>
     </ScheduleDialog>
@@ -148,7 +148,7 @@ function ChangeDialog() {
 function CreateDialog({ workflows }: { readonly workflows: readonly WorkflowInfo[] }) {
   return (
     <ActionDialog id="create" title="New schedule" action="/v1/schedules" submit="Create" done="{id} is there." wide>
-      <FormField id="create-id" label="Id">
+      <FormField label="Id">
         <input id="create-id" name="id" required maxlength={256} autocomplete="off" spellcheck={false} />
       </FormField>
       <Rules prefix="create" />
@@ -175,7 +175,7 @@ function startField(workflows: readonly WorkflowInfo[]): Field {
 function Rules({ prefix }: { readonly prefix: string }) {
   return (
     <div class="fields">
-      <FormField id={`${prefix}-cron`} label="Cron" hint="minute, hour, day, month, weekday">
+      <FormField label="Cron" hint="minute, hour, day, month, weekday">
         <input
           id={`${prefix}-cron`}
           class="mono"
@@ -187,7 +187,7 @@ function Rules({ prefix }: { readonly prefix: string }) {
           spellcheck={false}
         />
       </FormField>
-      <FormField id={`${prefix}-timezone`} label="Time zone" hint="UTC unless given">
+      <FormField label="Time zone" hint="UTC unless given">
         <input
           id={`${prefix}-timezone`}
           name="timezone"
@@ -197,17 +197,17 @@ function Rules({ prefix }: { readonly prefix: string }) {
           spellcheck={false}
         />
       </FormField>
-      <FormField id={`${prefix}-overlap`} label="While a run goes on">
+      <FormField label="While a run goes on">
         <select id={`${prefix}-overlap`} name="overlap">
           {overlaps.map((overlap) => (
             <option value={overlap}>{overlap}</option>
           ))}
         </select>
       </FormField>
-      <FormField id={`${prefix}-catch-up`} label="Catch up" hint="1 hour unless given">
+      <FormField label="Catch up" hint="1 hour unless given">
         <input id={`${prefix}-catch-up`} name="catchUp" maxlength={64} autocomplete="off" />
       </FormField>
-      <FormField id={`${prefix}-jitter`} label="Jitter" hint="none unless given">
+      <FormField label="Jitter" hint="none unless given">
         <input id={`${prefix}-jitter`} name="jitter" maxlength={64} autocomplete="off" />
       </FormField>
       <label class="form-check" for={`${prefix}-pauses`}>

@@ -110,7 +110,7 @@ function Form({ next, isWrong }: { readonly next: string; readonly isWrong: bool
     <form method="post" action="/sign-in">
       <p class="faint">With a token of this Holdfast. What you may do here is what its role may do.</p>
       <input type="hidden" name="next" value={next} />
-      <FormField id="token" label="Token">
+      <FormField label="Token">
         <input
           id="token"
           name="token"

@@ -145,7 +145,7 @@ function StartDialog({ info }: { readonly info: WorkflowInfo }) {
       <details class="more">
         <summary>Id, delay, labels</summary>
         <div class="fields">
-          <FormField id="start-id" label="Id" hint="made for you unless given">
+          <FormField label="Id" hint="made for you unless given">
             <input
               id="start-id"
               name="id"
@@ -156,10 +156,10 @@ function StartDialog({ info }: { readonly info: WorkflowInfo }) {
               spellcheck={false}
             />
           </FormField>
-          <FormField id="start-delay" label="Delay" hint="such as 10 minutes">
+          <FormField label="Delay" hint="such as 10 minutes">
             <input id="start-delay" name="delay" maxlength={64} autocomplete="off" spellcheck={false} />
           </FormField>
-          <FormField id="start-at" label="or not before" hint="your time">
+          <FormField label="or not before" hint="your time">
             <input id="start-at" name="startAt" type="datetime-local" />
           </FormField>
         </div>
