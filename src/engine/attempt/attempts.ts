@@ -35,9 +35,9 @@ export class Attempts {
   readonly #pending: ReadonlyMap<string, Pending>;
   readonly #inFlight = new Map<string, { readonly attempt: Attempt; readonly plan: RunPlan; readonly id: string }>();
   /** Steps that run at most once, while their start is put on record. */
-  #starting: Map<string, Pending> = emptyMap;
+  #starting: Map<string, Pending<RunPlan>> = emptyMap;
   /** Steps that fail without another attempt, until that is on record: each killed its process too often, or may not run twice. */
-  #failing: Map<string, Pending> = emptyMap;
+  #failing: Map<string, Pending<RunPlan>> = emptyMap;
   /** Steps whose next attempt waits for slots of lanes. */
   readonly queued: Queued;
   /** Those that are requests, which couriers make. */
@@ -51,9 +51,9 @@ export class Attempts {
   constructor(course: Course, pending: ReadonlyMap<string, Pending>) {
     this.#course = course;
     this.#pending = pending;
-    this.queued = new Queued(course, (pending, plan) => this.begin(pending, plan));
+    this.queued = new Queued(course, (pending) => this.begin(pending));
     this.orders = new Orders(course);
-    this.suspects = new Suspects(course, (pending, plan) => this.#start(pending, plan));
+    this.suspects = new Suspects(course, (pending) => this.#start(pending));
   }
 
   /** How many need this memory: those that a courier makes do not. */
@@ -105,22 +105,18 @@ export class Attempts {
   }
 
   /** Starts the next attempt of a step, or fails the step if it keeps killing its process. */
-  begin(pending: Pending, plan: RunPlan): void {
+  begin(pending: Pending<RunPlan>): void {
     if (this.orders.lookAfter(pending.key)) return;
-    if (plan.kind !== "run" || this.queued.admit(pending)) this.#beginAdmitted(pending, plan);
+    if (pending.plan.kind !== "run" || this.queued.admit(pending)) this.#beginAdmitted(pending);
   }
 
-  #beginAdmitted(pending: Pending, plan: RunPlan): void {
+  #beginAdmitted(pending: Pending<RunPlan>): void {
     const call = this.#course.state.calls.get(pending.key);
-    if (plan.atMostOnce) {
-      this.#beginOnce(pending, plan);
-    } else if (call !== undefined && (call.crashes >= crashLimit || call.interruptions >= interruptionLimit)) {
-      this.#failWithoutAttempt(pending, plan, crashError(pending.id, call.attempts + 1 + call.interruptions));
-    } else if (this.suspects.has(pending.key)) {
-      this.suspects.begin(pending);
-    } else {
-      this.#start(pending, plan);
-    }
+    if (pending.plan.atMostOnce) return this.#beginOnce(pending);
+    if (call !== undefined && (call.crashes >= crashLimit || call.interruptions >= interruptionLimit))
+      return this.#failWithoutAttempt(pending, crashError(pending.id, call.attempts + 1 + call.interruptions));
+    if (this.suspects.has(pending.key)) this.suspects.begin(pending);
+    else this.#start(pending);
   }
 
   /** Ends the attempts whose time is up. */
@@ -158,12 +154,11 @@ export class Attempts {
    */
   stop(reason: Error): string[] {
     for (const pending of [...this.#pending.values()]) {
-      const { plan } = pending;
-      if (!isAttempted(plan) || this.#hasBegun(pending.key)) continue;
+      if (!isAttempted(pending) || this.#hasBegun(pending.key)) continue;
       if (this.isCutOff(pending)) {
         this.#stopping.set(pending, reason);
         this.queued.pass(pending);
-        this.#beginAdmitted(pending, plan);
+        this.#beginAdmitted(pending);
       } else this.queued.leave(pending);
     }
     const awaited: string[] = [];
@@ -190,26 +185,27 @@ export class Attempts {
   }
 
   /** The attempt is on record before it begins, so that one a death cut off is never made again. */
-  #beginOnce(pending: Pending, plan: RunPlan): void {
+  #beginOnce(pending: Pending<RunPlan>): void {
     const call = this.#course.state.calls.get(pending.key);
     const attempt = (call?.attempts ?? 0) + 1;
     if (call?.begunAttempt === attempt) {
-      return this.#failWithoutAttempt(pending, plan, interruptionError(pending.id, attempt));
+      return this.#failWithoutAttempt(pending, interruptionError(pending.id, attempt));
     }
     this.#starting = put(this.#starting, pending.key, pending);
     this.#course.post(() => {
       if (this.#starting.get(pending.key) !== pending) return;
-      this.#course.ledger.append(startMark(plan, pending.id, attempt));
+      this.#course.ledger.append(startMark(pending.plan, pending.id, attempt));
       this.#course.ledger.durable().then(
         // Abandoned meanwhile: it is no longer among them.
-        () => this.#starting.delete(pending.key) && this.#start(pending, plan),
+        () => this.#starting.delete(pending.key) && this.#start(pending),
         (error: unknown) => this.#course.failInTurn(error),
       );
     });
   }
 
-  #start(pending: Pending, plan: RunPlan): void {
+  #start(pending: Pending<RunPlan>): void {
     const { state } = this.#course;
+    const { plan } = pending;
     const { attempts = 0, order = null } = state.calls.get(pending.key) ?? {};
     const number = attempts + 1;
     const isOrder = plan.request !== undefined;
@@ -225,49 +221,50 @@ export class Attempts {
         asyncContext: pending.asyncContext,
         fn: plan.fn,
       },
-      (end) => this.#ended(pending, plan, attempt, end),
+      (end) => this.#ended(pending, attempt, end),
     );
-    const reason = this.#stopReason(pending, plan);
+    const reason = this.#stopReason(pending);
     if (reason !== null) attempt.stop(reason, this.#course.world.clock.now() + graceMs);
     this.#inFlight.set(pending.key, { attempt, plan, id: pending.id });
     // Only now: before, whoever computes the next deadline would miss the attempt's.
     this.#course.wakeBy(attempt.timeoutAt);
-    if (isOrder) this.orders.begin(pending, plan, attempt);
+    if (isOrder) this.orders.begin(pending, attempt);
     else attempt.start();
   }
 
   /** Why the attempt is told to stop as it begins; null where the run was not stopped before, in this life or another. */
-  #stopReason(pending: Pending, { kind }: RunPlan): Error | null {
+  #stopReason(pending: Pending<RunPlan>): Error | null {
     const { cancelling } = this.#course.state;
-    const isAwaited = kind === "run" && cancelling?.awaited.includes(pending.id) === true;
+    const isAwaited = pending.plan.kind === "run" && cancelling?.awaited.includes(pending.id) === true;
     return this.#stopping.get(pending) ?? (isAwaited ? new Error(cancelling.error.message) : null);
   }
 
-  #ended(pending: Pending, plan: RunPlan, attempt: Attempt, end: AttemptEnd): void {
+  #ended(pending: Pending<RunPlan>, attempt: Attempt, end: AttemptEnd): void {
+    const { plan } = pending;
     const stored = storedOf(end, plan, pending.id);
     pending.asyncContext ??= attempt.asyncContext;
     const { number, startedAt, quick } = attempt;
     const made = { step: pending.id, attempt: number, startedAt };
     if (!stored.ok) {
       return this.#course.post(() => {
-        if (!this.#leave(pending, plan, attempt)) return;
-        const judged = planNow(pending, plan, attempt.stopped);
+        if (!this.#leave(pending, attempt)) return;
+        const judged = planNow(pending, attempt.stopped);
         const judge = (): Verdict => judgeFailure(this.#course.ledger, judged, stored.error, made);
         this.#carryOut(pending.asyncContext?.(judge) ?? judge());
       });
     }
     const { value } = stored;
-    const conclude = (): Fact | null => (this.#leave(pending, plan, attempt) ? completion(plan, made, value) : null);
+    const conclude = (): Fact | null => (this.#leave(pending, attempt) ? completion(plan, made, value) : null);
     this.#course.post({ quick, size: value.length, conclude });
   }
 
   /** It is in flight no longer; false where it was given up before. */
-  #leave(pending: Pending, { kind }: RunPlan, attempt: Attempt): boolean {
-    const { key } = pending;
+  #leave(pending: Pending<RunPlan>, attempt: Attempt): boolean {
+    const { key, plan } = pending;
     if (this.#inFlight.get(key)?.attempt !== attempt) return false;
     this.#inFlight.delete(key);
     this.orders.end(key);
-    if (kind === "run") this.queued.leave(pending);
+    if (plan.kind === "run") this.queued.leave(pending);
     this.suspects.acquit(key);
     return true;
   }
@@ -287,13 +284,13 @@ export class Attempts {
   }
 
   /** Fails the step for what happened in earlier lives. */
-  #failWithoutAttempt(pending: Pending, plan: RunPlan, error: StoredError): void {
+  #failWithoutAttempt(pending: Pending<RunPlan>, error: StoredError): void {
     const made = { step: pending.id, attempt: error.attempts ?? 1, startedAt: this.#course.world.clock.now() };
     this.#failing = put(this.#failing, pending.key, pending);
     this.#course.post(() => {
       if (this.#failing.get(pending.key) !== pending) return;
       this.#failing.delete(pending.key);
-      const judged = planNow(pending, plan, this.#stopReason(pending, plan) !== null);
+      const judged = planNow(pending, this.#stopReason(pending) !== null);
       this.#carryOut(failForGood(this.#course.state, judged, { ...made, error }));
     });
   }

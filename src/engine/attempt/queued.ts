@@ -4,16 +4,15 @@
  */
 import { emptyMap, put } from "../../core/empty.ts";
 import { callKey } from "../../core/state/state.ts";
-import { isAttempted } from "../call/call.ts";
 import type { Pending, RunPlan } from "../call/call.ts";
 import type { Course } from "../turn/course.ts";
 
 export class Queued {
   readonly #course: Course;
-  readonly #begin: (pending: Pending, plan: RunPlan) => void;
-  #waiting: Map<string, Pending> = emptyMap;
+  readonly #begin: (pending: Pending<RunPlan>) => void;
+  #waiting: Map<string, Pending<RunPlan>> = emptyMap;
 
-  constructor(course: Course, begin: (pending: Pending, plan: RunPlan) => void) {
+  constructor(course: Course, begin: (pending: Pending<RunPlan>) => void) {
     this.#course = course;
     this.#begin = begin;
   }
@@ -29,7 +28,7 @@ export class Queued {
   }
 
   /** Whether its next attempt may begin now. If not, it waits here. */
-  admit(pending: Pending): boolean {
+  admit(pending: Pending<RunPlan>): boolean {
     if (this.#course.limiter.admit(pending.id)) {
       this.#waiting.delete(pending.key);
       return true;
@@ -42,8 +41,7 @@ export class Queued {
   /** The step may have its slot now. */
   admitted(step: string): void {
     const pending = this.#waiting.get(callKey("run", step));
-    if (pending === undefined || this.#course.held || !isAttempted(pending.plan)) return;
-    this.#begin(pending, pending.plan);
+    if (pending !== undefined && !this.#course.held) this.#begin(pending);
   }
 
   /** A pause, or a lane, holds the run back no longer. */

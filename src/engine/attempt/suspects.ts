@@ -18,16 +18,16 @@ const suspicionLimit = 2;
 
 export class Suspects {
   readonly #course: Course;
-  readonly #start: (pending: Pending, plan: RunPlan) => void;
+  readonly #start: (pending: Pending<RunPlan>) => void;
   #keys: Set<string> = emptySet;
   /** Suspects that are to begin, by key, in order. */
-  #waiting: Map<string, Pending> = emptyMap;
+  #waiting: Map<string, Pending<RunPlan>> = emptyMap;
   /** The suspect that has begun, or is about to. */
   #current: string | null = null;
   /** The run is to end: nothing holds back those whose ends must be known. */
   #isEnding = false;
 
-  constructor(course: Course, start: (pending: Pending, plan: RunPlan) => void) {
+  constructor(course: Course, start: (pending: Pending<RunPlan>) => void) {
     this.#course = course;
     this.#start = start;
   }
@@ -50,7 +50,9 @@ export class Suspects {
   /** Of these calls, marks the steps that were at work when the last life ended, durably; suspects as they begin. */
   async mark(open: readonly Pending[]): Promise<void> {
     const facts: Fact[] = [];
-    for (const { id, key, plan } of open.filter((pending) => this.mayHaveBegun(pending))) {
+    for (const pending of open) {
+      if (!isAttempted(pending) || !this.mayHaveBegun(pending)) continue;
+      const { id, key, plan } = pending;
       const {
         retryAt = null,
         interruptions = 0,
@@ -58,7 +60,7 @@ export class Suspects {
         exhausted = false,
       } = this.#course.state.calls.get(key) ?? {};
       // A step that runs at most once, or is a request, has marks of its own.
-      if (!isAttempted(plan) || plan.atMostOnce || plan.request !== undefined || exhausted) continue;
+      if (plan.atMostOnce || plan.request !== undefined || exhausted) continue;
       if (retryAt !== null) facts.push(startMark(plan, id, attempts + 1));
       else if (interruptions < suspicionLimit) facts.push(interruption(this.#course, plan, id));
       else this.#keys = added(this.#keys, key);
@@ -72,12 +74,13 @@ export class Suspects {
    * It may have been at work when the last life ended: also a retry that fell due before this one began. What was called while
    * the run was held had not begun, nor what an earlier life marked meanwhile.
    */
-  mayHaveBegun({ id, key, plan, seenSeq }: Pending): boolean {
+  mayHaveBegun(pending: Pending): boolean {
+    const { id, key, plan, seenSeq } = pending;
     const { calls, paused } = this.#course.state;
     const { retryAt = null, interruptions = 0, markedSeq = 0 } = calls.get(key) ?? {};
     // A retry that falls due in a pause does not begin in it.
     const now = paused?.at ?? this.#course.world.clock.now();
-    if (this.#course.live || !isAttempted(plan) || (retryAt !== null && retryAt > now)) return false;
+    if (this.#course.live || !isAttempted(pending) || (retryAt !== null && retryAt > now)) return false;
     if (Math.max(seenSeq, markedSeq) > this.#course.ledger.openedHeldSeq) return false;
     // One that waited for its slot had not begun, but a suspect among them begins behind a mark all the same.
     return plan.kind !== "run" || interruptions >= suspicionLimit || !this.#course.limiter.isQueued(id);
@@ -99,7 +102,7 @@ export class Suspects {
     return this.#waiting.has(key);
   }
 
-  begin(pending: Pending): void {
+  begin(pending: Pending<RunPlan>): void {
     this.#waiting = put(this.#waiting, pending.key, pending);
     this.startNext();
   }
@@ -127,7 +130,7 @@ export class Suspects {
   }
 
   /** None is to begin any more, but for those that can be undone, because their ends must be known: these are returned. */
-  stop(): Pending[] {
+  stop(): Pending<RunPlan>[] {
     this.#isEnding = true;
     for (const [key, pending] of [...this.#waiting]) {
       if (canBeUndone(pending)) continue;
@@ -141,13 +144,13 @@ export class Suspects {
   async #next(): Promise<void> {
     if (this.#current !== null || this.#isHeld) return;
     const [pending] = this.#waiting.values();
-    if (pending === undefined || !isAttempted(pending.plan)) return;
+    if (pending === undefined) return;
     this.#current = pending.key;
     this.#course.ledger.append(interruption(this.#course, pending.plan, pending.id));
     await this.#course.ledger.durable();
     // Abandoned meanwhile: nothing is waiting any more.
     if (this.#waiting.get(pending.key) !== pending) return;
     this.#waiting.delete(pending.key);
-    this.#start(pending, pending.plan);
+    this.#start(pending);
   }
 }

@@ -35,7 +35,7 @@ export function judgeFailure(ledger: Ledger, plan: RunPlan, thrown: unknown, mad
  * The plan by which a failure is judged. In a branch that lost its race nobody waits for the step: its failure does not pause
  * the run. Nor does that of one that was told to stop, which is not begun again.
  */
-export function planNow({ scope }: Pending, plan: RunPlan, stopped: boolean): RunPlan {
+export function planNow({ scope, plan }: Pending<RunPlan>, stopped: boolean): RunPlan {
   if (stopped) return { ...plan, onExhausted: "fail", retry: { kind: "function", decide: () => null } };
   return isWithdrawn(scope) ? { ...plan, onExhausted: "fail" } : plan;
 }

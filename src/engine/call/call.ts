@@ -59,11 +59,11 @@ export type Plan =
   | { readonly kind: "received"; readonly options: WebhookOptions }
   | ChildPlan;
 
-export type Pending = {
+export type Pending<Of extends Plan = Plan> = {
   readonly key: string;
   readonly id: string;
   readonly name: string;
-  readonly plan: Plan;
+  readonly plan: Of;
   /** The branch of a race in which the call was made. */
   readonly scope: Scope;
   /** The newest entry that the handler had seen when it made the call. */
@@ -94,8 +94,13 @@ export function recordedCall({ calls }: Pick<RunState, "calls">, pending: Pendin
   return calls.get(recordKey(pending));
 }
 
-export function isAttempted(plan: Plan): plan is RunPlan {
-  return plan.kind === "run" || plan.kind === "undo";
+/** A step, or the undoing of one. */
+export function isAttempted(pending: Pending): pending is Pending<RunPlan> {
+  return pending.plan.kind === "run" || pending.plan.kind === "undo";
+}
+
+export function isChild(pending: Pending): pending is Pending<ChildPlan> {
+  return pending.plan.kind === "child";
 }
 
 /** How such a step ends must be known before its run does. */

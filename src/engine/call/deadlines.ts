@@ -56,7 +56,7 @@ export class Deadlines {
     const call = recordedCall(this.#course.state, pending);
     // One that is over is about to be settled.
     if (call === undefined || call.done) return Infinity;
-    return (isAttempted(pending.plan) ? call.retryAt : call.until) ?? Infinity;
+    return (isAttempted(pending) ? call.retryAt : call.until) ?? Infinity;
   }
 
   /** A call that was parked in an earlier life goes on waiting while a lane holds the run. */
@@ -71,7 +71,7 @@ export class Deadlines {
     const call = recordedCall(this.#course.state, pending);
     const { plan } = pending;
     if (call === undefined || call.done || wasRemoved(this.#course.state, call.key)) return undefined;
-    if (plan.kind === "webhook" || (isAttempted(plan) && call.retryAt === null)) return undefined;
+    if (plan.kind === "webhook" || (isAttempted(pending) && call.retryAt === null)) return undefined;
     return plan.kind === "child" && (call.child === null || plan.detached) ? undefined : call;
   }
 }

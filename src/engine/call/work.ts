@@ -7,7 +7,7 @@
 import type { Adoption } from "../adoption.ts";
 import type { MessageHandlers } from "../ask/handlers.ts";
 import { Attempts } from "../attempt/attempts.ts";
-import { isAttempted } from "./call.ts";
+import { isAttempted, isChild } from "./call.ts";
 import type { Pending } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import { Children } from "../child/children.ts";
@@ -67,26 +67,12 @@ export class Work {
     const changed = this.#adoption.changedKind(pending);
     if (changed !== null) return this.#course.halt(changed);
     pending.begun = true;
-    const { plan } = pending;
     this.#adoption.noteAddition(pending);
-    switch (plan.kind) {
-      case "run":
-      case "undo": {
-        const call = this.#course.state.calls.get(pending.key);
-        if (call !== undefined && call.retryAt !== null) return this.#course.wakeBy(call.retryAt);
-        if (call?.exhausted === true) return;
-        return this.attempts.begin(pending, plan);
-      }
-      case "sleep":
-      case "wait":
-      case "webhook":
-      case "received":
-        return this.waits.begin(pending, plan, held);
-      case "child":
-        return this.children.begin(pending, plan);
-      default:
-        return plan satisfies never;
-    }
+    if (isChild(pending)) return this.children.begin(pending);
+    if (!isAttempted(pending)) return this.waits.begin(pending, held);
+    const call = this.#course.state.calls.get(pending.key);
+    if (call !== undefined && call.retryAt !== null) return this.#course.wakeBy(call.retryAt);
+    if (call?.exhausted !== true) this.attempts.begin(pending);
   }
 
   /** A call was made: begins it if it may begin. A step that begins or is undone later keeps the async context of its call. */
@@ -199,17 +185,17 @@ export class Work {
   }
 
   /** A courier has its request. Code that makes it a step of its own would begin that. */
-  #isDispatched({ key, plan }: Pending): boolean {
-    return isAttempted(plan) && plan.request !== undefined && isDispatched(this.#course.state, key);
+  #isDispatched(pending: Pending): boolean {
+    return isAttempted(pending) && pending.plan.request !== undefined && isDispatched(this.#course.state, pending.key);
   }
 
   #fire(pending: Pending): void {
-    const { key, plan } = pending;
     // A pause may have come before this turn: the deadline fires once that is over.
     if (this.#course.held) return;
-    if (this.#pending.get(key) !== pending || this.#deadlines.of(pending) > this.#course.world.clock.now()) return;
-    if (isAttempted(plan)) this.attempts.begin(pending, plan);
-    else if (plan.kind === "child") this.children.fire(pending, plan);
+    if (this.#pending.get(pending.key) !== pending || this.#deadlines.of(pending) > this.#course.world.clock.now())
+      return;
+    if (isAttempted(pending)) this.attempts.begin(pending);
+    else if (isChild(pending)) this.children.fire(pending);
     else this.waits.fire(pending);
   }
 }

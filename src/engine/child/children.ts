@@ -17,7 +17,7 @@ import type { Call } from "../../core/state/state.ts";
 import { callKey, wasRemoved } from "../../core/state/state.ts";
 import { endOf, requestOf, startedAs, startOf } from "./child.ts";
 import type { Start } from "./child.ts";
-import { recordedCall } from "../call/call.ts";
+import { isChild, recordedCall } from "../call/call.ts";
 import type { ChildPlan, Pending } from "../call/call.ts";
 import type { Course } from "../turn/course.ts";
 import { isWithdrawn } from "../call/scope.ts";
@@ -57,8 +57,9 @@ export class Children {
   }
 
   /** The call was closed in replay: where it lost a race, an earlier life may have been starting its child. */
-  closed({ key, id, plan, scope }: Pending): void {
-    if (plan.kind !== "child" || !isWithdrawn(scope)) return;
+  closed(pending: Pending): void {
+    if (!isChild(pending) || !isWithdrawn(pending.scope)) return;
+    const { key, id, plan } = pending;
     const { state, ledger, resumed } = this.#course;
     const call = state.calls.get(key);
     if (call !== undefined && !(resumed && isToStart(call))) return;
@@ -94,10 +95,10 @@ export class Children {
     return this.#asking;
   }
 
-  begin(pending: Pending, plan: ChildPlan): void {
+  begin(pending: Pending<ChildPlan>): void {
     const call = recordedCall(this.#course.state, pending);
     // A detached call that is open on record was recorded while its start was under way.
-    if (call === undefined || call.child === null || plan.detached) return this.#launch(pending, plan);
+    if (call === undefined || call.child === null || pending.plan.detached) return this.#launch(pending);
     const awaited = this.#await(pending, call.child);
     if (wasRemoved(this.#course.state, pending.key)) {
       const { child, until, policy } = call;
@@ -106,7 +107,7 @@ export class Children {
       this.#ask(pending, awaited);
     }
     // It may have reported its end in vain while this run had ended; or it is on record only to be stopped, and was not started.
-    if (this.#course.state.retriedSeq > 0) this.#ask(pending, awaited, plan);
+    if (this.#course.state.retriedSeq > 0) this.#ask(pending, awaited, true);
     this.#course.wakeBy(this.dueAt(pending));
   }
 
@@ -115,7 +116,7 @@ export class Children {
     const { resumedAt } = this.#course.state;
     for (const [key, awaited] of this.#awaited) {
       const pending = this.#pending.get(key);
-      if (pending !== undefined && awaited.askedAt <= resumedAt) this.#ask(pending, awaited);
+      if (pending !== undefined && isChild(pending) && awaited.askedAt <= resumedAt) this.#ask(pending, awaited);
     }
   }
 
@@ -133,14 +134,14 @@ export class Children {
   }
 
   /** The instant has come at which the start is tried again, the wait is over, or the child is asked. */
-  fire(pending: Pending, plan: ChildPlan): void {
-    if (this.#launches.has(pending.key)) return this.#launch(pending, plan);
+  fire(pending: Pending<ChildPlan>): void {
+    if (this.#launches.has(pending.key)) return this.#launch(pending);
     const call = recordedCall(this.#course.state, pending);
     const awaited = this.#awaited.get(pending.key);
     if (call === undefined || awaited === undefined) return;
     const { ledger } = this.#course;
     if ((call.until ?? Infinity) > ledger.now()) return this.#ask(pending, awaited);
-    const error = childTimeout(pending.id, awaited.child, plan.timeoutMs ?? ledger.now() - call.since);
+    const error = childTimeout(pending.id, awaited.child, pending.plan.timeoutMs ?? ledger.now() - call.since);
     this.#course.record({ kind: "child.failed", step: pending.id, child: awaited.child, error, left: true });
     // Whoever hosts the run is to stop the child.
     this.#course.wakeBy(ledger.now());
@@ -176,8 +177,8 @@ export class Children {
   #acceptEnd(pending: Pending, child: ChildRun, end: ChildEnd): Receipt {
     const { state, ledger } = this.#course;
     const until = recordedCall(this.#course.state, pending)?.until ?? Infinity;
-    if (pending.plan.kind === "child" && until < (state.paused?.at ?? ledger.now())) {
-      this.fire(pending, pending.plan);
+    if (isChild(pending) && until < (state.paused?.at ?? ledger.now())) {
+      this.fire(pending);
       return "unwanted";
     }
     this.#awaited.delete(pending.key);
@@ -185,8 +186,9 @@ export class Children {
     return "recorded";
   }
 
-  #launch(pending: Pending, plan: ChildPlan): void {
+  #launch(pending: Pending<ChildPlan>): void {
     const { world, state, ledger } = this.#course;
+    const { plan } = pending;
     const request = requestOf(state, pending.id, plan);
     const launch: Launch = this.#launches.get(pending.key) ?? {
       // The timeout counts from the call, however often the start is tried.
@@ -201,12 +203,12 @@ export class Children {
     const isItself = request.id === state.creation.id && !plan.detached;
     const started = isItself ? refuseItself(request.id) : world.children.start(request);
     launch.settled = started.then(
-      async (made) => void (await this.#course.turn(() => this.#started(pending, plan, launch, made))),
-      async (error: unknown) => void (await this.#course.turn(() => this.#refused(pending, plan, launch, error))),
+      async (made) => void (await this.#course.turn(() => this.#started(pending, launch, made))),
+      async (error: unknown) => void (await this.#course.turn(() => this.#refused(pending, launch, error))),
     );
   }
 
-  #started(pending: Pending, plan: ChildPlan, launch: Launch, made: ChildStarted): void {
+  #started(pending: Pending<ChildPlan>, launch: Launch, made: ChildStarted): void {
     const { state } = this.#course;
     const { child, existed } = made;
     this.#launches.delete(pending.key);
@@ -216,15 +218,15 @@ export class Children {
       // The call was given up meanwhile: where it is on record, the child is being stopped.
       return recordedCall(state, pending) === undefined ? this.#giveUp([fact]) : undefined;
     }
-    this.#course.record(plan.detached ? { ...fact, detached: true } : fact);
-    if (plan.detached) return;
+    if (pending.plan.detached) return this.#course.record({ ...fact, detached: true });
+    this.#course.record(fact);
     const awaited = this.#await(pending, child);
     // A child that was there before may have ended before anybody waited for it.
     if (existed) this.#ask(pending, awaited);
     this.#course.wakeBy(this.dueAt(pending));
   }
 
-  #refused(pending: Pending, plan: ChildPlan, launch: Launch, error: unknown): void {
+  #refused(pending: Pending<ChildPlan>, launch: Launch, error: unknown): void {
     const { ledger } = this.#course;
     this.#starting--;
     const isOpen = this.#pending.get(pending.key) === pending;
@@ -232,7 +234,7 @@ export class Children {
     if (!isOpen) return;
     if (error instanceof HoldfastError) {
       const { name, code, message } = error;
-      const refusal = childRefusal(pending.id, plan.workflow, { name, code, message });
+      const refusal = childRefusal(pending.id, pending.plan.workflow, { name, code, message });
       return this.#course.record({ kind: "child.failed", step: pending.id, error: refusal });
     }
     launch.tries++;
@@ -249,8 +251,8 @@ export class Children {
     });
   }
 
-  /** @param anew how it is started once more where it is not there; unset where it is known to have been started */
-  #ask(pending: Pending, awaited: AwaitedChild, anew: ChildPlan | null = null): void {
+  /** @param anew it may not have been started: it is, where it is not there */
+  #ask(pending: Pending<ChildPlan>, awaited: AwaitedChild, anew = false): void {
     if (awaited.asking) return;
     awaited.asking = true;
     awaited.askedAt = Math.max(awaited.askedAt, this.#course.ledger.now());
@@ -260,7 +262,7 @@ export class Children {
         awaited.asking = false;
         this.#asking--;
         const isOpen = this.#pending.get(pending.key) === pending;
-        if (isOpen && anew !== null && end?.kind === "failed" && end.error === goneError) this.#launch(pending, anew);
+        if (isOpen && anew && end?.kind === "failed" && end.error === goneError) this.#launch(pending);
         else if (isOpen && end !== null) this.#acceptEnd(pending, awaited.child, end);
         else this.#course.wakeBy(this.dueAt(pending));
       });

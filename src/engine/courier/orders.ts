@@ -24,8 +24,7 @@ import type { Receipt } from "../receipt.ts";
 
 /** The request of an attempt in flight, from the search for a courier to its answer. */
 type Outstanding = {
-  readonly pending: Pending;
-  readonly plan: RunPlan;
+  readonly pending: Pending<RunPlan>;
   readonly attempt: Attempt;
   /** Null until it is on record, with the courier that has it. */
   order: Order | null;
@@ -61,9 +60,9 @@ export class Orders {
     return this.#resting.size;
   }
 
-  begin(pending: Pending, plan: RunPlan, attempt: Attempt): void {
+  begin(pending: Pending<RunPlan>, attempt: Attempt): void {
     const unheard = { order: null, courier: 0, busy: false, tries: 0, retryAt: null, heard: false, doubtful: false };
-    const out: Outstanding = { pending, plan, attempt, ...unheard, lookedAt: this.#course.ledger.openedAt };
+    const out: Outstanding = { pending, attempt, ...unheard, lookedAt: this.#course.ledger.openedAt };
     this.#outstanding = put(this.#outstanding, pending.key, out);
     const { calls, interruptions } = this.#course.state;
     const call = calls.get(pending.key);
@@ -153,23 +152,24 @@ export class Orders {
     if (out === undefined || order === null) return wasRemoved(state, key) ? "unwanted" : "later";
     out.heard = true;
     if (end.kind === "answered") out.attempt.settle({ ok: true, stored: end.value });
-    else out.attempt.settle({ ok: false, error: orderError(order, end, out.plan.sensitive) });
+    else out.attempt.settle({ ok: false, error: orderError(order, end, out.pending.plan.sensitive) });
     return "recorded";
   }
 
   /** Finds a courier, and puts on record that it is to make the request. */
   #dispatch(out: Outstanding): void {
     this.#beginCall(out);
-    const bytes = out.plan.request === undefined ? 0 : bodyBytes(out.plan.request);
+    const { request } = out.pending.plan;
+    const bytes = request === undefined ? 0 : bodyBytes(request);
     this.#course.world.couriers.reserve(bytes).then(
       (courier) =>
         this.#course.post(() => {
           if (!this.#isOpen(out)) return;
-          const { attempt, plan, pending } = out;
-          const { number, startedAt } = attempt;
+          const { id, plan } = out.pending;
+          const { number, startedAt } = out.attempt;
           const until = startedAt + plan.timeoutMs;
           const fact = { attempt: number, startedAt, until, courier };
-          this.#course.ledger.append({ kind: "step.dispatched", step: pending.id, ...fact });
+          this.#course.ledger.append({ kind: "step.dispatched", step: id, ...fact });
           this.#recorded(out, { seq: this.#course.state.seq, courier });
           this.#send(out);
         }),
@@ -180,11 +180,12 @@ export class Orders {
   /** The request is on record, with the courier that is to make it. */
   #recorded(out: Outstanding, { seq, courier }: Pick<Dispatch, "seq" | "courier">): void {
     const { creation } = this.#course.state;
-    const { pending, plan, attempt } = out;
+    const { attempt, pending } = out;
+    const { id: step, plan } = pending;
     if (plan.request === undefined) throw new Error("there is no request to be made");
     const id = { runId: creation.id, createdAt: creation.at, seq };
-    const key = idempotencyKeyOf(this.#course.state, "run", pending.id)();
-    out.order = { id, step: pending.id, request: plan.request, key };
+    const key = idempotencyKeyOf(this.#course.state, "run", step)();
+    out.order = { id, step, request: plan.request, key };
     out.courier = courier;
     // From here on the record says when it is over.
     if (!attempt.stopped) attempt.timeoutAt = Infinity;

@@ -17,15 +17,13 @@ import { encode } from "../../core/value/value.ts";
 import type { MessageHandlers } from "../ask/handlers.ts";
 import { Bell } from "../turn/bell.ts";
 import { recordedCall } from "../call/call.ts";
-import type { ChildPlan, Pending, Plan, RunPlan } from "../call/call.ts";
+import type { Pending } from "../call/call.ts";
 import type { Calls } from "../call/calls.ts";
 import type { Course } from "../turn/course.ts";
 import type { MissedEvent } from "../turn/missed.ts";
 import { validatePayload, schemaTimeout, payloadOf } from "./validation.ts";
 import type { Validated } from "./validation.ts";
 import type { Withdrawals } from "./withdrawal.ts";
-
-type WaitPlan = Exclude<Plan, RunPlan | ChildPlan>;
 
 /** The schema of this wait takes its time over the signal; `drop` stops waiting for it. */
 type SlowValidation = { readonly wait: Pending; readonly signal: Received; readonly drop: () => void };
@@ -70,7 +68,8 @@ export class Waits {
   }
 
   /** @param held it was held back: what came meanwhile is handed over in its order */
-  begin(pending: Pending, plan: WaitPlan, held: boolean): void {
+  begin(pending: Pending, held: boolean): void {
+    const { plan } = pending;
     switch (plan.kind) {
       case "sleep":
         return this.#beginSleep(pending, plan.wakeAt);
@@ -80,6 +79,10 @@ export class Waits {
         return this.#beginWebhook(pending, plan.timeoutMs);
       case "received":
         return this.#course.wakeBy(this.#untilOf(pending));
+      case "run":
+      case "undo":
+      case "child":
+        throw new Error(`${plan.kind} is no wait`);
       default:
         return plan satisfies never;
     }
