@@ -5,7 +5,7 @@
 import { toMs } from "../../core/duration.ts";
 import type { ChildPolicy } from "../../core/run/origin.ts";
 import { checkName, checkRunId } from "../../core/name.ts";
-import type { AttemptContext, InvokeOptions, StartChildOptions } from "../../core/definition/options.ts";
+import type { AttemptContext, InvokeOptions } from "../../core/definition/options.ts";
 import { encode } from "../../core/value/value.ts";
 import type { ChildPlan } from "./call.ts";
 import { checkOptions, isPlain, refused } from "../../core/option.ts";
@@ -20,31 +20,17 @@ export function workflowName(workflow: unknown): string {
   return checkName(named, "workflow");
 }
 
-/** @throws HoldfastError name_invalid, options_invalid, id_invalid, duration_invalid, value_uncloneable, value_too_large */
-export function invokePlan(workflow: unknown, input: unknown, options: InvokeOptions = {}): ChildPlan {
+/**
+ * @param detached nobody waits for the child
+ * @throws HoldfastError name_invalid, options_invalid, id_invalid, duration_invalid, value_uncloneable, value_too_large
+ */
+export function childPlan(workflow: unknown, input: unknown, options: InvokeOptions = {}, detached = false): ChildPlan {
   const name = workflowName(workflow);
-  const what = `the invocation of ${name}`;
-  checkOptions(options, ["id", "labels", "onParentEnd", "timeout"], what);
-  const { timeout, ...rest } = options;
+  const what = `the ${detached ? "start" : "invocation"} of ${name}`;
+  checkOptions(options, ["id", "labels", "onParentEnd", ...(detached ? [] : ["timeout"])], what);
+  const { id, labels = {}, onParentEnd: policy = detached ? "abandon" : "cancel", timeout } = options;
   const timeoutMs = timeout === undefined ? null : toMs(timeout, `the timeout of ${what}`);
-  return { ...childPlan(name, what, input, rest), policy: rest.onParentEnd ?? "cancel", timeoutMs, detached: false };
-}
-
-/** As {@link invokePlan}, of a child that nobody waits for. */
-export function startPlan(workflow: unknown, input: unknown, options: StartChildOptions = {}): ChildPlan {
-  const name = workflowName(workflow);
-  const what = `the start of ${name}`;
-  checkOptions(options, ["id", "labels", "onParentEnd"], what);
-  const policy = options.onParentEnd ?? "abandon";
-  return { ...childPlan(name, what, input, options), policy, timeoutMs: null, detached: true };
-}
-
-type Described = Pick<ChildPlan, "kind" | "workflow" | "input" | "id" | "labels">;
-
-function childPlan(name: string, what: string, input: unknown, options: StartChildOptions): Described {
-  const { id, labels = {}, onParentEnd } = options;
-  if (onParentEnd !== undefined && !policies.includes(onParentEnd))
-    throw refused(what, "onParentEnd", 'must be "cancel", "terminate" or "abandon"');
+  if (!policies.includes(policy)) throw refused(what, "onParentEnd", 'must be "cancel", "terminate" or "abandon"');
   if (!isPlain(labels) || Object.values(labels).some((value) => typeof value !== "string"))
     throw refused(what, "labels", "must be an object whose values are text");
   return {
@@ -53,6 +39,9 @@ function childPlan(name: string, what: string, input: unknown, options: StartChi
     input: encode(input, `the input of ${name}`),
     id: id === undefined ? null : checkRunId(id),
     labels: { ...labels },
+    policy,
+    timeoutMs,
+    detached,
   };
 }
 

@@ -8,7 +8,7 @@ import { hide, HoldfastError, messageOf } from "../../core/error.ts";
 import { checkName } from "../../core/name.ts";
 import type { InvokeOptions, MapContext, RunOptions } from "../../core/definition/options.ts";
 import type { Plan, RunPlan } from "./call.ts";
-import { invokePlan } from "./invocation.ts";
+import { childPlan } from "./invocation.ts";
 import { fieldsOf, mention, refused } from "../../core/option.ts";
 
 /** What a map is made through. */
@@ -200,6 +200,6 @@ function childPlanner(workflow: unknown, options: InvokeOptions, what: string): 
     throw new HoldfastError("options_invalid", `${what} needs a function, or a workflow, to give the items to`);
   if ("id" in options) throw refused(what, "id", "cannot be the same for every child run");
   // Seen to be right before the first item, and where there is none.
-  invokePlan(workflow, undefined, options);
-  return (_index, item) => invokePlan(workflow, item, options);
+  childPlan(workflow, undefined, options);
+  return (_index, item) => childPlan(workflow, item, options);
 }

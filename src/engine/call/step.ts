@@ -39,7 +39,7 @@ import { handlerLeft } from "../errors.ts";
 import type { Errors } from "../errors.ts";
 import { createChance } from "./chance.ts";
 import { elsewhere, fetchPlan } from "./fetch.ts";
-import { invokePlan, sending, startPlan, workflowName } from "./invocation.ts";
+import { childPlan, sending, workflowName } from "./invocation.ts";
 import { checkOptions, refused } from "../../core/option.ts";
 import { map, mapOptions } from "./map.ts";
 import type { Mapper } from "./map.ts";
@@ -92,9 +92,9 @@ export function createStep(caller: Caller): Step {
     waitFor: (name: unknown, options?: WaitOptions) => waitFor(caller, name, options),
     webhook: (name: unknown, options?: WebhookOptions) => make(caller, name, () => webhookPlan(name, options)),
     invoke: (workflow: unknown, input?: unknown, options?: InvokeOptions) =>
-      make(caller, workflow, () => invokePlan(workflow, input, options), workflowName),
+      make(caller, workflow, () => childPlan(workflow, input, options), workflowName),
     start: (workflow: unknown, input?: unknown, options?: StartChildOptions) =>
-      make(caller, workflow, () => startPlan(workflow, input, options), workflowName),
+      make(caller, workflow, () => childPlan(workflow, input, options, true), workflowName),
     signal: (runId: unknown, name: unknown, payload?: unknown) => signal(caller, runId, name, payload),
     patched: (id: unknown) => caller.patches.has(id),
     continueAsNew: (input: unknown) => continueAsNew(caller, input),
