@@ -108,9 +108,9 @@ export class Ledger {
     this.#noteOpening();
   }
 
-  /** Appends the facts as one commit; returns the outcome of the last. */
-  append(...facts: readonly Fact[]): Outcome | null {
-    return this.appendAll(facts).at(-1) ?? null;
+  /** Appends the facts as one commit. */
+  append(...facts: readonly Fact[]): void {
+    this.appendAll(facts);
   }
 
   /** Appends the facts as one commit; returns for each the outcome that it delivers to the handler, or null. */

@@ -142,18 +142,14 @@ export class Course {
 
   /** Appends the fact, and has the outcome that it makes, if any, delivered in its turn. */
   record(fact: Fact): void {
-    this.guard(() => {
-      const outcome = this.ledger.append(fact);
-      if (outcome !== null) this.#deliverInTurn(outcome);
-    });
+    this.guard(() => this.#put([fact]));
   }
 
   /** Puts these on record as one commit. */
   recordAll(completions: readonly Completion[]): void {
     this.guard(() => {
       const facts = completions.map(({ conclude }) => conclude()).filter((fact) => fact !== null);
-      if (facts.length === 0) return;
-      for (const outcome of this.ledger.appendAll(facts)) if (outcome !== null) this.#deliverInTurn(outcome);
+      if (facts.length > 0) this.#put(facts);
     });
   }
 
@@ -249,7 +245,8 @@ export class Course {
     }
   }
 
-  #deliverInTurn(outcome: Outcome): void {
-    this.#queue.deliver(() => this.guard(() => this.#owner.deliver(outcome)));
+  #put(facts: readonly Fact[]): void {
+    for (const outcome of this.ledger.appendAll(facts))
+      if (outcome !== null) this.#queue.deliver(() => this.guard(() => this.#owner.deliver(outcome)));
   }
 }
