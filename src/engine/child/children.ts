@@ -37,7 +37,13 @@ type Launch = {
 };
 
 /** A child that is waited for; `foreign` where others may have started it, `asking` while it is asked whether it has ended. */
-type AwaitedChild = { readonly child: ChildRun; readonly foreign: boolean; askedAt: number; asking: boolean };
+type AwaitedChild = {
+  readonly pending: Pending<ChildPlan>;
+  readonly child: ChildRun;
+  readonly foreign: boolean;
+  askedAt: number;
+  asking: boolean;
+};
 
 const firstPauseMs = 1000;
 
@@ -48,8 +54,10 @@ export class Children {
   #awaited: Map<string, AwaitedChild> = emptyMap;
   /** Facts of children whose calls lost a race in replay: an earlier life may have started them. */
   readonly #maybeStarted: Start[] = [];
-  #asking = 0;
-  #starting = 0;
+  /** How many children are being started: this memory has to stay for the answers. */
+  starting = 0;
+  /** How many are being asked whether they have ended: this memory has to stay for those answers, too. */
+  asking = 0;
 
   constructor(course: Course, pending: ReadonlyMap<string, Pending>) {
     this.#course = course;
@@ -80,19 +88,9 @@ export class Children {
     this.#course.wakeBy(ledger.now());
   }
 
-  /** How many children are being started: this memory has to stay for the answers. */
-  get starting(): number {
-    return this.#starting;
-  }
-
   /** Those that are being started, or whose start is tried again. */
   get unstarted(): ChildRun[] {
     return [...this.#launches.values()].map(({ fact }) => fact.child);
-  }
-
-  /** How many children are being asked whether they have ended: this memory has to stay for those answers, too. */
-  get asking(): number {
-    return this.#asking;
   }
 
   begin(pending: Pending<ChildPlan>): void {
@@ -104,20 +102,18 @@ export class Children {
       const { child, until, policy } = call;
       this.#course.record({ kind: "child.started", step: pending.id, child, until, policy });
       // It may have reported its end meanwhile, when no call waited for it.
-      this.#ask(pending, awaited);
+      this.#ask(awaited);
     }
     // It may have reported its end in vain while this run had ended; or it is on record only to be stopped, and was not started.
-    if (this.#course.state.retriedSeq > 0) this.#ask(pending, awaited, true);
+    if (this.#course.state.retriedSeq > 0) this.#ask(awaited, true);
     this.#course.wakeBy(this.dueAt(pending));
   }
 
   /** The run goes on after a pause or a retry: a child may have reported its end in vain, or could not be asked. */
   resume(): void {
     const { resumedAt } = this.#course.state;
-    for (const [key, awaited] of this.#awaited) {
-      const pending = this.#pending.get(key);
-      if (pending !== undefined && isChild(pending) && awaited.askedAt <= resumedAt) this.#ask(pending, awaited);
-    }
+    for (const awaited of this.#awaited.values())
+      if (this.#isOpen(awaited.pending) && awaited.askedAt <= resumedAt) this.#ask(awaited);
   }
 
   /** When there is something to do for this call; Infinity when only the world can move it. */
@@ -140,7 +136,7 @@ export class Children {
     const awaited = this.#awaited.get(pending.key);
     if (call === undefined || awaited === undefined) return;
     const { ledger } = this.#course;
-    if ((call.until ?? Infinity) > ledger.now()) return this.#ask(pending, awaited);
+    if ((call.until ?? Infinity) > ledger.now()) return this.#ask(awaited);
     const error = childTimeout(pending.id, awaited.child, pending.plan.timeoutMs ?? ledger.now() - call.since);
     this.#course.record({ kind: "child.failed", step: pending.id, child: awaited.child, error, left: true });
     // Whoever hosts the run is to stop the child.
@@ -199,7 +195,7 @@ export class Children {
     };
     launch.retryAt = Infinity;
     this.#launches = put(this.#launches, pending.key, launch);
-    this.#starting++;
+    this.starting++;
     const isItself = request.id === state.creation.id && !plan.detached;
     const started = isItself ? refuseItself(request.id) : world.children.start(request);
     launch.settled = started.then(
@@ -212,9 +208,9 @@ export class Children {
     const { state } = this.#course;
     const { child, existed } = made;
     this.#launches.delete(pending.key);
-    this.#starting--;
+    this.starting--;
     const fact = startedAs(state, launch.fact, made);
-    if (this.#pending.get(pending.key) !== pending) {
+    if (!this.#isOpen(pending)) {
       // The call was given up meanwhile: where it is on record, the child is being stopped.
       return recordedCall(state, pending) === undefined ? this.#giveUp([fact]) : undefined;
     }
@@ -222,14 +218,14 @@ export class Children {
     this.#course.record(fact);
     const awaited = this.#await(pending, child);
     // A child that was there before may have ended before anybody waited for it.
-    if (existed) this.#ask(pending, awaited);
+    if (existed) this.#ask(awaited);
     this.#course.wakeBy(this.dueAt(pending));
   }
 
   #refused(pending: Pending<ChildPlan>, launch: Launch, error: unknown): void {
     const { ledger } = this.#course;
-    this.#starting--;
-    const isOpen = this.#pending.get(pending.key) === pending;
+    this.starting--;
+    const isOpen = this.#isOpen(pending);
     if (!isOpen || error instanceof HoldfastError) this.#launches.delete(pending.key);
     if (!isOpen) return;
     if (error instanceof HoldfastError) {
@@ -252,16 +248,17 @@ export class Children {
   }
 
   /** @param anew it may not have been started: it is, where it is not there */
-  #ask(pending: Pending<ChildPlan>, awaited: AwaitedChild, anew = false): void {
+  #ask(awaited: AwaitedChild, anew = false): void {
     if (awaited.asking) return;
+    const { pending } = awaited;
     awaited.asking = true;
     awaited.askedAt = Math.max(awaited.askedAt, this.#course.ledger.now());
-    this.#asking++;
+    this.asking++;
     const answered = (end: ChildEnd | null): void => {
       void this.#course.turn(() => {
         awaited.asking = false;
-        this.#asking--;
-        const isOpen = this.#pending.get(pending.key) === pending;
+        this.asking--;
+        const isOpen = this.#isOpen(pending);
         if (isOpen && anew && end?.kind === "failed" && end.error === goneError) this.#launch(pending);
         else if (isOpen && end !== null) this.#acceptEnd(pending, awaited.child, end);
         else this.#course.wakeBy(this.dueAt(pending));
@@ -271,10 +268,14 @@ export class Children {
     this.#course.world.children.end(awaited.child.id).then(answered, () => answered(null));
   }
 
-  #await(pending: Pending, child: ChildRun): AwaitedChild {
+  #isOpen(pending: Pending): boolean {
+    return this.#pending.get(pending.key) === pending;
+  }
+
+  #await(pending: Pending<ChildPlan>, child: ChildRun): AwaitedChild {
     const foreign = isForeign(this.#course.state, pending.id, child);
     // Earlier lives asked whenever it was time, up to the last that is known of them.
-    const awaited: AwaitedChild = { child, foreign, askedAt: this.#course.ledger.openedAt, asking: false };
+    const awaited: AwaitedChild = { pending, child, foreign, askedAt: this.#course.ledger.openedAt, asking: false };
     this.#awaited = put(this.#awaited, pending.key, awaited);
     return awaited;
   }
