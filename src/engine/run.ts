@@ -9,7 +9,7 @@ import type { Action } from "../core/lifecycle/action.ts";
 import { decideMerge } from "../core/lane/debounce.ts";
 import type { DebouncedStart } from "../core/lane/debounce.ts";
 import { dueAt, isDue } from "../core/lifecycle/due.ts";
-import type { EntryOf, Fact, FactOf } from "../core/history/entry.ts";
+import type { Fact, FactOf } from "../core/history/entry.ts";
 import { HoldfastError } from "../core/error.ts";
 import type { Journal } from "../core/history/journal.ts";
 import type { ChildPolicy, ChildRun } from "../core/run/origin.ts";
@@ -75,7 +75,7 @@ export class Run {
    * @param signal one that comes with the start, checked; both are on record, or neither
    * @param died an earlier start of the run killed its process and left nothing behind: the run begins with care
    */
-  create(created: Omit<EntryOf<"run.created">, "kind" | "seq" | "at">, signal?: FittedSignal, died = false): void {
+  create(created: Omit<FactOf<"run.created">, "kind">, signal?: FittedSignal, died = false): void {
     this.#drive.anew();
     const now = this.now();
     const later = (created.startAt ?? 0) > now || (created.notAfter ?? Infinity) < now;
@@ -89,7 +89,7 @@ export class Run {
    * Begins the run with the history of another; it starts once it is driven. The caller writes all of it in one
    * transaction; should this throw, this memory must be given up.
    */
-  fork(created: Omit<EntryOf<"run.created">, "kind" | "seq" | "at">, history: readonly Fact[]): void {
+  fork(created: Omit<FactOf<"run.created">, "kind">, history: readonly Fact[]): void {
     this.#drive.append({ kind: "run.created", ...created });
     // A commit for each: in one, many and large entries would make a text that is too long.
     for (const fact of history) this.#drive.append(fact);

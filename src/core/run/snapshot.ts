@@ -146,16 +146,15 @@ function statusOf(state: RunState, activity: Activity, waitingFor: readonly Wait
 
 function openWaits(state: RunState, { places, inFlight }: Activity): Waiting[] {
   const { created, startedAt, delayedAt } = state;
-  const lanes = [...state.queued.values()].map(({ lane, at }): Waiting => {
+  const waits = [...state.queued.values()].map(({ lane, at }): Waiting => {
     const place = places?.get(lane);
     const wait = { kind: "lane", name: lane, since: at, until: null } as const;
     return place === undefined ? wait : { ...wait, ...place };
   });
   if (created !== null && startedAt === null) {
-    if (created.startAt === null || lanes.length > 0) return lanes;
+    if (created.startAt === null || waits.length > 0) return waits;
     return [{ kind: "start", name: created.workflow, since: delayedAt, until: created.startAt }];
   }
-  const waits: Waiting[] = lanes;
   const inLine = new Set([...state.queued.values()].map(({ step }) => step));
   for (const call of openCalls(state)) {
     if (wasRemoved(state, call.key)) continue;
