@@ -9,7 +9,6 @@
  */
 import type { FactOf } from "../../core/history/entry.ts";
 import type { ChildPolicy, ChildRun } from "../../core/run/origin.ts";
-import { isOfBackfill } from "../../core/schedule/schedule.ts";
 import type { RunState } from "../../core/state/state.ts";
 import type { Run } from "../../engine/run.ts";
 import type { Children } from "../../engine/world.ts";
@@ -103,22 +102,13 @@ export class Outbox {
       this.#relatives.attend(),
       this.#exporter.attend(expired),
       this.#notifier.attend(),
-      this.#reportToScheduler(),
+      this.#reporter.attendEnd(),
     );
-  }
-
-  /** Not for an imported run, whose schedule is of another deployment. */
-  #reportToScheduler(): number | null {
-    const { created, end, imported } = this.run.state;
-    if (end === null || imported !== null || created === null || created.schedule === null) return null;
-    return this.#reporter.attendEnd();
   }
 
   /** Called before an ended run is reopened. @throws if its schedule, whose overlap rule counts the run, was not reached */
   async revive(): Promise<void> {
-    const { created, imported } = this.run.state;
-    if (imported !== null || created === null || created.schedule === null) return;
-    if (!isOfBackfill(created, created.schedule)) await this.#reporter.revive();
+    await this.#reporter.revive();
   }
 
   /** Sends the report to the directory if it is due; returns as `attend` does. @param busy whether the run is executing */

@@ -11,9 +11,11 @@
  */
 import { dequal } from "dequal";
 import { emptySet } from "../../core/empty.ts";
+import type { ScheduleFiring } from "../../core/run/origin.ts";
 import type { RunSnapshot, RunSummary } from "../../core/run/run.ts";
 import { isEnded } from "../../core/run/run.ts";
 import type { Glance } from "../../core/run/snapshot.ts";
+import { isOfBackfill } from "../../core/schedule/schedule.ts";
 import type { Run } from "../../engine/run.ts";
 import { directoryShard, schedulerObject, shardOf } from "../address.ts";
 import { claimOffers } from "../directory/broadcast.ts";
@@ -88,8 +90,18 @@ export class Reporter {
 
   /** The same for the end of the run and the scheduler, if that started the run. */
   attendEnd(): number | null {
+    const { end } = this.#owner.run.state;
+    const fired = this.#fired();
+    if (end === null || fired === null) return null;
     const run = this.#owner.run.glance();
-    return this.#begin(this.#firing, run, this.#isEndPending(run) ? 0 : null, () => this.#reportEnd(run));
+    const dueAt = endOf(run) === this.#reportedEnd ? null : 0;
+    return this.#begin(this.#firing, run, dueAt, () => this.#reportEnd(fired, run));
+  }
+
+  /** A fork has the firing of the original run, and an imported run has one of another deployment: neither counts for it. */
+  #fired(): ScheduleFiring | null {
+    const { created, imported } = this.#owner.run.state;
+    return created === null || created.fork !== undefined || imported !== null ? null : created.schedule;
   }
 
   /**
@@ -97,13 +109,14 @@ export class Reporter {
    * would be taken for the next one. @throws if the scheduler was not reached
    */
   async revive(): Promise<void> {
+    const fired = this.#fired();
+    if (fired === null || isOfBackfill(this.#owner.run.state.creation, fired)) return;
     const run = this.#owner.run.glance();
-    if (run.schedule === null || run.fork !== null) return;
     while (this.#firing.underWay !== null) await this.#firing.underWay;
     const former = this.#reportedEnd;
     this.#reportedEnd = endOf(run);
     try {
-      await within(schedulerObject().revived(run.schedule, run.id), callLimitMs);
+      await within(schedulerObject().revived(fired, run.id), callLimitMs);
     } catch (error) {
       // A scheduler of an older deployment does not have this method.
       if (error instanceof TypeError) return;
@@ -187,16 +200,10 @@ export class Reporter {
     return await within(directoryShard(shard).report(summary(run)), callLimitMs);
   }
 
-  /** A fork has the firing of the original run, but is not a run of the schedule. */
-  #isEndPending(run: Glance): boolean {
-    return run.schedule !== null && run.fork === null && isEnded(run.status) && endOf(run) !== this.#reportedEnd;
-  }
-
-  async #reportEnd(run: Glance): Promise<void> {
-    if (run.schedule === null) return;
+  async #reportEnd(fired: ScheduleFiring, run: Glance): Promise<void> {
     await scheduler.wait(lagMs);
     const end = { status: run.status, at: run.finishedAt ?? run.updatedAt };
-    await within(schedulerObject().ended(run.schedule, run.id, end), callLimitMs);
+    await within(schedulerObject().ended(fired, run.id, end), callLimitMs);
     this.#reportedEnd = endOf(run);
   }
 }
