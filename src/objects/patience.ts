@@ -5,6 +5,7 @@
 import { backoffMs } from "../core/backoff.ts";
 import type { ErrorCode } from "../core/code.ts";
 import { HoldfastError } from "../core/error.ts";
+import type { Bell } from "../engine/turn/bell.ts";
 import type { TimeLimit } from "../engine/wait/delivery.ts";
 import { schemaTimeout } from "../engine/wait/validation.ts";
 import { aroundCalls } from "./interception.ts";
@@ -42,6 +43,14 @@ export async function against<Value>(limitMs: number, make: (over: Promise<null>
   } finally {
     limit.cancel();
   }
+}
+
+/** Waits until it is so, or the time is over; looks again whenever the bell rings. */
+export async function untilSo(isSo: () => boolean, bell: Bell, limitMs: number): Promise<void> {
+  await against(limitMs, async (over) => {
+    // The time limit resolves with null, the bell with undefined.
+    while (!isSo()) if ((await Promise.race([bell.rung(), over])) === null) return;
+  });
 }
 
 /** The limit for the author's functions `verify` and `respond` of a webhook, for which the caller waits. */

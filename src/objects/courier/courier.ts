@@ -17,7 +17,7 @@ import { setAlarm } from "../alarm.ts";
 import { unwrap } from "../answer.ts";
 import { exchange } from "./exchange.ts";
 import type { Capacity, Exchanged } from "./exchange.ts";
-import { against, backoff, describe, upTo, within } from "../patience.ts";
+import { backoff, describe, untilSo, upTo, within } from "../patience.ts";
 import type { Answer } from "../answer.ts";
 import type { CourierRpc } from "../rpc/courier.ts";
 import { Semaphore } from "../semaphore.ts";
@@ -99,21 +99,11 @@ export class Courier implements CourierRpc {
       for (const [name] of this.#ctx.storage.kv.list({ prefix })) {
         if (!this.#active.has(name)) this.#begin(name, idOf(name), null);
       }
-      await this.#drained();
+      await untilSo(() => this.#active.size === 0, this.#idle, longestAlarmMs);
     } finally {
       this.#watched = false;
       if (this.#active.size > 0) this.#watch();
     }
-  }
-
-  /** Resolves when there are no more requests, or the time of the alarm is over. */
-  async #drained(): Promise<void> {
-    await against(longestAlarmMs, async (over) => {
-      while (this.#active.size > 0) {
-        // The time limit resolves with null, the bell with undefined.
-        if ((await Promise.race([this.#idle.rung(), over])) === null) return;
-      }
-    });
   }
 
   /** Ensures that requests are resumed if this process dies. */

@@ -10,7 +10,7 @@ import { watchdogMs } from "../alarm.ts";
 import type { Memory } from "./memory.ts";
 import type { LaneRequests } from "../lane/requests.ts";
 import type { RunMessage } from "../rpc/run.ts";
-import { against, upTo } from "../patience.ts";
+import { untilSo, upTo } from "../patience.ts";
 import { turn } from "./turn.ts";
 
 /** How long an answer waits: to a cancellation, for the end of the run; to what lets it go on, for the end of its replay. */
@@ -49,12 +49,8 @@ export class View {
     // After a burst the run has usually ended.
     if (run.isBurst) await run.yielded();
     if (this.#memory.run.state.end !== null) return this.#memory.run.snapshot();
-    await against(waitMs, async (over) => {
-      // The memory may be replaced meanwhile. The time limit resolves with null, the bell with undefined.
-      while (this.#memory.run.state.end === null) {
-        if ((await Promise.race([this.#ended.rung(), over])) === null) return;
-      }
-    });
+    // The memory may be replaced meanwhile.
+    await untilSo(() => this.#memory.run.state.end !== null, this.#ended, waitMs);
     return this.#memory.run.snapshot();
   }
 
