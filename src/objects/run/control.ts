@@ -63,7 +63,7 @@ export class Control {
   async restart({ workflow, version, ...request }: Restart, from: StepRef | null): Promise<void> {
     const run = this.#present();
     // The id may belong to a run of another workflow, after a deletion.
-    if (run.state.created?.workflow !== workflow) {
+    if (this.#memory.creation().workflow !== workflow) {
       throw new HoldfastError("run_not_found", `no run of ${workflow} has this id`);
     }
     // Before the run claims its singleton key again, which one that cannot be restarted must not hold.
@@ -102,9 +102,9 @@ export class Control {
   /** The run that the action is for. @throws HoldfastError run_not_found */
   #target({ createdBefore = Infinity }: Pick<RunAction, "createdBefore">): Run {
     const run = this.#present();
-    const { created } = run.state;
-    if (created === null || firstCreatedAt(created) < createdBefore) return run;
-    throw new HoldfastError("run_not_found", `the run that was called ${created?.id} is gone, and another has its id`);
+    const created = this.#memory.creation();
+    if (firstCreatedAt(created) < createdBefore) return run;
+    throw new HoldfastError("run_not_found", `the run that was called ${created.id} is gone, and another has its id`);
   }
 
   async #delete(action: RunAction, callee?: string): Promise<PackedRun> {
