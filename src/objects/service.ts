@@ -192,8 +192,8 @@ async function findRun(start: RequestedStart, refusal: unknown): Promise<Made<Pa
   if (own !== null) return { run: own, created: false };
   const other = await findAnswering({ ...asked, id }).catch(late);
   if (other === null) throw refusal;
-  if (signal !== undefined) unwrap(await runObject(other.id).signal(signal, false));
-  return { run: other, created: false };
+  if (signal !== undefined) unwrap(await runObject(other.run.id).signal(signal, false));
+  return other;
 }
 
 /** @throws HoldfastError run_not_found, query_not_found, query_timeout, version_missing, name_invalid */

@@ -46,7 +46,7 @@ export class Intake {
     for (let asked: Answerer | null = null; isRepeatable && !isSameAnswerer(this.#marks.answerer, asked);) {
       asked = this.#marks.answerer;
       const other = await findAnswering(request);
-      if (other !== null) return { run: other, created: false };
+      if (other !== null) return other;
     }
     const created = this.#begin(request) || (await this.#startOver(request));
     return { run: await this.#started(request), created };

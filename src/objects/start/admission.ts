@@ -48,7 +48,7 @@ export async function admit(start: CheckedStart, gates: Gates, isNew: boolean): 
 type Repeated = Parameters<typeof tokenOf>[0] & Pick<CheckedStart, "waitMs">;
 
 /** The run that answered this start before, even if the code would treat it differently now; null for none. */
-export async function findAnswering(start: Repeated): Promise<PackedRun | null> {
+export async function findAnswering(start: Repeated): Promise<Made<PackedRun> | null> {
   const { id, waitMs = 0 } = start;
   const token = await tokenOf(start);
   const known = token === null ? null : unwrap(await runObject(id).recall(token));
@@ -104,8 +104,7 @@ class Admission {
         if (known.by === "singleton") return await this.#read(known.runId);
         if (debounce !== null) return await this.#merge(known.runId, debounce);
         // The code has no debounce any more; the run may have got the start before.
-        const run = await findAnswering(this.#start);
-        return run === null ? null : { run, created: false };
+        return await findAnswering(this.#start);
       }
       default:
         return known satisfies never;
@@ -167,8 +166,7 @@ class Admission {
       ...authorOf(this.#start),
       ...defined({ reason, sent, lanes, notify, retention, startAt, notAfter, key: this.#token?.token }),
     };
-    const run = found(await runObject(holder).debounce(start, waitMs));
-    return run === null ? null : { run, created: false };
+    return found(await runObject(holder).debounce(start, waitMs));
   }
 
   /** The start with its claimed keys; the first of a debounce period is delayed to the end of the period. */
@@ -228,8 +226,7 @@ class Admission {
   }
 
   async #read(runId: string, waitMs = this.#start.waitMs ?? 0): Promise<Made<PackedRun> | null> {
-    const run = found(await runObject(runId).read(waitMs));
-    return run === null ? null : { run, created: false };
+    return found(await runObject(runId).read(waitMs));
   }
 
   /**
@@ -255,9 +252,10 @@ class Admission {
   }
 }
 
-/** Null if the run does not exist. */
-function found<Value>(answer: Answer<Value>): Value | null {
-  return !answer.ok && answer.refusal.code === "run_not_found" ? null : unwrap(answer);
+/** The run that answers, which another start made; null if it does not exist, or does not answer. */
+function found(answer: Answer<PackedRun | null>): Made<PackedRun> | null {
+  const run = !answer.ok && answer.refusal.code === "run_not_found" ? null : unwrap(answer);
+  return run === null ? null : { run, created: false };
 }
 
 const longestRestMs = 100;
