@@ -102,8 +102,7 @@ async function keyOf(webhook: InboundDefinition, delivery: Delivery): Promise<st
   const own = id === undefined ? null : await ask(webhook, "id", () => id(delivery));
   if (own !== null && typeof own !== "string") throw unusable(webhook, "id", `gave ${typeof own} instead of text`);
   if (own === "") throw unusable(webhook, "id", "gave text that is empty");
-  const isKnown = id === undefined && verify !== "none" && isVerifier(verify);
-  const identity = isKnown ? verify.identify(delivery) : own;
+  const identity = id === undefined && isVerifier(verify) ? verify.identify(delivery) : own;
   return identity === null ? null : `webhook:${webhook.name}:${await digestOf(identity)}`;
 }
 
