@@ -31,6 +31,7 @@ describe("options", () => {
     };
     expect(check(options)).toEqual(options);
     expect(check({ handler: key, priority: undefined })).toEqual({});
+    expect(check({ concurrency: { limit: 1, scope: "run" } })).toEqual({ concurrency: { limit: 1, scope: "run" } });
     expect(check({ lane: "mail", concurrency: 1, priority: key })).toEqual({
       lane: "mail",
       concurrency: 1,
@@ -45,7 +46,7 @@ describe("options", () => {
     [{ concurrency: Number.NaN }, /concurrency must/],
     [{ concurrency: Infinity }, /concurrency must/],
     [{ concurrency: "3" }, /concurrency must/],
-    [{ concurrency: null }, /concurrency must be an object/],
+    [{ concurrency: null }, /concurrency must be an object with limit and key$/],
     [{ concurrency: [3] }, /concurrency must be an object/],
     [{ concurrency: {} }, /concurrency\.limit must/],
     [{ concurrency: { limit: 0 } }, /concurrency\.limit must/],
@@ -98,7 +99,9 @@ describe("options", () => {
     const mails = define({ lane: { name: "mail", limit: 5 } }, "mails");
     const letters = define({ lane: { name: "mail", limit: 6 } }, "letters");
     const cards = define({ lane: "mail" }, "cards");
-    expect(() => checkSharedLanes([mails, cards, define({ lane: { name: "mail", limit: 5 } })])).not.toThrow();
+    expect(() =>
+      checkSharedLanes([mails, cards, define({}), define({ lane: { name: "mail", limit: 5 } })]),
+    ).not.toThrow();
     expect(() => checkSharedLanes([mails, cards, letters])).toThrow(
       refused("options_invalid", /"mail" has a limit of 5 in workflow mails and of 6 in letters/),
     );
@@ -111,6 +114,7 @@ describe("needs of a run", () => {
     const throws = (): never => {
       throw new Error("never called");
     };
+    expect(limitsOf(define({}), "no stored value" as never).lanes).toEqual([]);
     expect(needsOf(define({ priority: throws }), undefined)).toEqual([]);
     expect(needsOf(define({ rateLimit: { limit: 1, period: 1, key: throws } }), undefined)).toEqual([]);
   });
@@ -234,6 +238,15 @@ describe("functions of the input", () => {
       expect(start).toThrow(why);
     },
   );
+
+  test("what a key threw is the cause of the refusal, for the log", () => {
+    const cause = new Error("no tenant");
+    const throws = (): never => {
+      throw cause;
+    };
+    const start = (): unknown => limitsOf(define({ singleton: { mode: "skip", key: throws } }), stored({}));
+    expect(start).toThrow(expect.objectContaining({ code: "input_invalid", cause }));
+  });
 
   test.each(cases)("a key of %s may have 256 characters", (_option, make) => {
     for (const character of ["k", "\u00e9"]) {
