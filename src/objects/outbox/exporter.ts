@@ -70,15 +70,15 @@ export class Exporter {
    * @param expired whether the retention of the run is over: then a failed export is given up
    */
   attend(expired: boolean): number | null {
-    const { end, created, episode } = this.#owner.state;
-    if (end === null || created === null || this.busy || this.#stopped) return null;
+    const { end, episode } = this.#owner.state;
+    if (end === null || this.busy || this.#stopped) return null;
     if (end.seq === this.#skipped) return null;
     const now = Date.now();
     if (now > end.at + keptMs || (expired && this.#failed)) return null;
     const collector = collectorOrNone();
     if (collector === null) this.#skipped = end.seq;
     // The caller that started the run does not sample this trace.
-    if (collector === null || !runTrace(created).sampled || this.#isSettled(end)) return null;
+    if (collector === null || !runTrace(this.#owner.state.creation).sampled || this.#isSettled(end)) return null;
     if (this.#dueAt > now) return this.#dueAt;
     this.busy = true;
     void this.#export(collector, end, episode);
@@ -136,7 +136,7 @@ export class Exporter {
   }
 
   get #name(): string {
-    return this.#owner.state.created?.id ?? "";
+    return this.#owner.state.creation.id;
   }
 
   /** The spans of all ends that are not exported yet: a run may be retried before its spans were. */

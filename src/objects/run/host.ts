@@ -199,7 +199,7 @@ export class Host {
       // An expired run is kept until it has no pending messages.
       const isRemovable = next.expired && sendAt === null && !outbox.busy;
       if (isRemovable) {
-        if (await this.removal.expire(outbox)) return;
+        if (await this.removal.expire()) return;
         // It was retried meanwhile, so `next` is obsolete.
         if (this.#run.state.end !== end) continue;
       }

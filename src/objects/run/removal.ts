@@ -94,13 +94,13 @@ export class Removal {
   }
 
   /** Removes an expired run; false if that has to wait. Never rejects. */
-  async expire(outbox: Outbox): Promise<boolean> {
+  async expire(): Promise<boolean> {
     if (this.expiryAt > Date.now()) return false;
     // A housekeeping alarm has been handled by now, so there is no alarm.
     this.#alarm.ensureWatchdog();
     const { end, created } = this.#memory.run.state;
     try {
-      const isSettled = await outbox.settled();
+      const isSettled = await this.#host.outbox().settled();
       if (this.#memory.run.state.end !== end) return false;
       if (isSettled) {
         await this.#erase(null, () => Promise.resolve());
@@ -118,12 +118,10 @@ export class Removal {
   }
 
   async #erase(by: Parameters<typeof logRemoval>[2], note: Note): Promise<void> {
-    const { created } = this.#memory.run.state;
-    await this.#clear(async () => {
-      if (created !== null) await removeElsewhere(created);
-    }, note);
+    const created = this.#memory.creation();
+    await this.#clear(() => removeElsewhere(created), note);
     this.#memory.log.flush();
-    if (created !== null) logRemoval(created, Date.now(), by);
+    logRemoval(created, Date.now(), by);
   }
 
   /** Deletes the run from storage and memory, after its data in other objects. */
