@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { laneRoll, registerObject, shardCount, shardOf } from "../../src/objects/address.ts";
+import { directoryShard, laneRoll, registerObject, shardCount, shardOf } from "../../src/objects/address.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { settings } from "./settings.ts";
 import { forget, inRun, rowsOf } from "./storage.ts";
@@ -198,6 +198,26 @@ describe("rotation", () => {
     expect((await good(`GET /v1/runs/${id}`)).body).toMatchObject({ output: "made w" });
   });
 
+  it("rekey seals a buffered signal as a whole, or leaves it as it is", async () => {
+    const name = newId("whole");
+    await good(`POST /v1/signals/${name}`, { json: { word: "whole" }, headers: { "idempotency-key": newId("whole") } });
+    setKeys(two, one);
+    const shard = env.DIRECTORY.getByName("shard-0");
+    const known = () =>
+      runInDurableObject(shard, (_object, { storage }) =>
+        storage.sql.exec<{ number: number }>("SELECT * FROM broadcasts WHERE name = ?", name).one(),
+      );
+    const before = await known();
+    const fail = (how: string) => runInDurableObject(shard, (_object, { storage }) => void storage.sql.exec(how));
+    await fail("CREATE TRIGGER full BEFORE INSERT ON payloads BEGIN SELECT raise(ABORT, 'full'); END");
+    const seal = () => directoryShard(0).rekey({ kind: "signals", after: before.number - 1 });
+    await expect(seal()).rejects.toThrow("full");
+    await fail("DROP TRIGGER full");
+    expect(await known()).toEqual(before);
+    expect(await seal()).toMatchObject({ sealed: 2, failed: 0 });
+    expect(await known()).not.toEqual(before);
+  });
+
   it("is refused without a key to seal with, and to all but admins", async () => {
     expect(await refusal("POST /v1/directory/rekey", { token: "o-token-123" })).toBe("403 role_insufficient");
     setKeys();
@@ -293,10 +313,13 @@ describe("a key that is gone", () => {
     const { id } = await start("listed-name", { input: { name } });
     await runThatIs(id, { status: "waiting" });
     expect(await refusal(`POST /v1/signals/${name}`, { json: { word: "kept" }, headers })).toBe("503 key_missing");
+    // For the run it is as if there were none: its report is not the worse for it.
+    expect(await directoryShard(0).claim(name, id, [])).toBeNull();
     setKeys(two, one);
     await runInDurableObject(env.DIRECTORY.getByName("shard-0"), async (object, { storage }) => {
       const { check_at: checkAt } = storage.sql.exec("SELECT check_at FROM broadcasts WHERE name = ?", name).one();
       expect(checkAt, "it is looked at again by itself").not.toBeNull();
+      expect(await storage.getAlarm()).toBeLessThanOrEqual(Number(checkAt));
       storage.sql.exec("UPDATE broadcasts SET check_at = 1 WHERE name = ? AND delivered IS NULL", name);
       await object.alarm?.();
     });
