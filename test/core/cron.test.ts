@@ -129,6 +129,13 @@ describe("where clocks change", () => {
     expect(show(slots)).toEqual(["2026-03-29T01:00:00.000Z", "2026-03-30T00:30:00.000Z"]);
   });
 
+  test("steps are no written time, with a star or without: none fires for those in such a gap", () => {
+    for (const pattern of ["*/30 23 * * *", "0-30/30 23 * * *"]) {
+      const slots = slotsOf(pattern, "America/Nuuk", Date.UTC(2026, 2, 28, 12), Date.UTC(2026, 2, 30, 12));
+      expect(show(slots)).toEqual(["2026-03-30T00:00:00.000Z", "2026-03-30T00:30:00.000Z"]);
+    }
+  });
+
   test("a whole range keeps the rhythm of a star", () => {
     const [fromAt, toAt] = [Date.UTC(2026, 9, 24, 12), Date.UTC(2026, 9, 25, 12)];
     expect(slotsOf("0 0-23 * * *", "Europe/Berlin", fromAt, toAt)).toHaveLength(24);
@@ -169,6 +176,7 @@ describe("looking back", () => {
     const cron = parse("* * * * * *", "Europe/Berlin");
     const toAt = Date.UTC(2026, 5, 1) + 999;
     expect(cron.latest(toAt - 30 * dayMs, toAt)).toBe(toAt - 999);
+    expect(cron.latest(toAt - 1999, toAt - 999)).toBe(toAt - 999);
   });
 });
 
@@ -180,6 +188,8 @@ describe("what is refused", () => {
     "0 0 0 1 1 * 2020",
     "0 0 31 2 *",
     "0 0 30 2 *",
+    "0 0 0-23 * *",
+    "0 0 * * 0-59",
     "? * * * *",
     "@reboot",
     "x",
@@ -191,6 +201,7 @@ describe("what is refused", () => {
   test("how many fields there are is said in the singular of one", () => {
     expect(cronProblem("hourly")).toBe("has 1 field: it needs five, or six with the seconds first");
     expect(cronProblem("* *")).toBe("has 2 fields: it needs five, or six with the seconds first");
+    expect(cronProblem("0 0 0 1 1 * 2099")).toBe("has 7 fields: it needs five, or six with the seconds first");
   });
 
   test.each([
@@ -209,6 +220,7 @@ describe("what is refused", () => {
   test("zones are those the runtime knows", () => {
     for (const zone of ["UTC", "Europe/Berlin", "Australia/Lord_Howe"]) expect(timezoneProblem(zone)).toBeNull();
     for (const zone of ["", "Mars/Olympus", 7, null]) expect(timezoneProblem(zone)).not.toBeNull();
+    for (const zone of ["", 7]) expect(timezoneProblem(zone)).toBe("is not the name of a time zone");
   });
 
   test("weekdays 0 and 7 are Sunday", () => {

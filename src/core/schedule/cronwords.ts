@@ -42,17 +42,16 @@ function timeInWords(minute: string, hour: string): string | null {
 }
 
 function daysInWords(day: string, month: string, weekday: string): string | null {
-  const isAny = (field: string): boolean => field === "*";
-  if (isAny(day) && isAny(month)) return isAny(weekday) ? "" : weekdaysInWords(weekday);
-  if (!isAny(weekday) || !isNumber(day)) return null;
-  if (isAny(month)) return `on day ${Number(day)} of the month`;
+  if (day === "*" && month === "*") return weekday === "*" ? "" : weekdaysInWords(weekday);
+  if (weekday !== "*" || !isNumber(day)) return null;
+  if (month === "*") return `on day ${Number(day)} of the month`;
   const name = nameOf(month, months, 1);
   return name === null ? null : `on ${Number(day)} ${name}`;
 }
 
 function weekdaysInWords(text: string): string | null {
   const [first = "", last] = text.split("-");
-  if (last !== undefined && !text.includes(",")) {
+  if (last !== undefined) {
     const [from, until] = [nameOf(first, weekdays, 0), nameOf(last, weekdays, 0)];
     return from === null || until === null ? null : `${from} to ${until}`;
   }
