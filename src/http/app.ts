@@ -34,7 +34,7 @@ import { startRoutes } from "./routes/start.ts";
 import { statsRoutes } from "./routes/stats.ts";
 import { timelineRoutes } from "./routes/timeline.ts";
 import { transferRoutes } from "./routes/transfer.ts";
-import { urlOf } from "./url.ts";
+import { decoded, urlOf } from "./url.ts";
 import { redact } from "./redaction.ts";
 import { workflowRoutes } from "./routes/workflow.ts";
 
@@ -128,11 +128,8 @@ async function serve(
 
 /** Refuses a path that cannot be decoded: Hono would use it undecoded, as another name than was meant. */
 function checkPath(request: Request): void {
-  try {
-    if (!decodeURIComponent(urlOf(request).pathname).includes("\0")) return;
-  } catch {
-    // Refused below.
-  }
+  const path = decoded(urlOf(request).pathname);
+  if (path !== null && !path.includes("\0")) return;
   throw new RequestError("path_invalid", "The path is not well-formed percent-encoded UTF-8 without NUL.");
 }
 

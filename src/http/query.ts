@@ -9,7 +9,7 @@ import { shortened } from "../core/size.ts";
 import { RequestError } from "./problem.ts";
 import { asInstant, conditionNames, readConditions } from "./reading.ts";
 import type { Reading } from "./reading.ts";
-import { urlOf } from "./url.ts";
+import { decoded, urlOf } from "./url.ts";
 
 /** Parameters by name; each at most once. */
 export type Query = ReadonlyMap<string, string>;
@@ -44,11 +44,9 @@ function splitPair(pair: string): [name: string, value: string] {
 }
 
 function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw new RequestError("parameter_invalid", "The query is not well-formed percent-encoded UTF-8.");
-  }
+  const plain = decoded(text);
+  if (plain !== null) return plain;
+  throw new RequestError("parameter_invalid", "The query is not well-formed percent-encoded UTF-8.");
 }
 
 function listing(known: readonly string[]): string {

@@ -1,4 +1,4 @@
-/** Owns: parsing the address of a request, once for each request. */
+/** Owns: parsing the address of a request, once for each request, and what is percent-encoded in it. */
 import { RequestError } from "./problem.ts";
 
 const known = new WeakMap<Request, URL>();
@@ -18,4 +18,13 @@ function parse(text: string): URL {
   // Addresses of webhooks begin with it, and are put into pages, mails and commands.
   if (url !== null && hosts.test(url.hostname)) return url;
   throw new RequestError("header_invalid", "The header Host is not a host, or a host and a port.");
+}
+
+/** Null for what is not well-formed percent-encoded UTF-8. */
+export function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
 }

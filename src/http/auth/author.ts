@@ -13,6 +13,7 @@ import { readKey, readText } from "../body.ts";
 import type { Fields } from "../body.ts";
 import { RequestError } from "../problem.ts";
 import type { Call } from "../route.ts";
+import { decoded } from "../url.ts";
 
 const maxActor = 256;
 const maxReason = 4096;
@@ -48,18 +49,8 @@ export function readWhy(request: Request): { readonly reason?: string } {
 function readHeader(request: Request, name: string, longest: number): string | null {
   const text = request.headers.get(name)?.trim() ?? "";
   if (text === "") return null;
-  const decoded = decode(text)?.trim() ?? "";
-  if (decoded !== "" && !isLonger(decoded, longest) && !decoded.includes("\0")) return decoded;
+  const plain = /^[\x20-\x7e]*$/.test(text) ? (decoded(text)?.trim() ?? "") : "";
+  if (plain !== "" && !isLonger(plain, longest) && !plain.includes("\0")) return plain;
   const detail = `${name} must be percent-encoded UTF-8 of 1 to ${longest} characters, without NUL.`;
   throw new RequestError("header_invalid", detail);
-}
-
-/** Null where the text is not percent-encoded UTF-8. */
-function decode(text: string): string | null {
-  if (!/^[\x20-\x7e]*$/.test(text)) return null;
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return null;
-  }
 }
