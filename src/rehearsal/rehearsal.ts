@@ -6,6 +6,7 @@ import type { Duration } from "../core/duration.ts";
 import type { Entry } from "../core/history/entry.ts";
 import type { RunHandle, Sending, SignalName } from "../core/definition/handle.ts";
 import type { RunStatus, Waiting } from "../core/run/run.ts";
+import type { HookAnswer } from "../core/service/hooks.ts";
 import type { SignalTypes } from "../core/definition/step.ts";
 import type { SentSignal } from "./script.ts";
 
@@ -31,14 +32,7 @@ export type HookCall = {
 };
 
 /** The answer to the caller of a webhook; `response` if the workflow made one. */
-export type HookReply = {
-  readonly duplicate: boolean;
-  readonly response?: {
-    readonly status: number;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly body: string;
-  };
-};
+export type HookReply = HookAnswer;
 
 /** The types of a workflow's runs. */
 type Handled<Output, Signals extends SignalTypes> = {
