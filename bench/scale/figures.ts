@@ -83,12 +83,7 @@ export type Figures = {
   /** The usage of a tick of the Cron Trigger, once a minute. */
   readonly tick: TakenByKind;
   /** The usage of all objects for rebuilding the directory of that many runs. */
-  readonly rebuild: {
-    readonly runs: number;
-    readonly calls: number;
-    readonly rowsWritten: number;
-    readonly rowsRead: number;
-  };
+  readonly rebuild: Omit<Taken, "awakeMs"> & { readonly runs: number };
   /** The CPU time of the whole runtime for a run of five steps, which is an upper bound for the Worker. */
   readonly cpuMsPerRun: number;
   readonly probe: Probe;
