@@ -17,7 +17,7 @@ export async function bundle(config: string, folder: string): Promise<Bundle> {
       ...["deploy", "--dry-run", "--minify", "--outdir", into],
       ...["--config", join(import.meta.dirname, "workers", `${config}.toml`)],
     ],
-    // What is wanted is what it says.
+    // The sizes are in its log.
     { env: { ...process.env, WRANGLER_LOG: "log" } },
   );
   const [, kib, gzipKib] = /Total Upload: ([\d.]+) KiB \/ gzip: ([\d.]+) KiB/.exec(stdout) ?? [];

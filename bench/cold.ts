@@ -8,8 +8,8 @@ import type { LocalSystem } from "./system.ts";
 import { coldResume, evict, signalToDone } from "./workload.ts";
 
 /**
- * Numbers of steps, with rounds and seconds. What a step costs is told by the differences of three of them, which are
- * therefore measured in turn, and those that take little time, of which most is noise, several times.
+ * What a step costs is computed from the differences between 100, 1,000 and 5,000 steps, so these are measured in turn, and
+ * the short ones, whose times are mostly noise, several times.
  */
 const plan = [
   { counts: [10], rounds: 12, seconds: 3 },
@@ -40,7 +40,7 @@ export async function timeCold({ holdfast, floorA }: Compared<LocalSystem>, { pa
   ];
 }
 
-/** By means: the collector takes some milliseconds at once, now and then, and a median has all of that or nothing. */
+/** Of means: now and then the garbage collector takes some milliseconds, of which a median has all or nothing. */
 function bend(resumed: ReadonlyMap<number, Samples>): Samples {
   const at = (count: number): number => trimmedMean(resumed.get(count)?.holdfast ?? [], 0.1);
   return { holdfast: [(at(5000) - at(1000)) / 4000 / ((at(1000) - at(100)) / 900)] };

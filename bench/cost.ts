@@ -12,7 +12,7 @@ export async function countCosts(server: Server): Promise<Figure[]> {
   const whole = ({ rows, untold }: Costs): number => rows.perRun + untold.perRun;
   return [
     ...ofWork("rows written", "rows", counted, { step: 1, own: 4, directory: 4 }),
-    // The floor makes its table by a call of its own, whose cursor tells of it.
+    // The floor creates its table by a call of its own, so a cursor reports that.
     figure("the same, own object, with what no cursor tells of", "", values(whole(own), whole(floor))),
     ...ofWork("SQL statements", "statements", counted),
     ...ofWork("commits", "commits", counted),

@@ -6,9 +6,9 @@ import { begin } from "./system.ts";
 import type { LocalSystem, RunView } from "./system.ts";
 
 const runs = 10;
-/** How long a step takes and how long a sleep is: longer than it takes to begin all. */
+/** The length of the step, and of the sleep: longer than starting all runs takes. */
 const ms = 2000;
-/** What did not go on by then is found out by asking, and is late by as much. */
+/** No run is asked before that, as it would wake it: one that did not go on by itself is at least this late. */
 const restMs = 5000;
 
 /** @param system nothing else may go on in it */
@@ -55,7 +55,7 @@ async function goneOn({ server }: LocalSystem, ids: readonly string[], { killedA
   for (const id of ids) {
     const { status, output } = (await server.fetch(`/v1/runs/${id}?wait=60s`)) as RunView;
     if (status !== "completed") throw new Error(`run ${id} is ${status} after its process was killed`);
-    // A machine so slow that there was nothing left to go on with.
+    // On a very slow machine it had gone on before the kill.
     if (Number(output) <= killedAt) continue;
     late.push(Math.max(0, Number(output) - from));
   }

@@ -8,7 +8,7 @@ import type { LocalSystem } from "./system.ts";
 
 const finished = 20;
 const parkers = 50;
-/** What a start still does after its answer is over by then. */
+/** By then, what follows the answer to a start is done. */
 const settleMs = 500;
 const restMs = 15_000;
 
@@ -22,8 +22,8 @@ export function diskKib(systems: readonly LocalSystem[]): Promise<Samples> {
 }
 
 /**
- * `further`: KiB that each of the runs in the middle took, when what the runtime takes once was taken and none had
- * been let go of. `seconds`: from the first start until the last had begun to wait.
+ * `further`: KiB that each of the runs in the middle took: what the runtime allocates only once was there, and no object was
+ * evicted yet. `seconds`: from the first start until the last had begun to wait.
  */
 export type Parked = { readonly kib: Samples; readonly further: Samples; readonly seconds: Samples };
 
@@ -39,7 +39,7 @@ export async function parkedKib(systems: readonly LocalSystem[], runs: number): 
   const rests: Promise<void>[] = [];
   // The next is filled while this one rests.
   for (const system of systems) {
-    // Right before: where these were gone, their memory would serve the others.
+    // Right before the others, which would use the memory of these if they had been evicted.
     await parkMany(system, parkers);
     await pause(settleMs);
     const before = system.server.memoryBytes();

@@ -35,7 +35,7 @@ function blocksOf(instants: readonly number[]): number[] {
   return starts.map((start) => (at.get(start + block) ?? NaN) - (at.get(start) ?? NaN));
 }
 
-/** Over the blocks of all runs: one of them takes only a few milliseconds of a clock that counts whole ones. */
+/** Over the blocks of all runs: one takes only a few milliseconds, and the clock counts whole ones. */
 function growth(blocks: readonly (readonly number[])[]): number {
   const mean = (from: number, to: number): number =>
     trimmedMean(

@@ -4,7 +4,7 @@ import type { Endpoint, Init } from "./endpoint.ts";
 
 const limitMs = 150_000;
 
-/** Said to whoever started the bench; what it says is enough. */
+/** Its message is all that whoever started the bench has to know. */
 export class KnockError extends Error {}
 
 export type Deployment = { readonly url: URL; readonly token: string | undefined };

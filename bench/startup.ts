@@ -1,6 +1,6 @@
 /**
  * Owns: how long a Worker's script takes to be ready, in a process of the runtime that is new each time.
- * Most of that is the process itself, so it is said less that of a Worker that does nothing.
+ * Most of that is the process itself: whoever shows it subtracts the time of a Worker that does nothing.
  */
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";

@@ -21,7 +21,7 @@ export type RunView = {
   readonly waitingFor?: readonly { readonly url?: string }[];
 };
 
-/** One answer comes a minute after its question at the latest; so often a client asks on. */
+/** How often an end is asked for; each question is answered within a minute. */
 const patience = 5;
 
 /** Starts a run and waits for its end. */
@@ -51,7 +51,7 @@ export async function park(system: System, count: number): Promise<string> {
   return (await parkRun(system, "inbox", { count })).id;
 }
 
-/** Starts a run and waits until it waits for the world. */
+/** Starts a run and waits until it waits for something from outside. */
 export async function parkRun(system: System, workflow: string, input: object): Promise<RunView> {
   const started = await post(system, `/v1/workflows/${workflow}/runs`, input);
   const { id, status } = started;

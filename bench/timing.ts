@@ -6,7 +6,6 @@ import { childToDone } from "./children.ts";
 import type { Compared, Plan } from "./comparison.ts";
 import { webhookToDone } from "./hook.ts";
 import { longRuns, longest } from "./long.ts";
-import type { Samples } from "./sample.ts";
 import { parallelSteps, signalToDone, sleepLateness, startToDone, throughput } from "./workload.ts";
 
 export async function timeSteps({ holdfast, floorA, floorB, hosted }: Compared, plan: Plan): Promise<Figure[]> {
@@ -31,17 +30,13 @@ export async function timeSteps({ holdfast, floorA, floorB, hosted }: Compared, 
       atMost(1 / 8, hosted.name),
     ]),
     figure("sequential no-op steps, each of 10,000", "ms", perStep(long.took, one, longest)),
-    ...(isDeployed ? [] : grown(long.grown)),
+    ...(isDeployed ? [] : [figure("step 10,000 against step 10", "×", long.grown, [limit(1.2, "")])]),
     figure("100 parallel steps", "ms", hundred),
     figure("1,000 parallel steps", "ms", parallel, [atMost(3, "floorB")]),
     figure("map of 1,000", "ms", spread),
     figure("start → done of a parent with one child of 1 step", "ms", took),
     figure("that by twice a run of 1 step", "×", against),
   ];
-}
-
-function grown(samples: Samples): Figure[] {
-  return [figure("step 10,000 against step 10", "×", samples, [limit(1.2, "")])];
 }
 
 export async function timeBursts({ holdfast, floorA, floorB, hosted }: Compared, plan: Plan): Promise<Figure[]> {

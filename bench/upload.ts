@@ -34,7 +34,7 @@ export async function measureUpload(effort: Effort): Promise<Figure[]> {
 
 type Bundles = { readonly holdfast: Bundle; readonly floorA: Bundle };
 
-/** In turn, as everything that is timed; the empty one's median is taken off each. */
+/** In turn, as everything that is timed; the median of the empty Worker is subtracted. */
 async function readyMs({ holdfast, floorA }: Bundles, empty: Bundle, { rounds, withinMs }: Effort): Promise<Samples> {
   const took: Record<"holdfast" | "floorA" | "empty", number[]> = { holdfast: [], floorA: [], empty: [] };
   const before = performance.now();

@@ -6,7 +6,7 @@ import type { Samples } from "./sample.ts";
 import { complete, interleave, once, park, signalToEnd } from "./system.ts";
 import type { Effort, LocalSystem, System } from "./system.ts";
 
-/** Brings the compilers of all to where they stay. */
+/** Runs everything until the just-in-time compilers have done their work. */
 export async function warmUp(systems: readonly System[], runs = 40): Promise<void> {
   await interleave(systems, once, async (system) => {
     for (let run = 0; run < runs; run++) await complete(system, "steps", { count: 3 });
@@ -17,7 +17,7 @@ export async function warmUp(systems: readonly System[], runs = 40): Promise<voi
   });
 }
 
-/** Milliseconds from the start's request to its answer, with the end of the run in it. */
+/** Milliseconds from sending the start to its answer, which comes with the end of the run. */
 export function startToDone(
   systems: readonly System[],
   count: number,
@@ -82,8 +82,8 @@ export function sleepLateness(systems: readonly System[], effort: Effort): Promi
 }
 
 /**
- * Milliseconds from a signal to the end of a run with so many steps whose memory is gone; of one run for each of the
- * counts, in turn, so that whatever else the machine does hits all alike. By count.
+ * Milliseconds from a signal to the end of an evicted run, by its number of steps. The runs take turns, so that whatever else
+ * the machine does hits all alike.
  */
 export async function coldResume(
   systems: readonly LocalSystem[],
