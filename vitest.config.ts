@@ -12,6 +12,9 @@ const noMaps = {
   transform: (code: string) => ({ code, map: { mappings: "" } as const }),
 } as const;
 
+/** How long a test waits for what comes in its own time, with `expect.poll`; on a busy machine that is long. */
+const patience = { poll: { timeout: 60_000, interval: 20 } } as const;
+
 /**
  * Four projects, by what a test needs: `node` for the floors that are pure, `workers` for the
  * built Worker inside workerd, `outside` for processes as a user starts them and as they are killed,
@@ -77,6 +80,7 @@ export default defineConfig({
           // Loaded before the first test: a busy machine takes so long for it that the limit of a first call passes.
           setupFiles: ["test/workers/worker.ts"],
           testTimeout: 300_000,
+          expect: patience,
           // What objects say after the last test has ended would never reach the reporter, which waits for it.
           disableConsoleIntercept: true,
           hookTimeout: 120_000,
@@ -92,6 +96,7 @@ export default defineConfig({
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,
+          expect: patience,
           hookTimeout: 120_000,
         },
       },
@@ -104,6 +109,7 @@ export default defineConfig({
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
           testTimeout: 300_000,
+          expect: patience,
           hookTimeout: 120_000,
         },
       },

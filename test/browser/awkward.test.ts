@@ -1,7 +1,7 @@
 /** Pages of runs that are awkward to draw: on small screens, with long words, with very short and very long spans. */
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
-import { flaws, isTooWide, openStage, screens, stage, until } from "./stage.ts";
+import { flaws, isTooWide, openStage, screens, stage } from "./stage.ts";
 
 openStage();
 
@@ -30,7 +30,6 @@ describe("on a small screen", () => {
       expect(right).toBeLessThanOrEqual(width);
       await page.locator("[data-actions] > summary").click();
     }
-    await stage.leave(page);
   });
 
   test("firings of a schedule are told apart in the list", async () => {
@@ -42,7 +41,6 @@ describe("on a small screen", () => {
       .evaluate((link) => [link.scrollWidth - link.clientWidth, link.scrollHeight - link.clientHeight]);
     expect(hidden).toEqual([0, 0]);
     expect(await isTooWide(page)).toBe(false);
-    await stage.leave(page);
   });
 
   test("long labels are told whole, and push nothing off the screen", async () => {
@@ -61,7 +59,6 @@ describe("on a small screen", () => {
         0,
       );
       expect(await isTooWide(page)).toBe(false);
-      await stage.leave(page);
     }
   });
 });
@@ -73,7 +70,6 @@ test("of many labels some are folded, so that what the run is doing is on the fi
   expect((await page.locator("#now-sentence").boundingBox())?.y).toBeLessThan(400);
   await page.getByText("20 more labels").click();
   expect(await page.locator('[data-key="label-key-29"]').isVisible()).toBe(true);
-  await stage.leave(page);
 });
 
 test("a link leads to the newest entries of a long history", async () => {
@@ -82,11 +78,9 @@ test("a link leads to the newest entries of a long history", async () => {
   const page = await stage.visit("/runs/entries");
   await page.getByRole("link", { name: "To the newest" }).click();
   await page.locator(".entry", { hasText: "run.completed" }).waitFor();
-  await until(
-    () => page.evaluate<number>("document.querySelector('#newest').getBoundingClientRect().top - innerHeight"),
-    (below) => below < 1,
-  );
-  await stage.leave(page);
+  await expect
+    .poll(() => page.evaluate<number>("document.querySelector('#newest').getBoundingClientRect().top - innerHeight"))
+    .toBeLessThan(1);
 });
 
 describe("the timeline", () => {
@@ -97,7 +91,6 @@ describe("the timeline", () => {
     expect(await page.locator('.bar-row[data-step="run:resize#4"] .bar-name').innerText()).toContain(
       "a broken picture",
     );
-    await stage.leave(page);
   });
 
   test("of a run that waits shows the wait, and marks what is folded as cut", async () => {
@@ -113,7 +106,6 @@ describe("the timeline", () => {
     const card = page.locator(".wait", { hasText: "call-bank" });
     expect(await card.innerText()).toContain("attempt 2 of 6: 503 from the bank");
     expect(await flaws(page, { name: "run-parked", colours: ["light", "dark"] })).toEqual([]);
-    await stage.leave(page);
   });
 });
 
@@ -121,7 +113,6 @@ test("a run without input says so", async () => {
   await stage.client.call({ method: "POST", path: "/v1/workflows/seen-calm/runs", body: { id: "empty" } });
   const page = await stage.visit("/runs/empty");
   expect(await page.locator("section", { has: page.locator("#input-title") }).innerText()).toMatch(/None\.$/);
-  await stage.leave(page);
 });
 
 describe("times", () => {
@@ -143,7 +134,6 @@ describe("times", () => {
       expect(await time.innerText()).toMatch(/^\d+ \w+, \d\d:\d\d:\d\d\.\d{3}$/);
       expect(await time.getAttribute("title")).toMatch(/^\d+ \w+ 20\d\d, \d\d:\d\d:\d\d\.\d{3} CES?T$/);
       expect(await page.locator(".entry-text", { hasText: "sleeps (nap)" }).innerText()).toMatch(/until .* UTC$/);
-      await stage.leave(page);
     }
   });
 });
@@ -156,7 +146,6 @@ test("the page of a run that is deleted meanwhile says that there is none", asyn
   await stage.client.text({ method: "DELETE", path: "/v1/runs/removed" });
   await page.getByText("run_not_found").waitFor();
   stage.complaints.splice(0);
-  await stage.leave(page);
 });
 
 describe("a bad connection", () => {
@@ -178,7 +167,6 @@ describe("a bad connection", () => {
     release();
     await page.locator("#panel-title:focus").waitFor();
     expect(await page.locator("main[aria-busy]").count()).toBe(0);
-    await stage.leave(page);
   });
 
   test("an action that takes long is seen to be under way", async () => {
@@ -199,7 +187,6 @@ describe("a bad connection", () => {
     release();
     await page.getByText("Paused.", { exact: true }).waitFor();
     expect(await page.locator("form[aria-busy]").count()).toBe(0);
-    await stage.leave(page);
   });
 
   test("what cannot be had is said, the panel closes all the same, and the sign at the top says since when", async () => {
@@ -217,6 +204,5 @@ describe("a bad connection", () => {
     await stage.runtime.start();
     await page.locator("#live[data-state=live]").waitFor();
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 });

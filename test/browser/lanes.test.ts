@@ -24,7 +24,6 @@ function find(): Promise<Lane> {
 test.each(screens)("is accessible and fits in light and dark, %s", async (screen) => {
   const page = await stage.visit("/lanes", screen);
   expect(await flaws(page, { name: "lanes" })).toEqual([]);
-  await stage.leave(page);
 });
 
 test("says how full it is, who holds it and who waits, at which place", async () => {
@@ -39,7 +38,6 @@ test("says how full it is, who holds it and who waits, at which place", async ()
     expect.stringMatching(/^3mail-5for/),
   ]);
   expect(await queue?.getByRole("link").first().getAttribute("href")).toBe("/runs/mail-3");
-  await stage.leave(page);
 });
 
 test("has an address of its own, and one that there is not is a page that says so", async () => {
@@ -50,7 +48,6 @@ test("has an address of its own, and one that there is not is a page that says s
   await page.goto(`${stage.origin}/lanes?lane=nothing`);
   expect(await page.locator("h1").textContent()).toBe("Not Found");
   stage.complaints.splice(0);
-  await stage.leave(page);
 });
 
 test("a run that waits for its turn leads to the lane, and not to all of them", async () => {
@@ -58,7 +55,6 @@ test("a run that waits for its turn leads to the lane, and not to all of them", 
   await page.getByRole("link", { name: "Who holds it, who waits" }).click();
   await page.waitForURL(/lane=/);
   expect(await page.locator("h1").textContent()).toBe(lane);
-  await stage.leave(page);
 });
 
 test("a page that cannot be had anew says so, as what it shows is old, until it can", async () => {
@@ -74,7 +70,6 @@ test("a page that cannot be had anew says so, as what it shows is old, until it 
   await page.clock.runFor(6_000);
   await sign.waitFor({ state: "hidden" });
   stage.complaints.splice(0);
-  await stage.leave(page);
 });
 
 test("a server that never answers one request does not keep the page from asking again", async () => {
@@ -90,7 +85,6 @@ test("a server that never answers one request does not keep the page from asking
   await page.clock.runFor(31_000);
   await answered;
   stage.complaints.splice(0);
-  await stage.leave(page);
 });
 
 test("a limit is set by hand, counts at once, and is given back to the code", async () => {
@@ -108,7 +102,7 @@ test("a limit is set by hand, counts at once, and is given back to the code", as
   await card.getByText("limit set by hand").waitFor();
   expect(await find()).toMatchObject({ limit: 4, override: 4, setting: { by: "Ana", reason: "a quiet day" } });
   expect(await card.locator(".notice").textContent()).toMatch(/^The limit was set by Ana .*: a quiet day$/);
-  await until(find, ({ used, waiting }) => used === 4 && waiting === 1);
+  await expect.poll(find).toMatchObject({ used: 4, waiting: 1 });
   await card.getByText("4 of 4").waitFor();
   await open();
   expect(await page.locator("#lane-limit").inputValue()).toBe("4");
@@ -117,7 +111,6 @@ test("a limit is set by hand, counts at once, and is given back to the code", as
   await card.getByText("limit set by hand").waitFor({ state: "detached" });
   expect(await find()).toMatchObject({ limit: 2, override: null });
   expect(await find()).not.toHaveProperty("setting");
-  await stage.leave(page);
 });
 
 test("no page complained of anything", () => {

@@ -59,7 +59,6 @@ test("10,000 steps: the page is light at every place of it, and its last rows co
   await page.locator("details.calls > .block").nth(99).scrollIntoViewIfNeeded();
   await page.locator(`.bar-row[data-step="run:tick#${steps}"]`).waitFor();
   expect(await elements(page)).toBeLessThan(light);
-  await stage.leave(page);
 });
 
 test("a deep link leads to step 7,777, which is drawn where it belongs", async () => {
@@ -74,7 +73,6 @@ test("a deep link leads to step 7,777, which is drawn where it belongs", async (
   );
   expect(await elements(page)).toBeLessThan(light);
   await picture(page, "run-long-step-light", false);
-  await stage.leave(page);
 });
 
 test("a map of 1,000 is one row that tells how its items do, and shows the one that failed", async () => {
@@ -92,7 +90,6 @@ test("a map of 1,000 is one row that tells how its items do, and shows the one t
     await group.locator('.bar-row[data-step="run:resize#2"]').waitFor();
     await page.keyboard.press("j");
     expect(await page.evaluate("document.activeElement.dataset.step")).toBe("run:resize");
-    await stage.leave(page);
   }
 });
 
@@ -102,10 +99,7 @@ test("1,000 children: each is listed with what it is now", async () => {
   await page.locator("#family").scrollIntoViewIfNeeded();
   await page.locator(".child").nth(20).waitFor();
   await page.locator("#children-39").scrollIntoViewIfNeeded();
-  await until(
-    () => page.locator("#children-39 .child").count(),
-    (count) => count === 25,
-  );
+  await expect.poll(() => page.locator("#children-39 .child").count()).toBe(25);
   expect(await page.locator("#children-39").innerText()).toContain("family.c999");
   expect(await page.locator("#children-39 .status").first().innerText()).toMatch(/completed|running|waiting/);
   expect(await elements(page)).toBeLessThan(light);
@@ -113,5 +107,4 @@ test("1,000 children: each is listed with what it is now", async () => {
   await page.getByRole("link", { name: "In the list" }).click();
   await page.waitForURL("**/?idPrefix=family.");
   expect(await page.locator(".chip").first().innerText()).toMatch(/^all\s+1,000$/);
-  await stage.leave(page);
 });

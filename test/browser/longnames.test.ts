@@ -6,7 +6,7 @@ const longName = "Maximiliane".repeat(24).slice(0, 256);
 const failing = `${longName.slice(1)}f`;
 const run = "w".repeat(128);
 
-openStage("longnames.ts");
+openStage({}, "longnames.ts");
 beforeAll(async () => {
   await stage.client.start(longName, run, { [longName]: longName });
   await stage.client.start(longName, "in-line", { [longName]: longName });
@@ -39,7 +39,6 @@ test.each(screens)("fits, %s", { timeout: 120_000 }, async (screen) => {
     if (await isTooWide(page)) wide.push(path.slice(0, 30));
   }
   expect(wide).toEqual([]);
-  await stage.leave(page);
 });
 
 test("no page complained of anything", () => {

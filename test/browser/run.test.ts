@@ -98,12 +98,10 @@ describe("a run's page", () => {
         await page.locator(".entry").nth(15).waitFor();
       };
       expect(await flaws(page, { name: "run-waiting", prepare })).toEqual([]);
-      await stage.leave(page);
       const colours = [screen === "desk" ? ("light" as const) : ("dark" as const)];
       for (const [name, other] of [["failed", brittle] as const, ["retrying", patient] as const]) {
         const next = await stage.visit(`/runs/${other}`, screen);
         expect(await flaws(next, { name: `run-${name}`, colours })).toEqual([]);
-        await stage.leave(next);
       }
     }
   });
@@ -121,7 +119,6 @@ describe("a run's page", () => {
       expect(diff).toContain("+ Error: the bank said 502");
       expect(await page.locator(".bar-row[aria-current=true]").innerText()).toContain("charge");
       expect(await flaws(page, { name: "run-step", fullPage: false })).toEqual([]);
-      await stage.leave(page);
     }
   });
 
@@ -140,7 +137,6 @@ describe("a run's page", () => {
     expect(await page.evaluate("document.activeElement.dataset.step")).toBe("run:reserve");
     await page.goBack();
     await page.locator("#panel").waitFor();
-    await stage.leave(page);
   });
 
   test("the focus comes back from a menu and from its dialogs, and a menu closes before the panel behind it", async () => {
@@ -164,7 +160,6 @@ describe("a run's page", () => {
     expect(await isOpen()).toBe(false);
     await page.keyboard.press("Escape");
     await page.locator("#panel").waitFor({ state: "detached" });
-    await stage.leave(page);
   });
 
   test("a sensitive result is not shown, a child's input is, and what is not on record is said to be so", async () => {
@@ -180,7 +175,6 @@ describe("a run's page", () => {
     expect(await page.locator("#panel").innerText()).toContain("is not on record");
     await page.goto(`${stage.origin}/runs/${id}?step=nowhere`);
     expect(await page.locator("#panel").innerText()).toContain("Nothing on record of this run is called so");
-    await stage.leave(page);
   });
 
   test("the timeline is zoomed by buttons and keys, and stays zoomed when the page is drawn anew", async () => {
@@ -195,29 +189,21 @@ describe("a run's page", () => {
     await page.locator("#timeline").scrollIntoViewIfNeeded();
     await picture(page, "run-zoomed-light", false);
     await stage.client.signal(id, "unheard", {}, "k1");
-    await until(
-      () => page.locator(".history .card-head .faint").innerText(),
-      (text) => text !== "15 entries",
-    );
+    await expect.poll(() => page.locator(".history .card-head .faint").innerText()).not.toBe("15 entries");
     expect((await width()) / before).toBeCloseTo(4, 1);
     await page.keyboard.press("0");
     expect((await width()) / before).toBeCloseTo(1, 1);
-    await stage.leave(page);
   });
 
   test("the history is narrowed to a kind, and an entry is opened as JSON", async () => {
     const { id } = await looked;
     const page = await stage.visit(`/runs/${id}`);
     await page.locator("#history").getByRole("link", { name: "children" }).click();
-    await until(
-      () => page.locator(".entry-kind").allInnerTexts(),
-      (kinds) => kinds.join() === "child.started,child.completed",
-    );
+    await expect.poll(() => page.locator(".entry-kind").allInnerTexts()).toEqual(["child.started", "child.completed"]);
     await page.locator(".entry > summary").nth(1).click();
     const json = page.locator(".entry[open] .value");
     await json.waitFor();
     expect(await json.innerText()).toContain("tracking");
-    await stage.leave(page);
   });
 
   test("an open webhook has its address, a ready curl and its refused deliveries", async () => {
@@ -230,7 +216,6 @@ describe("a run's page", () => {
     expect(await card.innerText()).toContain(url);
     await card.getByText("As a curl command").click();
     expect(await card.locator("pre").innerText()).toContain(`curl -X POST '${url}'`);
-    await stage.leave(page);
   });
 
   test.each(screens)("whoever opens an address is told in words what became of their call, %s", async (screen) => {
@@ -242,7 +227,6 @@ describe("a run's page", () => {
     expect(await flaws(page, { name: "hook-unknown" })).toEqual([]);
     // The browser itself remarks on the status.
     expect(stage.complaints.splice(0).filter((text) => !text.includes("404"))).toEqual([]);
-    await stage.leave(page);
   });
 
   test("an address that leaked is revoked with a reason, and the page shows the next", async () => {
@@ -264,7 +248,6 @@ describe("a run's page", () => {
     expect(gone.status).toBe(410);
     await card.getByText("1 delivery was refused").waitFor();
     expect(await card.innerText()).not.toContain(url);
-    await stage.leave(page);
   });
 });
 
@@ -280,15 +263,11 @@ describe("actions on a run", () => {
     expect(await accessibility(page)).toEqual([]);
     await picture(page, "run-signal-light", false);
     await dialog.getByRole("button", { name: "Send", exact: true }).click();
-    await until(
-      () => sentence(page),
-      (text) => text.startsWith("Completed in"),
-    );
+    await expect.poll(() => sentence(page)).toMatch(/^Completed in/);
     // Nothing comes after its last entry, and the browser does not come back for it.
     await page.locator("#live[data-state=ended]").waitFor();
     expect((await read(id)).output).toMatchObject({ first: "approval" });
     expect(await author(id, "signal.received")).toEqual(ana);
-    await stage.leave(page);
   });
 
   test("a run is paused and resumed, and the page says by whom and why, since when, and what its clock says", async () => {
@@ -300,10 +279,7 @@ describe("actions on a run", () => {
     await panel.getByText("in 2 days 23 h").waitFor();
     expect(await panel.textContent()).toMatch(/So far\d/);
     await act(page, "Pause", "pause", "Pause");
-    await until(
-      () => sentence(page),
-      (text) => text.includes("by Ana Lima: checking the invoice"),
-    );
+    await expect.poll(() => sentence(page)).toContain("by Ana Lima: checking the invoice");
     expect(await sentence(page)).toMatch(/(?:just now|\d+ s ago)$/);
     // A deadline that a pause puts off is not counted down.
     expect(await page.locator(".wait").textContent()).toMatch(/over 2 days 23 h after it is resumed$/);
@@ -317,7 +293,6 @@ describe("actions on a run", () => {
     await runThatIs(id, "waiting");
     await page.locator(".wait", { hasText: /over in 2 days 23 h/ }).waitFor();
     expect(await author(id, "run.resumed")).toEqual(ana);
-    await stage.leave(page);
   });
 
   test("a run is cancelled; one that has ended says why it cannot be, and can be deleted", async () => {
@@ -325,10 +300,7 @@ describe("actions on a run", () => {
     await runThatIs(id, "waiting");
     const page = await stage.visit(`/runs/${id}`);
     await act(page, "Cancel", "cancel", "Cancel the run");
-    await until(
-      () => sentence(page),
-      (text) => text.startsWith("Cancelled by Ana Lima: checking the invoice"),
-    );
+    await expect.poll(() => sentence(page)).toMatch(/^Cancelled by Ana Lima: checking the invoice/);
     expect((await read(id)).status).toBe("cancelled");
     expect(await author(id, "run.cancelled")).toEqual(ana);
     const again = page.locator('[data-actions] button[data-dialog="cancel"]');
@@ -337,7 +309,6 @@ describe("actions on a run", () => {
     await act(page, "Delete", "delete", "Delete for ever");
     await page.waitForURL(`${stage.origin}/`);
     expect((await fetch(`${stage.origin}/v1/runs/${id}`)).status).toBe(404);
-    await stage.leave(page);
   });
 
   test("a run is terminated", async () => {
@@ -347,7 +318,6 @@ describe("actions on a run", () => {
     await act(page, "Terminate", "terminate", "Terminate");
     await runThatIs(id, "cancelled");
     expect(await author(id, "run.cancelled")).toEqual(ana);
-    await stage.leave(page);
   });
 
   test("a run that is paused before it begins says how long after that it begins", async () => {
@@ -358,7 +328,6 @@ describe("actions on a run", () => {
     expect(await page.locator(".wait").innerText()).toMatch(/begins (?:3 days|2 days 23 h) after it is resumed$/);
     // A start that is merged into it in the pause begins the delay anew, which the bar does not tell.
     expect(await page.locator("#panel .points").textContent()).toContain("Untilsome time after it is resumed");
-    await stage.leave(page);
   });
 
   test("a run that waits for its next attempt makes it now, but not while it is paused", async () => {
@@ -379,7 +348,6 @@ describe("actions on a run", () => {
     await page.locator("#retry").getByRole("button", { name: "Retry", exact: true }).click();
     expect((await runThatIs(id, "completed")).output).toBe("answered");
     expect(await author(id, "run.retried")).toEqual(ana);
-    await stage.leave(page);
   });
 
   test("what a run waits for is counted down without asking anybody, until it is due", async () => {
@@ -392,30 +360,22 @@ describe("actions on a run", () => {
     page.on("request", (request) => asked.push(request.url()));
     const before = await sentence(page);
     expect(before).toMatch(/^Next attempt of call-bank in \d+ min( \d+ s)? \(attempt 2 of 6: 503 from the bank\)$/);
-    await until(
-      async () => {
+    await expect
+      .poll(async () => {
         asked.length = 0;
         const said = await sentence(page);
-        await until(
-          () => sentence(page),
-          (now) => now !== said,
-        );
+        await expect.poll(() => sentence(page)).not.toBe(said);
         return asked.length;
-      },
-      (requests) => requests === 0,
-    );
+      })
+      .toBe(0);
     // Both of one instant: a second later they say something else.
     const [left, begins] = await page.evaluate<[string, string]>(
       `["#now-sentence time", ".wait > .faint"].map((each) => document.querySelector(each).innerText)`,
     );
     expect(begins).toContain(`begins ${left}`);
     await page.clock.fastForward(10 * 60_000);
-    await until(
-      () => Promise.resolve(asked),
-      (urls) => urls.includes(page.url()),
-    );
+    await expect.poll(() => asked).toContain(page.url());
     expect(await sentence(page)).toContain("call-bank now (attempt 2 of 6");
-    await stage.leave(page);
   });
 
   test("a failed run is retried from where it failed", async () => {
@@ -426,11 +386,7 @@ describe("actions on a run", () => {
     await page.locator(".run-head > .row-of > button", { hasText: "Retry" }).click();
     await sign(page, "retry");
     await page.locator("#retry").getByRole("button", { name: "Retry", exact: true }).click();
-    await until(
-      () => author(id, "run.retried"),
-      ([by]) => by === "Ana Lima",
-    );
-    await stage.leave(page);
+    await expect.poll(async () => (await author(id, "run.retried"))[0]).toBe("Ana Lima");
   });
 
   test("a fork shows what it keeps, takes another input, and leads to the new run", async () => {
@@ -439,10 +395,7 @@ describe("actions on a run", () => {
     const page = await stage.visit(`/runs/${id}?step=run:deliver`);
     await page.getByRole("button", { name: "Fork from here" }).click();
     const dialog = page.locator("#fork");
-    await until(
-      () => dialog.locator("[data-fork=rerun]").innerText(),
-      (text) => text.includes("deliver"),
-    );
+    await expect.poll(() => dialog.locator("[data-fork=rerun]").innerText()).toContain("deliver");
     expect(await dialog.locator("#fork-from").inputValue()).toBe("deliver");
     await dialog.getByText("Change the input").click();
     await dialog.locator("#fork-input").fill('{ "works": true }');
@@ -455,7 +408,6 @@ describe("actions on a run", () => {
     expect(await runThatIs(fork, "completed")).toMatchObject({ output: "delivered", input: { works: true } });
     const [created] = await entriesOf(fork);
     expect(created).toMatchObject({ by: "Ana Lima", fork: { id, step: "deliver", reason: "checking the invoice" } });
-    await stage.leave(page);
   });
 
   test("what a fork keeps is what was asked for last, also where an answer comes late", async () => {
@@ -480,7 +432,6 @@ describe("actions on a run", () => {
     await (await answered).finished();
     await page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))");
     expect(await kept.textContent()).toBe("nothing");
-    await stage.leave(page);
   });
 
   test("a query and an update are sent from the page, and their answers shown", async () => {
@@ -497,23 +448,14 @@ describe("actions on a run", () => {
     await update.locator("textarea").fill('{ "word": "x" }');
     await update.locator("[data-header=actor]").fill("Ana Lima");
     await update.locator("[data-submit]").click();
-    await until(
-      () => update.innerText(),
-      (text) => text.includes("word"),
-    );
+    await expect.poll(() => update.innerText()).toContain("word");
     await update.locator("textarea").fill('{ "word": "ahoy" }');
     await update.locator("[data-submit]").click();
-    await until(
-      () => update.locator("[data-answer]").innerText(),
-      (text) => text === "1",
-    );
+    await expect.poll(() => update.locator("[data-answer]").innerText()).toBe("1");
     expect(await author(id, "update.accepted")).toEqual(["Ana Lima", undefined]);
     // Sent once more, it is another.
     await update.locator("[data-submit]").click();
-    await until(
-      () => update.locator("[data-answer]").innerText(),
-      (text) => text === "2",
-    );
+    await expect.poll(() => update.locator("[data-answer]").innerText()).toBe("2");
     expect(await accessibility(page)).toEqual([]);
     await page.keyboard.press("Escape");
     await open("Ask a query");
@@ -521,26 +463,16 @@ describe("actions on a run", () => {
     await query.locator("#query-name").fill("wrods");
     await query.locator("[data-submit]").click();
     // Only the handler knows which it has.
-    await until(
-      () => query.locator(".problem").innerText(),
-      (text) => text.includes("words"),
-    );
+    await expect.poll(() => query.locator(".problem").innerText()).toContain("words");
     await query.locator("#query-name").fill("words");
     await query.locator("[data-submit]").click();
-    await until(
-      () => query.locator("[data-answer]").innerText(),
-      (text) => text.includes("ahoy"),
-    );
+    await expect.poll(() => query.locator("[data-answer]").innerText()).toContain("ahoy");
     await picture(page, "run-query-light", false);
     // An answer does not stay above the refusal of another question.
     await query.locator("#query-name").fill("wrods");
     await query.locator("[data-submit]").click();
-    await until(
-      () => query.locator(".problem").innerText(),
-      (text) => text.includes("words"),
-    );
+    await expect.poll(() => query.locator(".problem").innerText()).toContain("words");
     expect(await query.locator("[data-answer]").isVisible()).toBe(false);
-    await stage.leave(page);
   });
 
   test("a refusal is shown in the dialog, and nothing is lost", async () => {
@@ -553,13 +485,9 @@ describe("actions on a run", () => {
     await dialog.locator("textarea").fill('{ "approved": "perhaps" }');
     await sign(page, "signal");
     await dialog.getByRole("button", { name: "Send", exact: true }).click();
-    await until(
-      () => dialog.innerText(),
-      (text) => text.includes("approved"),
-    );
+    await expect.poll(() => dialog.innerText()).toContain("approved");
     expect(await dialog.isVisible()).toBe(true);
     expect(await dialog.locator("#signal-name").inputValue()).toBe("approval");
-    await stage.leave(page);
   });
 
   test("no page complained of anything", () => {

@@ -1,7 +1,7 @@
 /** The page of runs in a real browser: finding runs, seeing them change, acting on many of them. */
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, test } from "vitest";
-import { accessibility, flaws, openStage, picture, screens, stage, until } from "./stage.ts";
+import { accessibility, flaws, openStage, picture, screens, stage } from "./stage.ts";
 
 openStage();
 beforeAll(async () => {
@@ -34,10 +34,7 @@ async function isMarked(page: Page): Promise<boolean> {
 
 /** Resolves once the feed has told of the run, where the page keeps what it told of last. */
 async function told(page: Page, id: string): Promise<void> {
-  await until(
-    () => page.evaluate("document.told"),
-    (last) => last === id,
-  );
+  await expect.poll(() => page.evaluate("document.told")).toBe(id);
 }
 
 async function live(path: string): Promise<Page> {
@@ -52,7 +49,6 @@ describe("the list", () => {
     await page.locator(".causes summary").click();
     await page.mouse.move(0, 0);
     expect(await flaws(page, { name: "runs" })).toEqual([]);
-    await stage.leave(page);
   });
 
   test("shows each run's status, why it does not go on, and what it failed of", async () => {
@@ -62,20 +58,15 @@ describe("the list", () => {
     expect(await row(page, "greet-1").textContent()).toMatch(/completed.*greet/);
     const chips = await page.locator(".chip").allTextContents();
     expect(chips).toEqual(expect.arrayContaining(["all15", "waiting3", "completed5", "failed7", "paused0"]));
-    await stage.leave(page);
   });
 
   test("writes instants in the reader's own time", async () => {
     const page = await stage.visit("/");
     const time = row(page, "greet-1").locator("time").first();
-    await until(
-      () => time.getAttribute("title"),
-      (title) => /^\d+ \w+ 20\d\d, \d\d:\d\d:\d\d\.\d{3} (?:CET|CEST)$/.test(title ?? ""),
-    );
+    await expect.poll(() => time.getAttribute("title")).toMatch(/^\d+ \w+ 20\d\d, \d\d:\d\d:\d\d\.\d{3} (?:CET|CEST)$/);
     const at = new Date((await time.getAttribute("datetime")) ?? "");
     const local = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: "Europe/Berlin" }).format(at);
     expect(await time.getAttribute("title")).toContain(local);
-    await stage.leave(page);
   });
 
   test("goes on page by page", async () => {
@@ -91,7 +82,6 @@ describe("the list", () => {
     await page.getByRole("link", { name: "Newest" }).click();
     await page.getByRole("link", { name: "Older" }).waitFor();
     expect(page.url()).toBe(`${stage.origin}/?idPrefix=many-`);
-    await stage.leave(page);
   });
 
   test("what a name or a message contains is text and nothing else", async () => {
@@ -102,7 +92,6 @@ describe("the list", () => {
     const page = await stage.visit("/?idPrefix=evil-");
     expect(await row(page, "evil-1").textContent()).toContain(evil);
     expect(await page.evaluate("document.broken")).toBeUndefined();
-    await stage.leave(page);
   });
 
   test("an address that means nothing is refused in words", async () => {
@@ -110,7 +99,6 @@ describe("the list", () => {
     expect(await page.locator("main").textContent()).toContain("queued, running, waiting");
     expect(await accessibility(page)).toEqual([]);
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 });
 
@@ -125,7 +113,6 @@ describe("filters", () => {
     await page.locator(".chip", { hasText: "failed" }).click();
     await page.waitForURL("**/?status=waiting");
     expect(await page.locator("tbody tr").count()).toBe(await stage.count("waiting"));
-    await stage.leave(page);
   });
 
   test("by id, workflow, label, error code and time", async () => {
@@ -153,7 +140,6 @@ describe("filters", () => {
     expect(await page.locator("tbody tr").count()).toBe(5);
     await page.getByRole("link", { name: "Without the label team" }).click();
     await page.waitForURL("**/?idPrefix=greet-&workflow=greet");
-    await stage.leave(page);
   });
 
   test("of the last hours are two clicks away, and keep what else was chosen", async () => {
@@ -170,7 +156,6 @@ describe("filters", () => {
     expect(Math.round(agoMs / 3_600_000)).toBe(6);
     expect(await page.locator("tbody tr").count()).toBeGreaterThan(0);
     expect(await flaws(page, { name: "runs-recent", fullPage: false })).toEqual([]);
-    await stage.leave(page);
   });
 
   test("work without any script", async () => {
@@ -190,7 +175,6 @@ describe("filters", () => {
     expect(await accessibility(page)).toEqual([]);
     await page.getByRole("link", { name: "Show all runs" }).click();
     await page.waitForURL(`${stage.origin}/`);
-    await stage.leave(page);
   });
 });
 
@@ -210,7 +194,6 @@ describe("failures", () => {
     await page.getByRole("link", { name: "Show the 4 failed runs of charge-card like this" }).click();
     await page.waitForURL("**/?idPrefix=charge-&cause=*");
     expect(await page.locator("tbody tr").count()).toBe(4);
-    await stage.leave(page);
   });
 
   test.each(screens)("of one cause are a list with its name on it, which can be taken off, %s", async (screen) => {
@@ -231,7 +214,6 @@ describe("failures", () => {
     expect(await page.locator("tbody tr").count()).toBe(1);
     await page.getByRole("link", { name: "Without this cause" }).click();
     await page.waitForURL("**/?idPrefix=charge-5");
-    await stage.leave(page);
   });
 
   test("of one cause are retried by themselves, and the list tells when none is left", async () => {
@@ -266,7 +248,6 @@ describe("failures", () => {
     await page.getByText("a cause that no run here has any more").waitFor();
     expect(await page.locator("tbody tr").count()).toBe(0);
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 });
 
@@ -282,7 +263,6 @@ describe("live", () => {
     await row(page, "soon-1").locator(".is-completed").waitFor();
     expect(await page.evaluate(`document.querySelector('tr[data-key="run-soon-1"]').marked`)).toBe(true);
     expect(await isMarked(page)).toBe(true);
-    await stage.leave(page);
   });
 
   test("rows do not jump from under the pointer: what is new waits until it is wanted", async () => {
@@ -300,7 +280,6 @@ describe("live", () => {
     await more.click();
     await row(page, "calm-2").waitFor();
     expect(await more.count()).toBe(0);
-    await stage.leave(page);
   });
 
   test("what somebody is typing stays", async () => {
@@ -310,7 +289,6 @@ describe("live", () => {
     await row(page, "typed-1").waitFor();
     expect(await page.getByLabel("Id begins with").inputValue()).toBe("half a wo");
     expect(await page.evaluate("document.activeElement.name")).toBe("idPrefix");
-    await stage.leave(page);
   });
 
   test("a Worker that went away and came back is noticed, and nothing is missed", async () => {
@@ -324,7 +302,6 @@ describe("live", () => {
     await page.locator("#live[data-state=live]").waitFor();
     expect(await isMarked(page)).toBe(true);
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 
   test("a page that cannot be had says so although its feed is open, and is had again", async () => {
@@ -339,28 +316,25 @@ describe("live", () => {
     });
     await stage.client.start("approve-order", "unseen-1", { order: 1 });
     const sign = page.locator("#live[data-state=offline]");
-    await until(
-      async () => {
+    await expect
+      .poll(async () => {
         await page.clock.runFor(1_000);
         return await sign.count();
-      },
-      (count) => count === 1,
-    );
+      })
+      .toBe(1);
     expect(await sign.textContent()).toMatch(/reconnecting since/);
     // More often than its feed tells of anything.
-    await until(
-      async () => {
+    await expect
+      .poll(async () => {
         await page.clock.runFor(11_000);
         return asked;
-      },
-      (count) => count > 5,
-    );
+      })
+      .toBeGreaterThan(5);
     await page.unroute("**/?idPrefix=unseen-");
     await page.clock.runFor(11_000);
     await row(page, "unseen-1").waitFor();
     await page.locator("#live[data-state=live]").waitFor();
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 
   test("a page that could not be had is live again with the next that could, also where that was asked for before", async () => {
@@ -386,10 +360,7 @@ describe("live", () => {
     await stage.client.start("approve-order", "slow-1", { order: 1 });
     await told(page, "slow-1");
     await page.clock.runFor(1_000);
-    await until(
-      () => Promise.resolve(asked),
-      (count) => count === 1,
-    );
+    await expect.poll(() => asked).toBe(1);
     await stage.client.start("approve-order", "slow-2", { order: 2 });
     await told(page, "slow-2");
     await page.clock.runFor(1_000);
@@ -397,7 +368,6 @@ describe("live", () => {
     await row(page, "slow-2").waitFor();
     await page.locator("#live[data-state=live]").waitFor();
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 
   test("a feed that is open again does not make a page live that still cannot be had", async () => {
@@ -420,7 +390,6 @@ describe("live", () => {
     await row(page, "gone-2").waitFor();
     await page.locator("#live[data-state=live]").waitFor();
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 });
 
@@ -430,7 +399,6 @@ describe("actions on many runs", () => {
     await page.locator("[data-actions] summary").click();
     await page.getByRole("button", { name: /^Cancel all/ }).click({ force: true });
     await page.locator(".toast", { hasText: "Filter the runs first" }).waitFor();
-    await stage.leave(page);
   });
 
   test("say first how many runs they are about, ask who and why, and lead to their progress", async () => {
@@ -458,7 +426,6 @@ describe("actions on many runs", () => {
     const [, retried] = await Promise.all(["charge-1", "charge-5"].map((each) => stage.client.history(each)));
     expect(retried?.map(({ kind }) => kind)).toContain("run.retried");
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 
   test("remember who asks", async () => {
@@ -476,7 +443,6 @@ describe("actions on many runs", () => {
     }
     await row(page, "order-3").locator(".is-paused").waitFor();
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 
   test("that would act on none cannot be sent", async () => {
@@ -488,7 +454,6 @@ describe("actions on many runs", () => {
     expect(await send.isDisabled()).toBe(true);
     await page.keyboard.press("Escape");
     expect(await page.locator("dialog[open]").count()).toBe(0);
-    await stage.leave(page);
   });
 
   test("cannot be sent before it is known how many runs they are about", async () => {
@@ -513,7 +478,6 @@ describe("actions on many runs", () => {
     await open();
     expect(await page.getByRole("button", { name: "Pause", exact: true }).isDisabled()).toBe(true);
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 
   test("that are refused say so in the dialog, and can be tried again", async () => {
@@ -538,16 +502,12 @@ describe("actions on many runs", () => {
     expect(await pause.isEnabled()).toBe(true);
     for (const count of [2, 3]) {
       await pause.click();
-      await until(
-        async () => keys.length === count && (await page.getByRole("alert").isVisible()),
-        (isRefused) => isRefused,
-      );
+      await expect.poll(async () => keys.length === count && (await page.getByRole("alert").isVisible())).toBe(true);
     }
     // Of a failure it is not known what became: the click after it is the same request.
     expect(new Set(keys).size).toBe(2);
     expect(keys[2]).toBe(keys[1]);
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 
   test("the list can be rebuilt", async () => {
@@ -562,7 +522,6 @@ describe("actions on many runs", () => {
     const id = decodeURIComponent(new URL(page.url()).pathname.slice("/runs/".length));
     expect(await stage.client.end(id)).toMatchObject({ workflow: "holdfast.rebuild", status: "completed" });
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 });
 
@@ -590,7 +549,6 @@ describe("the keyboard", () => {
     await page.keyboard.press("r");
     await page.waitForURL(`${stage.origin}/`);
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 
   test("reaches everything by Tab, with a focus that is seen", async () => {
@@ -609,7 +567,6 @@ describe("the keyboard", () => {
     expect(seen).toEqual(
       expect.arrayContaining(["Runs", "Stats", "Actions", "idPrefix", "Filter", "greet-5", "greet-1"]),
     );
-    await stage.leave(page);
   });
 });
 
@@ -626,7 +583,6 @@ test("the colours that were chosen are kept, from the first picture on", async (
   expect(await colour()).toBe(dark);
   await page.getByRole("button", { name: "Colours: dark" }).click();
   expect(await colour()).toBe(light);
-  await stage.leave(page);
 });
 
 test("nothing was complained of", () => {

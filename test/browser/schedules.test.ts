@@ -50,7 +50,6 @@ describe("the page", () => {
   test.each(screens)("is accessible and fits in light and dark, %s", async (screen) => {
     const page = await stage.visit("/schedules", screen);
     expect(await flaws(page, { name: "schedules" })).toEqual([]);
-    await stage.leave(page);
   });
 
   test("says when each fires, in words where they are simple, and its next five firings", async () => {
@@ -63,7 +62,6 @@ describe("the page", () => {
     expect(await card(page, "report-quarterly").locator(".next h3").innerText()).toBe("Next firings Europe/Berlin");
     expect(await card(page, "report-weekdays").locator(".next time").first().textContent()).toMatch(/07:30:00/);
     expect(await card(page, "report-quarterly").locator(".cron-words").count()).toBe(0);
-    await stage.leave(page);
   });
 
   test("says who paused one, and why", async () => {
@@ -71,7 +69,6 @@ describe("the page", () => {
     expect(await card(page, "hourly-greeting").locator(".notice").textContent()).toMatch(
       /Paused by .*: until the text is agreed/,
     );
-    await stage.leave(page);
   });
 
   test("counts those that are paused, and shows only these when it is asked to", async () => {
@@ -84,7 +81,6 @@ describe("the page", () => {
     await card(page, "report-weekdays").waitFor();
     await page.goto(`${stage.origin}/schedules?only=failing`);
     expect(await page.locator(".empty").innerText()).toBe("No schedule is failing");
-    await stage.leave(page);
   });
 
   test("shows those of one workflow when it is asked to", async () => {
@@ -92,7 +88,6 @@ describe("the page", () => {
     expect(await page.locator("article h2").allTextContents()).toEqual(["report-weekdays", "report-quarterly"]);
     await page.getByRole("link", { name: "of nightly-report" }).click();
     await card(page, "hourly-greeting").waitFor();
-    await stage.leave(page);
   });
 });
 
@@ -107,7 +102,6 @@ describe("an action asks who and why, and does it", () => {
     const id = decodeURIComponent(new URL(page.url()).pathname.split("/").at(-1) ?? "");
     expect(id).toMatch(/^report-weekdays:trigger\./);
     expect((await stage.client.end(id)).output).toBe("long");
-    await stage.leave(page);
   });
 
   test("its runs are a click away, also those started by hand, and no others", async () => {
@@ -119,7 +113,6 @@ describe("an action asks who and why, and does it", () => {
     await page.waitForURL(/idPrefix=/);
     await page.locator(`[data-key="run-${id}"]`).waitFor();
     expect(await page.locator('[data-key="run-report-by-hand"]').count()).toBe(0);
-    await stage.leave(page);
   });
 
   test("pause and resume, also of one in the code", async () => {
@@ -135,7 +128,6 @@ describe("an action asks who and why, and does it", () => {
     await submit(page);
     await card(page, "report-quarterly").getByRole("button", { name: "Pause" }).waitFor();
     expect(await find("report-quarterly")).toMatchObject({ paused: false });
-    await stage.leave(page);
   });
 
   test("create, with the input that its workflow takes", async () => {
@@ -155,7 +147,6 @@ describe("an action asks who and why, and does it", () => {
       cron: "0 7 * * MON",
       input: { kind: "short" },
     });
-    await stage.leave(page);
   });
 
   test("a cron that cannot be read is refused in the dialog, which stays", async () => {
@@ -170,7 +161,6 @@ describe("an action asks who and why, and does it", () => {
     await page.locator("dialog[open] .problem:not([hidden])").waitFor();
     expect(await page.locator("dialog[open] .problem").textContent()).toMatch(/cron/);
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 
   test("change: what is there is filled in, and what is changed counts", async () => {
@@ -184,7 +174,6 @@ describe("an action asks who and why, and does it", () => {
     await submit(page);
     await card(page, "to-change").getByText("at 12:00").waitFor();
     expect(await find("to-change")).toMatchObject({ cron: "0 12 * * *", input: { name: "Cleo" }, catchUp: 300_000 });
-    await stage.leave(page);
   });
 
   test("backfill starts one run for each firing of a time that is over", async () => {
@@ -202,7 +191,6 @@ describe("an action asks who and why, and does it", () => {
     expect(runs.map(({ id }) => id).toSorted()).toEqual(
       ["01", "02", "03"].map((day) => `to-backfill:202601${day}T060000Z`),
     );
-    await stage.leave(page);
   });
 
   test("delete", async () => {
@@ -211,7 +199,6 @@ describe("an action asks who and why, and does it", () => {
     await ask(page, "to-delete", "Delete");
     await submit(page);
     await card(page, "to-delete").waitFor({ state: "detached" });
-    await stage.leave(page);
   });
 
   test("what stands in the code says so instead of being changed", async () => {
@@ -226,7 +213,6 @@ describe("an action asks who and why, and does it", () => {
     await button.click({ force: true });
     await page.getByRole("status").getByText("It stands in the code: change it there.").waitFor();
     expect(await page.locator("dialog[open]").count()).toBe(0);
-    await stage.leave(page);
   });
 });
 

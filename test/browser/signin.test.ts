@@ -1,24 +1,15 @@
 /** Signing in to the dashboard with a token, what a role may then do, and signing out. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { accessibility, flaws, picture, screens, Stage } from "./stage.ts";
+import { describe, expect, test } from "vitest";
+import { accessibility, flaws, openStage, picture, screens, stage } from "./stage.ts";
 
 const tokens = "read:reader-token-1,operate:operator-token-1,admin:admin-token-1";
 
 describe("with tokens", () => {
-  let stage: Stage;
-
-  beforeAll(async () => {
-    stage = await Stage.open({ AUTH: "token", API_TOKENS: tokens });
-  });
-
-  afterAll(async () => {
-    await stage.close();
-  });
+  openStage({ AUTH: "token", API_TOKENS: tokens });
 
   test.each(screens)("the sign-in page is accessible and fits in light and dark, %s", async (screen) => {
     const page = await stage.visit("/sign-in", screen);
     expect(await flaws(page, { name: "sign-in" })).toEqual([]);
-    await stage.leave(page);
   });
 
   test("guarantee 9: whoever is not signed in is asked to, and led back to where they wanted to go", async () => {
@@ -31,7 +22,6 @@ describe("with tokens", () => {
     expect(await page.evaluate("document.cookie")).not.toContain("session");
     const [cookie] = await page.context().cookies();
     expect(cookie).toMatchObject({ httpOnly: true, sameSite: "Strict", path: "/" });
-    await stage.leave(page);
   });
 
   test("a wrong token is told apart from a right one in words", async () => {
@@ -44,11 +34,10 @@ describe("with tokens", () => {
     await picture(page, "sign-in-wrong");
     // The browser itself remarks on the status.
     expect(stage.complaints.splice(0).filter((text) => !text.includes("401"))).toEqual([]);
-    await stage.leave(page);
   });
 
   test("a reader sees the runs, and why nothing can be changed", async () => {
-    const page = await signIn(stage, "reader-token-1", "/?status=failed");
+    const page = await signIn("reader-token-1", "/?status=failed");
     await page.keyboard.press(".");
     const button = page.getByRole("button", { name: /Retry all/ });
     expect(await button.getAttribute("aria-disabled")).toBe("true");
@@ -58,7 +47,6 @@ describe("with tokens", () => {
     await page.getByText("Needs the role admin; you have read.", { exact: true }).waitFor();
     expect(await page.locator("dialog[open]").count()).toBe(0);
     expect(await accessibility(page)).toEqual([]);
-    await stage.leave(page);
   });
 
   test("a reader sees everything of a run, may ask it, and is told of every action why it is not theirs", async () => {
@@ -79,30 +67,27 @@ describe("with tokens", () => {
     }
     expect(await accessibility(page)).toEqual([]);
     await picture(page, "run-reader-light", false);
-    await stage.leave(page);
   });
 
   test("the feed of the page is read with the cookie alone", async () => {
-    const page = await signIn(stage, "reader-token-1", "/");
+    const page = await signIn("reader-token-1", "/");
     await page.locator("#live[data-state=live]").waitFor();
-    await stage.leave(page);
   });
 
   test("signed out, the pages are closed again", async () => {
-    const page = await signIn(stage, "operator-token-1", "/");
+    const page = await signIn("operator-token-1", "/");
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.waitForURL("**/sign-in");
     expect(await page.context().cookies()).toEqual([]);
     await page.goto(`${stage.origin}/`);
     expect(new URL(page.url()).pathname).toBe("/sign-in");
-    await stage.leave(page);
   });
 
   test("a session that ends while somebody fills in a dialog loses nothing of it, and does it once", async () => {
     const headers = { authorization: "Bearer admin-token-1", "content-type": "application/json" };
     const body = JSON.stringify({ id: "long-typed" });
     await fetch(`${stage.origin}/v1/workflows/seen-calm/runs`, { method: "POST", headers, body });
-    const page = await signIn(stage, "operator-token-1", "/");
+    const page = await signIn("operator-token-1", "/");
     await page.goto(`${stage.origin}/runs/long-typed`);
     await page.locator("#live[data-state=live]").waitFor();
     await page.keyboard.press(".");
@@ -132,11 +117,10 @@ describe("with tokens", () => {
     expect(new Set(keys).size).toBe(1);
     // The browser itself remarks on the status.
     expect(stage.complaints.splice(0).filter((text) => !text.includes("401"))).toEqual([]);
-    await stage.leave(page);
   });
 
   test("a page of another site does nothing with the cookie", async () => {
-    const page = await signIn(stage, "admin-token-1", "/");
+    const page = await signIn("admin-token-1", "/");
     // The same machine by another name is another site.
     const other = stage.origin.replace("127.0.0.1", "localhost");
     await page.goto(`${other}/sign-in`);
@@ -147,7 +131,6 @@ describe("with tokens", () => {
     // Our own policy of that page stops it already; SameSite and Sec-Fetch-Site would.
     expect(text).toContain("TypeError");
     stage.complaints.length = 0;
-    await stage.leave(page);
   });
 
   test("nothing was complained of", () => {
@@ -156,22 +139,19 @@ describe("with tokens", () => {
 });
 
 describe("without a token configured", () => {
+  openStage({ AUTH: "token" });
+
   test("guarantee 9: the page says what to set", async () => {
-    const stage = await Stage.open({ AUTH: "token" });
-    try {
-      const page = await stage.visit("/");
-      expect(await page.locator("main").textContent()).toContain("API_TOKENS");
-      await page.goto(`${stage.origin}/sign-in`);
-      expect(await page.locator("main").textContent()).toContain("npx wrangler secret put API_TOKENS");
-      expect(await accessibility(page)).toEqual([]);
-      await picture(page, "sign-in-unconfigured");
-    } finally {
-      await stage.close();
-    }
+    const page = await stage.visit("/");
+    expect(await page.locator("main").textContent()).toContain("API_TOKENS");
+    await page.goto(`${stage.origin}/sign-in`);
+    expect(await page.locator("main").textContent()).toContain("npx wrangler secret put API_TOKENS");
+    expect(await accessibility(page)).toEqual([]);
+    await picture(page, "sign-in-unconfigured");
   });
 });
 
-async function signIn(stage: Stage, token: string, path: string) {
+async function signIn(token: string, path: string) {
   const page = await stage.visit(path);
   await page.getByLabel("Token").fill(token);
   await page.getByRole("button", { name: "Sign in" }).click();

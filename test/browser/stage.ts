@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Browser, BrowserContext, Page } from "playwright-core";
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, afterEach, beforeAll } from "vitest";
 import { Client } from "../outside/client.ts";
 import { root } from "../outside/program.ts";
 import { Runtime } from "../outside/runtime.ts";
@@ -63,7 +63,6 @@ export class Stage {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#contexts.map((context) => context.close()));
     await this.browser.close();
     await this.runtime.discard();
   }
@@ -95,20 +94,21 @@ export class Stage {
     );
   }
 
-  /** Ends the page and its profile, so that its feeds and timers end too. */
-  async leave(page: Page): Promise<void> {
-    await page.context().close();
+  /** Ends all pages and their profiles, so that their feeds and timers end too. */
+  async leave(): Promise<void> {
+    await Promise.all(this.#contexts.splice(0).map((context) => context.close()));
   }
 }
 
-/** That of the file that calls {@link openStage}, from its first hook on. */
+/** That of the file or block that calls {@link openStage}, from its first hook on. */
 export let stage: Stage;
 
-/** Opens a stage before the tests, and closes it after them. @param worker its file, beside this one */
-export function openStage(worker?: string): void {
+/** Opens a stage before the tests, leaves its pages after each of them, and closes it in the end. */
+export function openStage(...options: Parameters<typeof Stage.open>): void {
   beforeAll(async () => {
-    stage = await Stage.open({}, worker);
+    stage = await Stage.open(...options);
   });
+  afterEach(() => stage.leave());
   afterAll(() => stage.close());
 }
 

@@ -20,7 +20,6 @@ test.each(screens)("is accessible and fits in light and dark, %s", async (screen
   const page = await stage.visit("/stats?window=1h", screen);
   await page.locator(".chart-table summary").click();
   expect(await flaws(page, { name: "stats" })).toEqual([]);
-  await stage.leave(page);
 });
 
 test.each(["1h", "24h", "7d", "90d"])("on a phone no label leaves its card, in a window of %s", async (window) => {
@@ -35,7 +34,6 @@ test.each(["1h", "24h", "7d", "90d"])("on a phone no label leaves its card, in a
     }))`,
   );
   expect(beyond).toBeLessThan(0);
-  await stage.leave(page);
 });
 
 test("on a phone the longest figures stay in their tile", async () => {
@@ -48,7 +46,6 @@ test("on a phone the longest figures stay in their tile", async () => {
     })()`,
   );
   expect(beyond).toBeLessThan(0);
-  await stage.leave(page);
 });
 
 test("the figures, the picture and its table say the same", async () => {
@@ -65,7 +62,6 @@ test("the figures, the picture and its table say the same", async () => {
     `[...document.querySelectorAll(".chart-table tbody tr")].map((row) => [...row.cells].map((cell) => cell.textContent))`,
   );
   expect([1, 2].map((index) => columns.reduce((sum, row) => sum + Number(row[index]), 0))).toEqual([9, 2]);
-  await stage.leave(page);
 });
 
 test("a slice says what it is, and leads to its runs", async () => {
@@ -76,14 +72,12 @@ test("a slice says what it is, and leads to its runs", async () => {
   await filled.locator(".slice-area").click();
   await page.waitForURL(/createdAfter=.*createdBefore=/);
   expect(await page.locator("tr[data-key^=run-]").count()).toBeGreaterThan(0);
-  await stage.leave(page);
 });
 
 test("the steps that fail most come first, with their rate", async () => {
   const page = await stage.visit("/stats");
   const row = page.locator("tr", { has: page.locator("code", { hasText: "deliver" }) });
   expect(await row.textContent()).toMatch(/^deliversend-mail25 %26/);
-  await stage.leave(page);
 });
 
 test("the workflow is chosen without a button, and stands in the address with the window", async () => {
@@ -94,7 +88,6 @@ test("the workflow is chosen without a button, and stands in the address with th
   expect(await page.locator("#by-workflow").count()).toBe(0);
   await page.getByRole("link", { name: "30 d" }).click();
   await page.waitForURL(/workflow=greet&window=30d/);
-  await stage.leave(page);
 });
 
 test("a window that there is not is a page that says which there are", async () => {
@@ -103,7 +96,6 @@ test("a window that there is not is a page that says which there are", async () 
     /The parameter window must be one of 1h, 6h, 24h, 7d, 30d, 90d/,
   );
   stage.complaints.splice(0);
-  await stage.leave(page);
 });
 
 test("no page complained of anything", () => {

@@ -1,9 +1,9 @@
 /** Runs that do not go on: their pages say what is missing, and what helps. */
 import { expect, test } from "vitest";
 import { leftText } from "../../src/http/pages/span.ts";
-import { accessibility, openStage, stage, until } from "./stage.ts";
+import { accessibility, openStage, stage } from "./stage.ts";
 
-openStage("stuck.ts");
+openStage({}, "stuck.ts");
 
 function statusOf(id: string): Promise<{ readonly status: string }> {
   return stage.client.call({ method: "GET", path: `/v1/runs/${id}?wait=1s` });
@@ -20,29 +20,21 @@ test("a signal under another name than the one that is waited for is shown besid
   expect(await accessibility(page)).toEqual([]);
   await stage.client.call({ method: "POST", path: "/v1/runs/misspelt/signals/approval", body: {} });
   await inbox.waitFor({ state: "detached" });
-  await stage.leave(page);
 });
 
 test("a run that the engine paused because no attempt is left offers one way on", async () => {
   await stage.client.start("exhausted", "exhausted", {});
-  await until(
-    () => statusOf("exhausted"),
-    ({ status }) => status === "paused",
-  );
+  await expect.poll(() => statusOf("exhausted")).toMatchObject({ status: "paused" });
   const page = await stage.visit("/runs/exhausted");
   expect(await page.locator(".head .button.primary").allInnerTexts()).toEqual(["Retry"]);
-  await stage.leave(page);
 });
 
 test("a run that is paused twice says when it was last, and counts its deadlines from the first time", async () => {
   await stage.client.start("wavering", "wavering", {});
-  await until(
-    () => stage.client.run("wavering"),
-    ({ status }) => status === "running",
-  );
+  await expect.poll(() => stage.client.run("wavering")).toMatchObject({ status: "running" });
   await stage.client.call({ method: "POST", path: "/v1/runs/wavering/pause" });
   const pauses = async () => (await stage.client.history("wavering")).filter(({ kind }) => kind === "run.paused");
-  await until(pauses, ({ length }) => length === 2);
+  await expect.poll(pauses).toHaveLength(2);
   const [first, second] = await pauses();
   const { waitingFor } = await stage.client.run("wavering");
   const page = await stage.visit("/runs/wavering");
@@ -54,7 +46,6 @@ test("a run that is paused twice says when it was last, and counts its deadlines
   const left = leftText(Date.parse(waitingFor[0]?.until ?? "") - Date.parse(String(first?.at)));
   expect(await page.locator(".wait").textContent()).toContain(`over ${left} after it is resumed`);
   await stage.client.call({ method: "POST", path: "/v1/runs/wavering/terminate", body: {} });
-  await stage.leave(page);
 });
 
 test("a step that hangs says when its attempt times out, in what the run is doing and in its panel", async () => {
@@ -65,7 +56,6 @@ test("a step that hangs says when its attempt times out, in what the run is doin
   const points = (await page.locator("#panel .points").innerText()).replaceAll(/\s+/g, " ");
   expect(points).toMatch(/Times out in 1 h/i);
   await stage.client.call({ method: "POST", path: "/v1/runs/hanging/terminate", body: {} });
-  await stage.leave(page);
 });
 
 test("the failure of a child is one, and leads to the runs that failed of it", async () => {
@@ -83,7 +73,6 @@ test("the failure of a child is one, and leads to the runs that failed of it", a
   await causes.getByRole("link", { name: "batch (2)" }).click();
   await page.waitForURL("**/?status=failed&cause=*");
   expect(await page.locator(".runs .run-id").allInnerTexts()).toEqual(["batch-2", "batch-1"]);
-  await stage.leave(page);
 });
 
 test("a run that failed of a child says of what, and leads to where it happened", async () => {
@@ -101,15 +90,13 @@ test("a run that failed of a child says of what, and leads to where it happened"
   expect(await accessibility(page)).toEqual([]);
   await more.getByRole("link").click();
   await page.getByRole("heading", { name: /^batch-3\..*pay$/ }).waitFor();
-  await stage.leave(page);
 });
 
 test("a run that waits for a child says what the last in the line waits for, and leads to it", async () => {
   await stage.client.start("generation", "generation-5", 5);
-  await until(
-    () => statusOf("generation-0").catch(() => ({ status: "none" })),
-    ({ status }) => status === "waiting",
-  );
+  await expect
+    .poll(() => statusOf("generation-0").catch(() => ({ status: "none" })))
+    .toMatchObject({ status: "waiting" });
   const page = await stage.visit("/runs/generation-5");
   const card = page.locator('[data-key="wait-children"]');
   const words = async () => (await card.innerText()).replaceAll(/\s+/g, " ");
@@ -121,7 +108,6 @@ test("a run that waits for a child says what the last in the line waits for, and
   await page.getByRole("button", { name: "Send go" }).waitFor();
   await page.goto(`${stage.origin}/runs/generation-1`);
   expect(await words()).toMatch(/^A child run generation-0 waiting waiting for signal go since/);
-  await stage.leave(page);
 });
 
 test("a run whose code is gone says what brings it on, and its workflow leads to it", async () => {
@@ -151,5 +137,4 @@ test("a run whose code is gone says what brings it on, and its workflow leads to
   await page.goto(`${stage.origin}/workflows`);
   expect(await page.locator(".orphans").innerText()).toMatch(/does not have: dropped \(1\)$/);
   expect(await accessibility(page)).toEqual([]);
-  await stage.leave(page);
 });

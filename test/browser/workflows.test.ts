@@ -17,7 +17,6 @@ describe("the list", () => {
   test.each(screens)("is accessible and fits in light and dark, %s", async (screen) => {
     const page = await stage.visit("/workflows", screen);
     expect(await flaws(page, { name: "workflows" })).toEqual([]);
-    await stage.leave(page);
   });
 
   test("says of each how many runs there are, how many succeed, and leads to it", async () => {
@@ -30,7 +29,6 @@ describe("the list", () => {
     );
     await row.getByRole("link", { name: "send-mail" }).click();
     await page.waitForURL(/\/workflows\/send-mail/);
-    await stage.leave(page);
   });
 
   test("has its window in the address", async () => {
@@ -38,7 +36,6 @@ describe("the list", () => {
     await page.getByRole("link", { name: "7 d" }).click();
     await page.waitForURL(/window=7d/);
     expect(await page.getByRole("link", { name: "7 d" }).getAttribute("aria-current")).toBe("true");
-    await stage.leave(page);
   });
 });
 
@@ -47,7 +44,6 @@ describe("a workflow", () => {
     const page = await stage.visit("/workflows/place-order", screen);
     await page.locator(".schema-json summary").first().click();
     expect(await flaws(page, { name: "workflow" })).toEqual([]);
-    await stage.leave(page);
   });
 
   test("shows its figures, the steps that fail, its recent runs and what it takes", async () => {
@@ -58,14 +54,12 @@ describe("a workflow", () => {
     expect(await page.locator("tr", { hasText: "deliver" }).textContent()).toMatch(/^deliver33.3 %248/);
     expect(await page.locator(".lines", { hasText: "mail-5" }).getByRole("link").count()).toBe(6);
     expect(await page.locator("#schema-input").textContent()).toContain("true or false");
-    await stage.leave(page);
   });
 
   test("one that there is not is a page that says so", async () => {
     const page = await stage.visit("/workflows/nothing");
     expect(await page.locator("h1").textContent()).toBe("Not Found");
     stage.complaints.splice(0);
-    await stage.leave(page);
   });
 });
 
@@ -116,7 +110,6 @@ describe("the form that starts a run", () => {
   test.each(screens)("is accessible and fits in light and dark, %s", async (screen) => {
     const page = await open(screen);
     expect(await flaws(page, { name: "workflow-start", fullPage: false })).toEqual([]);
-    await stage.leave(page);
   });
 
   test("sends what was entered, each kind of value as itself, and goes to the run", async () => {
@@ -126,7 +119,6 @@ describe("the form that starts a run", () => {
     expect(await inputOf(id)).toEqual(needed);
     const [created] = await stage.client.history(id);
     expect(created).toMatchObject({ kind: "run.created", by: "Ana" });
-    await stage.leave(page);
   });
 
   test("what is optional is left out unless it is given; lists and names grow and shrink", async () => {
@@ -171,7 +163,6 @@ describe("the form that starts a run", () => {
       due: "2026-12-24T17:30:00.000Z",
       extra: { a: [1] },
     });
-    await stage.leave(page);
   });
 
   test("an id, labels and a delay go with it", async () => {
@@ -186,7 +177,6 @@ describe("the form that starts a run", () => {
     expect(await start(page)).toBe("by-hand");
     const run = await stage.client.call({ method: "GET", path: "/v1/runs/by-hand" });
     expect(run).toMatchObject({ status: "queued", labels: { team: "back" }, waitingFor: [{ kind: "start" }] });
-    await stage.leave(page);
   });
 
   test("JSON and form are two views of one value, both ways", async () => {
@@ -209,7 +199,6 @@ describe("the form that starts a run", () => {
     expect(await part(page, "days").locator("input").inputValue()).toBe("7");
     // What nobody touched is sent as it came.
     expect(await inputOf(await start(page))).toEqual(other);
-    await stage.leave(page);
   });
 
   test("JSON that the form has no place for stays JSON, and says where", async () => {
@@ -227,7 +216,6 @@ describe("the form that starts a run", () => {
     await form.locator("[data-raw]").fill("{ nothing");
     await form.getByRole("button", { name: "Form" }).click();
     expect(await page.locator("#start-input-error").textContent()).toMatch(/^This is not JSON: /);
-    await stage.leave(page);
   });
 
   test("what the workflow's schema refuses is said at the field, and the rest stays", async () => {
@@ -251,7 +239,6 @@ describe("the form that starts a run", () => {
     expect(await error.isVisible()).toBe(false);
     await part(page, "last4").locator("input").fill("4242");
     expect(await inputOf(await start(page))).toEqual(needed);
-    await stage.leave(page);
   });
 
   test("what is needed is asked for before anything is sent", async () => {
@@ -260,7 +247,6 @@ describe("the form that starts a run", () => {
     const missing = await page.evaluate<string>(`document.querySelector("#start-input :invalid:not(fieldset)").type`);
     expect(missing).toBe("email");
     expect(await page.locator("dialog#start").isVisible()).toBe(true);
-    await stage.leave(page);
   });
 
   test("is filled in and sent by the keyboard alone", async () => {
@@ -278,7 +264,6 @@ describe("the form that starts a run", () => {
     await page.waitForURL(/\/runs\//);
     const id = new URL(page.url()).pathname.split("/").at(-1) ?? "";
     expect(await inputOf(id)).toEqual({ to: "bob", fails: false, bounces: 0, hold: false });
-    await stage.leave(page);
   });
 });
 

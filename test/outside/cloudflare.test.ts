@@ -252,7 +252,7 @@ describe.each(["hosted", "moved"] as const)("%s", (world) => {
 
   test("an instance starts again from a step that is under way", async () => {
     await server.create("stuck", { program: "stuck" });
-    await expect.poll(async () => (await call("counted", "stuck hang")).value, { timeout: 30_000 }).toBe(1);
+    await expect.poll(async () => (await call("counted", "stuck hang")).value).toBe(1);
     expect(await call("restart", "stuck", { from: { name: "hang" } })).toMatchObject({ error: null });
     expect(await server.until("stuck", "complete")).toEqual(complete([1, 2]));
   });
@@ -370,7 +370,7 @@ describe.each(["hosted", "moved"] as const)("%s", (world) => {
 
   test("who terminates may have it rolled back", async () => {
     await server.create("unwound", { program: "unwound" });
-    await expect.poll(async () => (await call("counted", "unwound")).value, { timeout: 30_000 }).toBe(1);
+    await expect.poll(async () => (await call("counted", "unwound")).value).toBe(1);
     expect(await call("terminate", "unwound", { rollback: true })).toMatchObject({ error: null });
     expect(await server.until("unwound", "terminated")).toMatchObject({ error: null });
     expect((await call("undone", "")).value).toMatchObject([{ what: "one", output: 1 }]);
@@ -444,7 +444,7 @@ describe("Holdfast alone", () => {
     const params = { program: "silent" };
     const retention = { successRetention: 1, errorRetention: "1 year" };
     await server.call("create", "", { id: "brief", params, retention });
-    await expect.poll(async () => await refusal("get", "brief"), { timeout: 30_000 }).toBe("run_not_found");
+    await expect.poll(async () => await refusal("get", "brief")).toBe("run_not_found");
     await server.call("create", "", { id: "brief-2", params: { program: "thrown" }, retention });
     const { entries } = await readHistory(server, "brief-2");
     expect(entries[0]).toMatchObject({ retention: { completedMs: 1, failedMs: 365.25 * 86_400_000 } });
@@ -481,7 +481,7 @@ describe("Holdfast alone", () => {
       const { runs } = (await (await server.fetch("/v1/runs?workflow=limited")).json()) as { runs: unknown[] };
       return runs;
     };
-    await expect.poll(listed, { timeout: 60_000 }).toMatchObject([{ id: "limited", status: "completed" }]);
+    await expect.poll(listed).toMatchObject([{ id: "limited", status: "completed" }]);
   });
 
   test("a restart from a step is one commit as well, and its history says so; what was rolled back is done again", async () => {
@@ -514,7 +514,7 @@ describe("Holdfast alone", () => {
       };
       return runs.flatMap(({ id, status }) => (id === "mended" ? [status] : []));
     };
-    await expect.poll(listed, { timeout: 60_000 }).toEqual(["completed"]);
+    await expect.poll(listed).toEqual(["completed"]);
   });
 
   test("the status has what became of the rollbacks", async () => {
@@ -647,7 +647,7 @@ describe("Holdfast alone", () => {
   test("a stream is kept whole, or not at all, and is not read on where nobody waits for it any more", async () => {
     expect(await server.run("streamOfThenable")).toEqual(complete("some text"));
     await server.create("streamCut", { program: "streamCut" });
-    await expect.poll(async () => (await server.call("counted", "streamCut")).value, { timeout: 30_000 }).toBe(1);
+    await expect.poll(async () => (await server.call("counted", "streamCut")).value).toBe(1);
     await server.call("terminate", "streamCut", { rollback: true });
     await server.until("streamCut", "terminated");
     const [rolled] = (await server.call<object[]>("undone", "")).value;

@@ -45,7 +45,7 @@ async function saturate(label: string, word: string): Promise<string> {
   await post("/v1/signals/nobody", { word });
   await post("/v1/schedules", { id: label, workflow: "canary-child", cron: "0 0 1 1 *", input: { word } });
   const id = `${label}-every`;
-  await expect.poll(async () => (await client.run(id)).reason ?? "", { timeout: 60_000 }).toContain("webhook");
+  await expect.poll(async () => (await client.run(id)).reason ?? "").toContain("webhook");
   const { waitingFor } = await client.call<{ waitingFor: { url?: string }[] }>({
     method: "GET",
     path: `/v1/runs/${id}`,
@@ -57,7 +57,7 @@ async function saturate(label: string, word: string): Promise<string> {
   // The listing has it by then.
   const path = `/v1/runs?label.label=${label}&status=failed`;
   const listed = async () => (await client.call<{ runs: unknown[] }>({ method: "GET", path })).runs.length;
-  await expect.poll(listed, { timeout: 60_000 }).toBe(1);
+  await expect.poll(listed).toBe(1);
   return `${label}-parked`;
 }
 

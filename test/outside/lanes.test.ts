@@ -2,12 +2,10 @@
  * Lanes while a deployment changes what their workflows say: workerd is killed and comes back with other code, and
  * the runs of before are in their lanes.
  */
-import { beforeAll, describe, expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { build, client, runtime } from "./stage.ts";
 
 type LaneView = { readonly limit: number | null; readonly used: number; readonly waiting: number };
-
-const patience = { timeout: 60_000, interval: 50 };
 
 let life = 0;
 
@@ -37,7 +35,7 @@ async function begin(workflow: string, id: string, status: string, input: object
 }
 
 async function until(id: string, status: string): Promise<void> {
-  await vi.waitFor(async () => expect(await client.run(id)).toMatchObject({ id, status }), patience);
+  await expect.poll(() => client.run(id)).toMatchObject({ id, status });
 }
 
 function lane(name: string): Promise<LaneView> {
@@ -57,7 +55,7 @@ describe("a limit that a deployment has changed", () => {
 
   test("lets in what is in line under a lower one, without a new start", async () => {
     const full = { limit: 3, used: 3, waiting: 0 };
-    await vi.waitFor(async () => expect(await lane("concurrency:raised")).toMatchObject(full), patience);
+    await expect.poll(() => lane("concurrency:raised")).toMatchObject(full);
     for (const id of ["raised-1", "raised-2", "raised-3"]) await until(id, "running");
     await begin("raised", "raised-4", "queued");
     expect(await lane("concurrency:raised")).toMatchObject({ limit: 3, used: 3, waiting: 1 });
@@ -80,6 +78,6 @@ test("a run at work whose version a deployment has removed gives its slot to the
   await client.start("replaced", "replaced-2", {});
   // Well before the lane would ask it.
   const soon = { timeout: 10_000, interval: 50 };
-  await vi.waitFor(async () => expect(await client.run("replaced-2")).toMatchObject({ status: "running" }), soon);
+  await expect.poll(() => client.run("replaced-2"), soon).toMatchObject({ status: "running" });
   expect(await client.run("replaced-1")).toMatchObject({ status: "waiting", version: "1" });
 });

@@ -25,7 +25,6 @@ const golden = JSON.parse(readFileSync(file, "utf8")) as Golden;
 const hourMs = 3_600_000;
 /** The next firing of the schedule that was not paused. */
 const firingAt = Date.parse("2026-11-24T04:00:00Z");
-const patience = { timeout: 60_000 };
 
 build("workers/release.ts");
 beforeAll(async () => {
@@ -77,7 +76,7 @@ const inFlight = { flight: "completed", map: "completed", fetch: "completed" };
 // Each begins where the one before ended.
 describe("the state of an earlier release (7)", { shuffle: false }, () => {
   test("its runs are listed and found as they were, by everything that was known of them", async () => {
-    await expect.poll(() => listed(), patience).toEqual({ ...golden.list, ...inFlight });
+    await expect.poll(() => listed()).toEqual({ ...golden.list, ...inFlight });
     expect(await listed("&status=failed")).toEqual({ fail: "failed" });
     expect(await listed("&errorCode=terminated")).toEqual({ terminated: "cancelled" });
     expect(await listed("&label.at=none&label.team=sales")).toEqual({ delayed: "queued" });
@@ -137,7 +136,7 @@ describe("the state of an earlier release (7)", { shuffle: false }, () => {
       await each([...waiting, ...several, "race"], (id) => send(id, "go", id));
       await send("race", "go", "second");
       for (const id of made) {
-        await expect.poll(() => get<object>(`/v1/runs/${id}`).catch(() => null), patience).toMatchObject({ id });
+        await expect.poll(() => get<object>(`/v1/runs/${id}`).catch(() => null)).toMatchObject({ id });
         await send(id, "go", id);
         await client.end(id);
       }
@@ -150,13 +149,13 @@ describe("the state of an earlier release (7)", { shuffle: false }, () => {
         const { status, output, error } = await client.end(id);
         expect({ id, status, output, ...(error === null ? {} : { error }) }).toMatchObject({ id, ...ends[id] });
       });
-      await expect.poll(() => open(), patience).toEqual([]);
+      await expect.poll(() => open()).toEqual([]);
     },
   );
 
   test("a schedule fires once, also where it never fired before, and one that was paused does not (6)", async () => {
     await begin(firingAt + 1000 - golden.at);
-    await expect.poll(() => open(), patience).toEqual(["made:20261124T040000Z"]);
+    await expect.poll(() => open()).toEqual(["made:20261124T040000Z"]);
     expect(await listed("&workflow=nightly")).toEqual({});
   });
 
@@ -169,7 +168,7 @@ describe("the state of an earlier release (7)", { shuffle: false }, () => {
     await begin(firingAt + 1000 - golden.at);
     const { id } = await post<{ id: string }>("/v1/directory/rebuild", {});
     expect(await client.end(id)).toMatchObject({ status: "completed" });
-    await expect.poll(() => listed(), patience).toEqual({ ...before, [id]: "completed" });
+    await expect.poll(() => listed()).toEqual({ ...before, [id]: "completed" });
   });
 });
 

@@ -35,8 +35,8 @@ test("guarantee 2: a run that is exported goes on in another deployment and does
   const [old, next] = [new Client(here.origin), new Client(there.origin)];
   const id = "voyage-1";
   await old.start("voyage", id, { paceMs: 5, napMs: 20 });
-  await expect.poll(async () => (await old.run(id)).status, { timeout: 60_000 }).toBe("waiting");
-  await expect.poll(async () => (await old.run(id)).reason ?? "", { timeout: 60_000 }).toContain("signal approval");
+  await expect.poll(async () => (await old.run(id)).status).toBe("waiting");
+  await expect.poll(async () => (await old.run(id)).reason ?? "").toContain("signal approval");
   await old.call({ method: "POST", path: `/v1/runs/${id}/pause` });
   const text = await old.text({ method: "POST", path: `/v1/runs/${id}/export` });
   await here.kill();
@@ -56,7 +56,7 @@ test("guarantee 2: a run that is exported goes on in another deployment and does
       key: `${id}-${number}`,
     });
   }
-  await expect.poll(async () => (await next.run(id)).status, { timeout: 60_000 }).toBe("completed");
+  await expect.poll(async () => (await next.run(id)).status).toBe("completed");
   expect((await next.run(id)).output).toMatchObject({ approvals: [1, 2] });
   const steps = ledger.of(id).map(({ step }) => step);
   expect(steps.toSorted()).toEqual(

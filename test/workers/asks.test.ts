@@ -1,7 +1,7 @@
 /** Queries, updates, listeners, and starts that bring a signal or an update, through the Worker and its objects. */
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { getRun } from "../../src/index.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { evict, inRun } from "./storage.ts";
@@ -36,7 +36,7 @@ describe("queries", () => {
     await update(id, "add", { item: "tea" });
     await runThatIs(id, { status: "waiting" });
     // The update is reported to the directory first.
-    await vi.waitFor(async () => expect(await stored(id)).toMatchObject({ alarm: null }), { timeout: 60_000 });
+    await expect.poll(() => stored(id)).toMatchObject({ alarm: null });
     const before = await stored(id);
     const same = async (times: number): Promise<void> => {
       for (let asked = 0; asked < times; asked += 20) {
@@ -170,7 +170,7 @@ describe("updates", () => {
     const lost = getRun(id)
       .update("wait", null, { idempotencyKey: "w" })
       .catch(() => "lost");
-    await vi.waitFor(async () => expect(await kinds(id)).toContain("wait.started"), { timeout: 60_000 });
+    await expect.poll(() => kinds(id)).toContain("wait.started");
     await abortAllDurableObjects();
     expect(await lost).toBe("lost");
     const again = getRun(id).update("wait", null, { idempotencyKey: "w" });
@@ -185,7 +185,7 @@ describe("updates", () => {
   it("guarantee 8: under way at the run's end are answered with it", async () => {
     const { id } = await start("asks-cart");
     const open = update(id, "wait", null);
-    await vi.waitFor(async () => expect(await kinds(id)).toContain("update.accepted"), { timeout: 60_000 });
+    await expect.poll(() => kinds(id)).toContain("update.accepted");
     await update(id, "close");
     expect((await open).body).toMatchObject({ status: 409, code: "run_ended" });
     expect((await historyOf(id)).slice(-2)).toMatchObject([
@@ -199,9 +199,7 @@ describe("updates", () => {
     const waits = { status: "waiting", waitingFor: [], reason: "waiting for update pay (and 1 more)" };
     await runThatIs(id, waits);
     const listed = async () => (await ask("GET /v1/runs?workflow=asks-till")).body;
-    await vi.waitFor(async () => expect(await listed()).toMatchObject({ runs: [{ id, ...waits }] }), {
-      timeout: 60_000,
-    });
+    await expect.poll(listed).toMatchObject({ runs: [{ id, ...waits }] });
     for (const cents of [3, 4]) {
       await evict(id);
       expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject(waits);
@@ -221,14 +219,14 @@ describe("updates", () => {
     await runThatIs(id, waits);
     const { id: worker } = await start("asks-booth", { input: { place, way: "work" } });
     await runThatIs(worker, { status: "running", active: [{ step: "work" }] });
-    await vi.waitFor(async () => expect(await stored(id)).toMatchObject({ alarm: null }), { timeout: 60_000 });
+    await expect.poll(() => stored(id)).toMatchObject({ alarm: null });
     await evict(id);
     for (let looks = 0; looks < 3; looks++) expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject(waits);
     // Its housekeeping wakes it, such as a report that the directory did not get.
     await evict(id);
     const housekeepingAt = Math.ceil(Date.now() / 1000) * 1000 + 1000;
     await inRun(id, ({ storage }) => storage.setAlarm(housekeepingAt));
-    await vi.waitFor(async () => expect(await stored(id)).not.toMatchObject({ alarm: housekeepingAt }), 60_000);
+    await expect.poll(() => stored(id)).not.toMatchObject({ alarm: housekeepingAt });
     await runThatIs(id, waits);
     const lane = await ask(`GET /v1/lanes/${encodeURIComponent(`concurrency:asks-booth:${place}`)}`);
     expect(lane.body).toMatchObject({ used: 1, waiting: 0, holders: [{ run: worker }] });
@@ -281,11 +279,11 @@ describe("listeners", () => {
     }
     const { id } = await start("asks-eavesdropper", { input: { name } });
     const heard = ["one", "two", "three"];
-    await vi.waitFor(async () => expect(await query(id, "heard")).toEqual(heard), { timeout: 60_000 });
+    await expect.poll(() => query(id, "heard")).toEqual(heard);
     await runThatIs(id, { status: "waiting" });
     await evict(id);
     expect((await tell("four")).body).toEqual({ delivered: 1, buffered: false });
-    await vi.waitFor(async () => expect(await query(id, "heard")).toEqual([...heard, "four"]), { timeout: 60_000 });
+    await expect.poll(() => query(id, "heard")).toEqual([...heard, "four"]);
   });
 });
 
@@ -351,7 +349,7 @@ describe("a start that brings a signal", () => {
     const at = "POST /v1/workflows/asks-hearer/runs";
     expect((await ask(at, { json, headers })).status).toBe(201);
     expect((await ask(at, { json, headers })).status).toBe(200);
-    await vi.waitFor(async () => expect(await query(json.id, "words")).toEqual(["A"]), { timeout: 60_000 });
+    await expect.poll(() => query(json.id, "words")).toEqual(["A"]);
   });
 });
 

@@ -3,7 +3,7 @@
  * the role of the token that let them in, and the reason (guarantee 8).
  */
 import { evictAllDurableObjects } from "cloudflare:test";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import type { Ask, EntryJson } from "./client.ts";
 import { release } from "./flows/reason.ts";
@@ -26,9 +26,7 @@ async function told(id: string, kind: string): Promise<EntryJson> {
 /** The directory knows that the run of this batch waits. */
 async function listed(batch: string): Promise<void> {
   const json = { action: "pause", filter: { labels: { batch }, status: "waiting" } };
-  await vi.waitFor(async () => expect((await ask("POST /v1/runs/bulk?dryRun=true", { json })).body["count"]).toBe(1), {
-    timeout: 60_000,
-  });
+  await expect.poll(async () => (await ask("POST /v1/runs/bulk?dryRun=true", { json })).body["count"]).toBe(1);
 }
 
 async function make(call: string, options: Ask = {}): Promise<Record<string, unknown>> {
@@ -86,9 +84,7 @@ describe("the name, the role and the reason stand in the history of", () => {
     const { id } = await start("web-listen", { input: { name: "go" } });
     await runThatIs(id, { status: "waiting" });
     await make(`POST /v1/runs/${id}/${action}`);
-    await vi.waitFor(async () => expect(await told(id, kind)).toMatchObject({ ...person, reason: why }), {
-      timeout: 60_000,
-    });
+    await expect.poll(() => told(id, kind)).toMatchObject({ ...person, reason: why });
   });
 
   it("resume and retry; a reason in the body counts before the header's", async () => {
@@ -151,7 +147,7 @@ describe("the name, the role and the reason stand in the history of", () => {
     const range = { from: "2025-01-01T00:00:00Z", to: "2025-01-02T00:00:00Z" };
     await make(`POST /v1/schedules/${id}/backfill`, { json: range });
     const of = `${id}:${slot.replace(/[-:]/g, "")}`;
-    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${of}`)).status).toBe(200), { timeout: 60_000 });
+    await expect.poll(async () => (await ask(`GET /v1/runs/${of}`)).status).toBe(200);
     expect(await told(of, "run.created")).toMatchObject({ ...person, reason: why });
     await make(`PATCH /v1/schedules/${id}`, { json: { paused: false } });
     const held = await make(`PATCH /v1/schedules/${id}`, { json: { paused: true, reason: "holidays" } });

@@ -348,7 +348,7 @@ describe("a broadcast", () => {
     const sent = () => broadcast(signalOf("item", { n: 8 }, "key-behind"));
     await hangs(stuck, sent);
     // It waits a second time, finds the offer, and has received it already.
-    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]), { timeout: 30_000 });
+    await expect.poll(() => openIds("item")).toEqual([]);
     expect(await sent()).toEqual({ delivered: 2, buffered: false });
     expect(await outputOf(stuck)).toEqual([8]);
     await service.signals.send(id, signalOf("item", { n: 9 }));
@@ -471,9 +471,7 @@ describe("a broadcast", () => {
     await broadcast(signalOf("gone", 1));
     await beginWait("g1", ["gone"], new Receiver(() => "not_waiting"));
     const receiver = new Receiver();
-    await vi.waitFor(async () => expect((await directoryShard(0).claim("gone", "g2", []))?.id).toBeDefined(), {
-      timeout: 30_000,
-    });
+    await expect.poll(async () => (await directoryShard(0).claim("gone", "g2", []))?.id).toBeDefined();
     await beginWait("g2", ["gone"], receiver);
     expect(receiver.got).toEqual([1]);
   });
@@ -487,7 +485,7 @@ describe("a broadcast", () => {
     expect(open).toHaveLength(1);
     await directoryShard(0).release(open[0] ?? "", "dying");
     expect(await outputOf(id)).toEqual([3]);
-    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]), { timeout: 30_000 });
+    await expect.poll(() => openIds("item")).toEqual([]);
   });
 
   it.each([
@@ -635,7 +633,7 @@ describe("a broadcast", () => {
     const second = await startInbox("real-2", 2);
     await service.signals.send(second, signalOf("item", { n: 3 }));
     expect((await outputOf(second)).toSorted()).toEqual([2, 3]);
-    await vi.waitFor(async () => expect(await openIds("item")).toEqual([]), { timeout: 30_000 });
+    await expect.poll(() => openIds("item")).toEqual([]);
   });
 });
 
@@ -656,11 +654,11 @@ async function check(signal: string): Promise<void> {
 }
 
 async function listed(name: string, ids: string[]): Promise<void> {
-  await vi.waitFor(async () => expect(await waitersOf(name)).toEqual(expect.arrayContaining(ids)), { timeout: 30_000 });
+  await expect.poll(() => waitersOf(name)).toEqual(expect.arrayContaining(ids));
 }
 
 async function notListed(name: string, id: string): Promise<void> {
-  await vi.waitFor(async () => expect(await waitersOf(name)).not.toContain(id), { timeout: 30_000 });
+  await expect.poll(() => waitersOf(name)).not.toContain(id);
 }
 
 /** Sends while the run does not answer, and ends the sender's patience at once. */

@@ -26,7 +26,7 @@ async function countOf(filter: Filter, action = "cancel"): Promise<unknown> {
 }
 
 async function listed(batch: string, status: string, count: number): Promise<void> {
-  await vi.waitFor(async () => expect(await countOf({ status, labels: { batch } })).toBe(count), { timeout: 60_000 });
+  await expect.poll(() => countOf({ status, labels: { batch } })).toBe(count);
 }
 
 async function bulk(action: string, filter: Filter, more: object = {}, options: Ask = {}): Promise<RunJson> {
@@ -125,7 +125,7 @@ describe("a bulk action", () => {
   it("leaves runs that were started later alone", async () => {
     const { batch, ids } = await batchOf("bulk-parked", 1, "waiting");
     const { id, createdAt } = await bulk("cancel", { labels: { batch } });
-    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(Date.parse(createdAt) + 5), { timeout: 60_000 });
+    await expect.poll(() => Date.now()).toBeGreaterThan(Date.parse(createdAt) + 5);
     const later = await start("bulk-parked", { input: { batch } });
     expect((await ended(id))["output"]).toMatchObject({ total: 1, succeeded: 1 });
     await runThatIs(ids[0] ?? "", { status: "cancelled" });
@@ -319,7 +319,7 @@ describe("a bulk action, while runs come and go or do not answer", () => {
     const { calls, release } = silence(ids);
     const stop = new AbortController();
     const output = played("cancel", batch, { attempt: 9, signal: stop.signal }).catch(String);
-    await vi.waitFor(() => expect(calls()).toBe(20), { timeout: 60_000 });
+    await expect.poll(calls).toBe(20);
     stop.abort(new Error("cancelled"));
     release();
     expect([await output, calls()]).toEqual(["Error: cancelled", 20]);

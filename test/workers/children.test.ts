@@ -56,7 +56,7 @@ describe("a child run", () => {
     expect([brief, heavy.length]).toEqual([8, 12_000_000]);
     const id = childOf(parent, "brief");
     // Removed once its parent had heard of it, and not before.
-    await vi.waitFor(async () => expect((await runObject(id).read(0)).ok).toBe(false), { timeout: 60_000 });
+    await expect.poll(async () => (await runObject(id).read(0)).ok).toBe(false);
     const { entries } = await service.runs.history(parent.id, 0, 4);
     expect(entries.map(({ kind }) => kind)).toEqual(["run.created", "run.started", "child.started", "child.started"]);
   });
@@ -166,7 +166,7 @@ describe("parent and child out of memory", () => {
     await evict(child);
     await getRun(child).signal("go", { say: "wake up" });
     // Only its lives are looked at until it has come back by itself.
-    await vi.waitFor(() => expect(lives.get(parent.id)).toBe(before + 1), { timeout: 60_000, interval: 10 });
+    await expect.poll(() => lives.get(parent.id)).toBe(before + 1);
     expect(output(await until(parent.id, { status: "completed" }))).toEqual(["wake up"]);
     const { entries } = await service.runs.history(parent.id, 0, 50);
     expect(entries.map(({ kind }) => kind)).not.toContain("run.interrupted");

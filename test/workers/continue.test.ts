@@ -76,7 +76,7 @@ describe("a run that went on as new", () => {
       const { body } = await ask(`GET /v1/runs?workflow=nomad&label.${label}`);
       return (body["runs"] as { id: string }[]).map((run) => run.id).toSorted();
     };
-    await vi.waitFor(async () => expect(await listed(`tenant=${second}`)).toEqual([id, settler.id].toSorted()), 60_000);
+    await expect.poll(() => listed(`tenant=${second}`)).toEqual([id, settler.id].toSorted());
     expect([await listed(`tenant=${first}`), await listed(`tier=${second}`)]).toEqual([[], [id]]);
     await evict(objectName(id));
     await go(settler.id);
@@ -107,7 +107,7 @@ describe("a run that went on as new", () => {
     await ask(`POST /v1/runs/${id}/signals/word`, { json: "enough" });
     await runThatIs(id, { status: "completed", output: 5 });
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBeLessThan(300);
-    await vi.waitFor(async () => expect(await listed()).toEqual([]), 60_000);
+    await expect.poll(listed).toEqual([]);
     expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404);
   });
 

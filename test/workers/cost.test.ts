@@ -125,7 +125,7 @@ describe("the cost of a run", () => {
     const parked = await begin("traced-listener", { count: 1 }, "");
     await runThatIs(parked, { status: "waiting" });
     // It is listed as that: nothing is under way any more.
-    await vi.waitFor(async () => expect(await alarmOf(parked)).toBe(null), 60_000);
+    await expect.poll(() => alarmOf(parked)).toBe(null);
     await new Promise((resolve) => setTimeout(resolve, 1500));
     await ask(`POST /v1/runs/${parked}/signals/go`, { json: {} });
     await runThatIs(parked, { status: "completed" });
@@ -203,7 +203,7 @@ describe("the cost of a run", () => {
     const written = await countRows(id);
     await ask("POST /v1/workflows/traced-listener/runs", { json: { id, input: { count: 1 } } });
     await runThatIs(id, { status: "waiting" });
-    await vi.waitFor(async () => expect(await alarmOf(id)).toBe(null), 60_000);
+    await expect.poll(() => alarmOf(id)).toBe(null);
     // Created with the table, and waiting; the watch over its report.
     expect(written()).toBe(3);
   });

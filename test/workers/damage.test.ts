@@ -266,7 +266,7 @@ describe("a journal with", () => {
     try {
       expect((await ask(`POST /v1/runs/${id}/signals/go`, { json: {} })).status).toBe(202);
       // Its end is being told, and its object still at work.
-      await vi.waitFor(() => expect(told()).toBeGreaterThan(before), { timeout: 60_000 });
+      await expect.poll(told).toBeGreaterThan(before);
       const sound = await inRun(id, (ctx) => {
         const { data } = ctx.storage.sql.exec<Row>("SELECT row, data FROM journal WHERE row = ?", rowOf(1)).one();
         ctx.storage.sql.exec("UPDATE journal SET data = '{' WHERE row = ?", rowOf(1));
@@ -277,7 +277,7 @@ describe("a journal with", () => {
         return data;
       });
       const removed = refusal(`DELETE /v1/runs/${id}`);
-      await expect.poll(() => refusal(`POST /v1/runs/${id}/pause`), { timeout: 60_000 }).toBe("404 run_not_found");
+      await expect.poll(() => refusal(`POST /v1/runs/${id}/pause`)).toBe("404 run_not_found");
       trouble(shard, null);
       expect(await removed).toBe("503 journal_corrupt");
       await inRun(id, (ctx) => {

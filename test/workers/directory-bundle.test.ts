@@ -55,7 +55,7 @@ async function tellAll(ids: readonly string[]): Promise<Promise<ReportAnswer>[]>
       return await reportEnd(shard, ended(id));
     }),
   );
-  await vi.waitFor(() => expect(ready).toBe(ids.length), { timeout: 60_000, interval: 1 });
+  await expect.poll(() => ready, { interval: 1 }).toBe(ids.length);
   return heard;
 }
 
@@ -89,7 +89,7 @@ describe("runs that end at the same time", () => {
     const before = bundlesTo(shard).length;
     trouble(shard, "hangs");
     const heard = new Map((await tellAll(ids)).map((each, index) => [ids[index], each]));
-    await vi.waitFor(() => expect(bundlesTo(shard).length).toBeGreaterThan(before), { timeout: 60_000, interval: 5 });
+    await expect.poll(() => bundlesTo(shard).length, { interval: 5 }).toBeGreaterThan(before);
     const [sender = "", ...others] = bundlesTo(shard)[before] ?? [];
     const dying = heard.get(sender)?.catch(() => "died");
     await expect(inObject(sender, async (ctx) => ctx.abort("ended by the test"))).rejects.toThrow("ended by the test");
@@ -97,7 +97,7 @@ describe("runs that end at the same time", () => {
     // The others ask by themselves, while nobody has an answer yet.
     const told = (id: string): number => reportsTo(shard).filter((each) => each === id).length;
     const alone = (): number => Math.min(...others.map(told));
-    await vi.waitFor(() => expect(alone()).toBeGreaterThanOrEqual(2), { timeout: 60_000, interval: 20 });
+    await expect.poll(alone).toBeGreaterThanOrEqual(2);
     trouble(shard, null);
     await Promise.all(others.map(async (id) => await heard.get(id)));
     await Promise.all(others.map((id) => listed(id, "completed")));

@@ -1,5 +1,5 @@
 /** The directory over HTTP: filters, counts, causes, and what is refused. */
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { byNewest } from "../../src/core/listing/cursor.ts";
 import type { RunSummary } from "../../src/core/run/run.ts";
 import { directoryShard, directoryShards } from "../../src/objects/address.ts";
@@ -21,10 +21,7 @@ async function failures(
   const ids = await Promise.all(
     messages.map(async (failure) => (await start("listed-failing", { input: { ...failure, batch } }, "?wait=60s")).id),
   );
-  await vi.waitFor(async () => expect(await idsOf(`label.batch=${batch}&status=failed`)).toHaveLength(ids.length), {
-    timeout: 60_000,
-    interval: 20,
-  });
+  await expect.poll(() => idsOf(`label.batch=${batch}&status=failed`)).toHaveLength(ids.length);
   return { batch, ids };
 }
 

@@ -23,10 +23,7 @@ async function listed(id: string): Promise<Record<string, unknown> | undefined> 
 }
 
 async function listedAs(id: string, status: string | null): Promise<void> {
-  await vi.waitFor(async () => expect((await listed(id))?.["status"] ?? null).toBe(status), {
-    timeout: 60_000,
-    interval: 10,
-  });
+  await expect.poll(async () => (await listed(id))?.["status"] ?? null).toBe(status);
 }
 
 async function isEnrolled(id: string): Promise<boolean> {
@@ -57,10 +54,10 @@ describe("a run is listed", () => {
     await listedAs(id, "failed");
     const before = (await listed(id))?.["finishedAt"];
     expect((await ask(`POST /v1/runs/${id}/retry`)).status).toBe(200);
-    await vi.waitFor(async () => expect((await historyOf(id)).at(-1)?.kind).toBe("run.failed"), { timeout: 60_000 });
+    await expect.poll(async () => (await historyOf(id)).at(-1)?.kind).toBe("run.failed");
     const { finishedAt } = (await ask(`GET /v1/runs/${id}`)).body;
     expect(finishedAt).not.toBe(before);
-    await vi.waitFor(async () => expect((await listed(id))?.["finishedAt"]).toBe(finishedAt), { timeout: 60_000 });
+    await expect.poll(async () => (await listed(id))?.["finishedAt"]).toBe(finishedAt);
   });
 
   it("as ended no sooner than that is durable: it could not be taken back (guarantee 1)", async () => {
@@ -100,7 +97,7 @@ describe("a run is listed", () => {
     await listedAs(id, "waiting");
     expect((await ask(`POST /v1/runs/${id}/signals/other`, { json: 1 })).status).toBe(202);
     const { updatedAt } = (await ask(`GET /v1/runs/${id}`)).body;
-    await vi.waitFor(async () => expect((await listed(id))?.["updatedAt"]).toBe(updatedAt), { timeout: 60_000 });
+    await expect.poll(async () => (await listed(id))?.["updatedAt"]).toBe(updatedAt);
   });
 
   it("at four rows at most for one that starts, waits once and ends (budget)", async () => {
@@ -144,11 +141,8 @@ describe("a removed run leaves both places", () => {
     expect(await isEnrolled(id)).toBe(true);
     await passTime(id, retentionMs);
     await listedAs(id, null);
-    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404), {
-      timeout: 60_000,
-      interval: 10,
-    });
-    await vi.waitFor(async () => expect(await isEnrolled(id)).toBe(false), { timeout: 60_000, interval: 10 });
+    await expect.poll(async () => (await ask(`GET /v1/runs/${id}`)).status).toBe(404);
+    await expect.poll(() => isEnrolled(id)).toBe(false);
   });
 
   it("when it is deleted, and a report that was on its way lists it no more", async () => {
@@ -163,7 +157,7 @@ describe("a removed run leaves both places", () => {
     trouble(shard, null);
     expect((await removal).status).toBe(204);
     await listedAs(id, null);
-    await vi.waitFor(async () => expect(await isEnrolled(id)).toBe(false), { timeout: 60_000, interval: 10 });
+    await expect.poll(() => isEnrolled(id)).toBe(false);
     expect((await listed(id)) ?? null).toBeNull();
   });
 
@@ -190,10 +184,7 @@ describe("a removed run leaves both places", () => {
     // Its next attempt.
     await passTime(id, 60 * retentionMs);
     await listedAs(id, null);
-    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404), {
-      timeout: 60_000,
-      interval: 10,
-    });
+    await expect.poll(async () => (await ask(`GET /v1/runs/${id}`)).status).toBe(404);
   });
 
   it("also where its object dies as it tries once more", async () => {
@@ -202,13 +193,13 @@ describe("a removed run leaves both places", () => {
     const attempts = (): number => removalsOf(shard).filter((each) => each === id).length;
     await listedAs(id, "completed");
     trouble(shard, "throws");
-    await vi.waitFor(() => expect(attempts()).toBeGreaterThanOrEqual(2), { timeout: 60_000, interval: 10 });
+    await expect.poll(attempts).toBeGreaterThanOrEqual(2);
     const refused = attempts();
     trouble(shard, "hangs");
-    await vi.waitFor(() => expect(attempts()).toBeGreaterThan(refused), { timeout: 60_000, interval: 10 });
+    await expect.poll(attempts).toBeGreaterThan(refused);
     await abortAllDurableObjects();
     trouble(shard, null);
-    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${id}`)).status).toBe(404), { timeout: 60_000 });
+    await expect.poll(async () => (await ask(`GET /v1/runs/${id}`)).status).toBe(404);
     await listedAs(id, null);
   });
 });
@@ -251,7 +242,7 @@ describe("a removal", () => {
     await listedAs(id, "failed");
     trouble(shard, "hangs");
     const removal = ask(`DELETE /v1/runs/${id}`);
-    await vi.waitFor(() => expect(removalsOf(shard)).toContain(id), { timeout: 60_000, interval: 10 });
+    await expect.poll(() => removalsOf(shard)).toContain(id);
     expect(await refusal(`POST /v1/runs/${id}/retry`)).toBe("404 run_not_found");
     trouble(shard, null);
     expect((await removal).status).toBe(204);
@@ -298,7 +289,7 @@ describe("an unavailable shard", () => {
     // Whoever waited for the shard would never go on.
     patient(10_000);
     await start("listed-busy", { id });
-    await vi.waitFor(() => expect(reportsTo(shardOf(id))).toContain(id), { timeout: 60_000, interval: 10 });
+    await expect.poll(() => reportsTo(shardOf(id))).toContain(id);
     release(id);
     await runThatIs(id, { status: "completed" });
     vi.restoreAllMocks();
@@ -311,13 +302,11 @@ describe("an unavailable shard", () => {
     trouble(shardOf(id), "throws");
     await start("listed-once", { id });
     // Long enough for the run to rest between two attempts.
-    await vi.waitFor(() => expect(reportsTo(shardOf(id)).filter((each) => each === id).length).toBeGreaterThan(2), {
-      timeout: 60_000,
-    });
+    await expect.poll(() => reportsTo(shardOf(id)).filter((each) => each === id).length).toBeGreaterThan(2);
     for (let evicted = 0; evicted < 2; evicted++) {
       const told = reportsTo(shardOf(id)).length;
       await vi.waitFor(() => evictDurableObject(env.RUNS.getByName(id)), { timeout: 60_000, interval: 50 });
-      await vi.waitFor(() => expect(reportsTo(shardOf(id)).length).toBeGreaterThan(told), { timeout: 60_000 });
+      await expect.poll(() => reportsTo(shardOf(id)).length).toBeGreaterThan(told);
     }
     trouble(shardOf(id), null);
     await listedAs(id, "waiting");

@@ -21,10 +21,7 @@ async function lose(shard: number): Promise<void> {
     ctx.abort("lost by the test");
   });
   await lost.catch(() => undefined);
-  await vi.waitFor(async () => expect(await directoryShard(shard).counts()).toBeDefined(), {
-    timeout: 60_000,
-    interval: 10,
-  });
+  await expect.poll(() => directoryShard(shard).counts()).toBeDefined();
 }
 
 async function idsOf(filter: string): Promise<string[]> {
@@ -38,7 +35,7 @@ async function waitingRuns(count: number): Promise<{ readonly batch: string; rea
   const ids = Array.from({ length: count }, () => newId("listed"));
   await Promise.all(ids.map((id) => start("listed-once", { id, input: { label: batch } })));
   const filter = `label.batch=${batch}&status=waiting`;
-  await vi.waitFor(async () => expect(await idsOf(filter)).toEqual(ids.toSorted()), { timeout: 60_000, interval: 20 });
+  await expect.poll(() => idsOf(filter)).toEqual(ids.toSorted());
   return { batch, ids: ids.toSorted() };
 }
 
@@ -85,9 +82,7 @@ describe("a rebuild", () => {
     await runThatIs(id, { status: "completed" });
     expect(await idsOf(`label.batch=${batch}`)).toEqual(ids);
     expect(await idsOf(`label.batch=${later.batch}`)).toEqual(later.ids);
-    await vi.waitFor(async () => expect(await idsOf(`label.batch=${batch}&status=completed`)).toEqual(signalled), {
-      timeout: 60_000,
-    });
+    await expect.poll(() => idsOf(`label.batch=${batch}&status=completed`)).toEqual(signalled);
     expect(await idsOf(`label.batch=${batch}&status=waiting`)).toEqual(ids.slice(10));
   });
 
@@ -96,7 +91,7 @@ describe("a rebuild", () => {
     await directoryOf(ghost).report(summaryOf(ghost, { createdAt: 1000 }));
     await directoryOf(again).report(summaryOf(again, { createdAt: 1000 }));
     await start("listed-once", { id: again });
-    await vi.waitFor(async () => expect(await idsOf(`idPrefix=${again}&status=waiting`)).toEqual([again]), 60_000);
+    await expect.poll(() => idsOf(`idPrefix=${again}&status=waiting`)).toEqual([again]);
     const { output } = await rebuilt();
     expect((output as { gone: number }).gone).toBe(1);
     expect(await idsOf(`idPrefix=${ghost}`)).toEqual([]);
@@ -245,9 +240,7 @@ describe("more shards", () => {
     const signalled = [...old.ids, ...late.ids];
     await Promise.all(signalled.map((id) => ask(`POST /v1/runs/${id}/signals/go`, { json: 1 })));
     for (const { batch, ids } of [old, late]) {
-      await vi.waitFor(async () => expect(await idsOf(`label.batch=${batch}&status=completed`)).toEqual(ids), {
-        timeout: 60_000,
-      });
+      await expect.poll(() => idsOf(`label.batch=${batch}&status=completed`)).toEqual(ids);
       expect((await ask(`GET /v1/directory/counts?label.batch=${batch}`)).body).toEqual({ total: 30, groups: [] });
     }
     expect((await rebuilt({ shard: 4 })).output).toMatchObject({ gone: 0, failures: [] });

@@ -355,7 +355,7 @@ describe("the whole directory", () => {
     const pauses = vi.spyOn(scheduler, "wait").mockImplementation(async () => {
       for (const end of told) {
         const listed = () => directoryOf(end.id).list({ limit: 1, idPrefix: end.id }, null);
-        await vi.waitFor(async () => expect(await listed()).toMatchObject([end]), 60_000);
+        await expect.poll(listed).toMatchObject([end]);
       }
     });
     const listing = listRuns({ workflow: "traced-stairs", limit: 3 });

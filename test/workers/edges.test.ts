@@ -51,10 +51,7 @@ describe("a parked run", () => {
     const id = `parked-${++made}`;
     const sight = watched(id);
     await service.runs.start({ workflow: "parked", id, input: encode(input, "input"), by: "test" });
-    await vi.waitFor(() => expect([sight.resting, sight.entries.length > 3]).toEqual([true, true]), {
-      timeout: 60_000,
-      interval: 10,
-    });
+    await expect.poll(() => [sight.resting, sight.entries.length > 3]).toEqual([true, true]);
     return { id, stub: env.RUNS.getByName(id) };
   }
 
@@ -107,7 +104,7 @@ describe("a parked run", () => {
         expect(setAlarm).not.toHaveBeenCalled();
         expect(entries).toHaveLength(length);
         vi.setSystemTime(until);
-        await vi.waitFor(() => expect(entries[length]?.kind).toBe("timer.fired"), 60_000);
+        await expect.poll(() => entries[length]?.kind).toBe("timer.fired");
       });
     } finally {
       vi.useRealTimers();

@@ -109,7 +109,7 @@ describe("a run that had something to do with everything", { shuffle: false }, (
       "throttle",
     ]);
     await lateOn(lanes);
-    await vi.waitFor(async () => expect(await lanesOf(word)).toEqual([]), { timeout: 60_000 });
+    await expect.poll(() => lanesOf(word)).toEqual([]);
     expect(await placesOf(word)).toEqual([]);
   });
 
@@ -151,14 +151,11 @@ describe("a run whose retention is over", () => {
     const url = `${inject("collector")}/${newId("told")}`;
     const headers = { "idempotency-key": newId("key") };
     await good("POST /v1/workflows/erased-at-once/runs", { json: { id, input: { word, urls: [url] } }, headers });
-    await vi.waitFor(async () => expect(await refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found"), {
-      timeout: 60_000,
-      interval: 50,
-    });
+    await expect.poll(() => refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found");
     const told = await (await fetch(url)).json();
     expect(told).toMatchObject([{ body: { type: "run.completed", data: { id, output: word } } }]);
     await lateOn(await lanesOf(word));
-    await vi.waitFor(async () => expect(await placesOf(word)).toEqual([]), { timeout: 60_000, interval: 100 });
+    await expect.poll(() => placesOf(word), { interval: 100 }).toEqual([]);
     expect(await contentOf(id)).toEqual(nothing);
   });
 
@@ -182,10 +179,7 @@ describe("a run whose retention is over", () => {
     await good(`POST /v1/runs/${id}/retry`);
     await runThatIs(id, { status: "completed" });
     await good(`POST /v1/runs/${notice}/retry`);
-    await vi.waitFor(async () => expect(await refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found"), {
-      timeout: 60_000,
-      interval: 50,
-    });
+    await expect.poll(() => refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found");
     const told = await (await fetch(url)).json<{ body: { type: string } }[]>();
     expect(told.map(({ body }) => body.type)).toEqual(["run.failed", "run.completed", "run.failed"]);
   });
@@ -208,13 +202,10 @@ describe("a run whose retention is over", () => {
     await asked;
     broken.delete(word);
     const retried = good(`POST /v1/runs/${id}/retry`);
-    await vi.waitFor(async () => expect((await good(`GET /v1/runs/${id}`))["status"]).not.toBe("failed"), 60_000);
+    await expect.poll(async () => (await good(`GET /v1/runs/${id}`))["status"]).not.toBe("failed");
     answer();
     await retried;
-    await vi.waitFor(async () => expect(await refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found"), {
-      timeout: 60_000,
-      interval: 50,
-    });
+    await expect.poll(() => refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found");
     asking.mockRestore();
     const told = await (await fetch(url)).json<{ body: { type: string } }[]>();
     expect(told.map(({ body }) => body.type)).toEqual(["run.failed", "run.completed"]);

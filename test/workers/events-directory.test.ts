@@ -124,12 +124,9 @@ describe("the feed of the directory", () => {
   it("comes over a WebSocket as well", async () => {
     const label = newId("label");
     const { messages, socket } = await connect(`/v1/directory/events?label.test=${label}`);
-    await vi.waitFor(() => expect(messages).toEqual([{ event: "ready", data: {} }]), waiting);
+    await expect.poll(() => messages, waiting).toEqual([{ event: "ready", data: {} }]);
     const { id } = await start("live-parked", { labels: { test: label } });
-    await vi.waitFor(
-      () => expect(messages.at(-1)).toMatchObject({ event: "run", data: { id, status: "waiting" } }),
-      waiting,
-    );
+    await expect.poll(() => messages.at(-1), waiting).toMatchObject({ event: "run", data: { id, status: "waiting" } });
     socket.close();
   });
 
@@ -172,7 +169,7 @@ describe("the feed of the directory", () => {
     const second = await start("live-parked", { labels: { test: label } });
     await listener.until((each) => listed(each)[second.id] === "waiting");
     await listener.leave();
-    await vi.waitFor(async () => expect(await open()).toEqual([0, 0, 0, 0]), waiting);
+    await expect.poll(open, waiting).toEqual([0, 0, 0, 0]);
   });
 
   it("is ready once all shards are followed, and not before", async () => {
@@ -184,13 +181,13 @@ describe("the feed of the directory", () => {
       return await fetch.call(this, request);
     });
     const listener = await feed(`?idPrefix=${newId("nobody")}`);
-    await vi.waitFor(async () => expect((await open()).filter((count) => count > 0)).toHaveLength(3), waiting);
+    await expect.poll(async () => (await open()).filter((count) => count > 0), waiting).toHaveLength(3);
     expect(isReady(listener)).toBe(false);
     answer();
     await listener.until(isReady);
     dialled.mockRestore();
     await listener.leave();
-    await vi.waitFor(async () => expect(await open()).toEqual([0, 0, 0, 0]), waiting);
+    await expect.poll(open, waiting).toEqual([0, 0, 0, 0]);
   });
 
   it("fails once a shard cannot be reached for long, and leaves those that can be", async () => {
@@ -206,7 +203,7 @@ describe("the feed of the directory", () => {
     await evicted;
     dialled.mockRestore();
     vi.restoreAllMocks();
-    await vi.waitFor(async () => expect(await open()).toEqual([0, 0, 0, 0]), waiting);
+    await expect.poll(open, waiting).toEqual([0, 0, 0, 0]);
   });
 
   it("takes the filters of the listing and no others", async () => {

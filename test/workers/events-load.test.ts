@@ -1,6 +1,6 @@
 /** Live events under load: long histories, readers that do not read, silence. */
 import { env } from "cloudflare:workers";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import type { RunNews } from "../../src/core/service/service.ts";
 import { Lockout } from "../../src/http/auth/lockout.ts";
 import { eventRoutes } from "../../src/http/routes/events.ts";
@@ -79,18 +79,15 @@ describe("a history of 10,000 entries", () => {
     const { id } = await start("live-long", { input: { lines: 10_000 } });
     const live = await listen(events(id));
     const socket = await connect(events(id));
-    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${id}`)).body["status"]).toBe("waiting"), {
-      timeout: 40_000,
-      interval: 200,
-    });
+    await expect.poll(async () => (await ask(`GET /v1/runs/${id}`)).body["status"], { interval: 100 }).toBe("waiting");
     const late = await listen(events(id));
     await go(id);
     for (const listener of [live, late]) {
-      await vi.waitFor(() => expect(listener.closed).toBe(true), { timeout: 20_000, interval: 20 });
+      await expect.poll(() => listener.closed).toBe(true);
       expect(listener.ids.length).toBeGreaterThan(10_000);
       expect(isWhole(listener.ids)).toBe(true);
     }
-    await vi.waitFor(() => expect(socket.closes).toEqual([1000]), { timeout: 20_000, interval: 20 });
+    await expect.poll(() => socket.closes).toEqual([1000]);
     const ids = socket.messages.filter((message) => "id" in message).map((message) => Number(message["id"]));
     expect(ids).toEqual(live.ids);
   });
@@ -102,10 +99,7 @@ describe("a reader that does not read", () => {
     const slow = new Listener(await openEvents(events(id)), false);
     await slow.read();
     const quick = await listen(events(id));
-    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${id}`)).body["status"]).toBe("waiting"), {
-      timeout: 30_000,
-      interval: 100,
-    });
+    await expect.poll(async () => (await ask(`GET /v1/runs/${id}`)).body["status"], { interval: 100 }).toBe("waiting");
     await go(id);
     await quick.until(({ closed }) => closed);
     while (await slow.read());
@@ -128,7 +122,7 @@ describe("a WebSocket", () => {
     const codes: number[] = [];
     while (codes.length < closed.length) {
       const { messages, closes } = await connect(`${events(id)}?after=${ids.at(-1) ?? 0}`);
-      await vi.waitFor(() => expect(closes.length).toBe(1), { timeout: 20_000, interval: 10 });
+      await expect.poll(() => closes.length).toBe(1);
       codes.push(...closes);
       last = messages.at(-1);
       ids.push(...messages.filter((message) => "id" in message).map((message) => Number(message["id"])));
@@ -169,7 +163,7 @@ describe("silence", () => {
       if (String(data).includes("heartbeat")) beats.push(String(data));
     });
     socket?.accept();
-    await vi.waitFor(() => expect(beats.length).toBeGreaterThan(2), waiting);
+    await expect.poll(() => beats.length, waiting).toBeGreaterThan(2);
     expect(new Set(beats)).toEqual(new Set(['{"heartbeat":true}']));
     socket?.close();
     expect(env.AUTH).toBe("token");

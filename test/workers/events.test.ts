@@ -135,7 +135,7 @@ describe("the events of a run that goes on", () => {
     await first.leave();
     await signal(id, { stop: true });
     for (const listener of [second, third]) await listener.until(({ closed }) => closed);
-    await vi.waitFor(() => expect(socket.closes).toEqual([1000]), waiting);
+    await expect.poll(() => socket.closes, waiting).toEqual([1000]);
     const history = await historyOf(id);
     expect(second.entries).toEqual(history.slice(2));
     expect(third.entries).toEqual(history);
@@ -148,7 +148,7 @@ describe("the events of a run that goes on", () => {
     await parked(id);
     const { messages, closes } = await connect(events(id), { "last-event-id": "2" });
     await signal(id, { stop: true });
-    await vi.waitFor(() => expect(closes).toEqual([1000]), waiting);
+    await expect.poll(() => closes, waiting).toEqual([1000]);
     const history = await historyOf(id);
     const expected = history.slice(2).map((entry) => ({ id: entry.seq, data: entry }));
     expect(messages).toEqual([...expected, { end: { id, status: "completed" } }]);
@@ -209,7 +209,7 @@ describe("a reader", () => {
     for (const [timer] of cleared.mock.calls) timers.delete(timer);
     expect([set.mock.calls.length, timers.size]).toEqual([2, 0]);
     vi.restoreAllMocks();
-    await vi.waitFor(async () => expect(await sockets(id)).toBe(0), waiting);
+    await expect.poll(() => sockets(id), waiting).toBe(0);
   });
 
   it("is told that the run cannot be reached any more, once that has been tried for long", async () => {
@@ -240,7 +240,7 @@ describe("a reader", () => {
     const opened = openings.get(id) ?? 0;
     ping();
     ping();
-    await vi.waitFor(() => expect(openings.get(id)).toBe(opened + 1), waiting);
+    await expect.poll(() => openings.get(id), waiting).toBe(opened + 1);
     for (let count = 0; count < 3; count++) {
       await signal(id, { count });
       // Behind the answer to the last ping.
@@ -299,7 +299,7 @@ describe("a run that nothing happens to", () => {
     await evict(id, "hibernate");
     await signal(id, { stop: true });
     await listener.until(({ closed }) => closed);
-    await vi.waitFor(() => expect(channel.closes).toEqual([1000]), waiting);
+    await expect.poll(() => channel.closes, waiting).toEqual([1000]);
     const history = await historyOf(id);
     expect(listener.entries).toEqual(history);
     expect(channel.messages.length).toBe(history.length + 1);
@@ -337,7 +337,7 @@ describe("a run that nothing happens to", () => {
       return await fetch.call(this, request);
     });
     await evict(id, "close");
-    await vi.waitFor(() => expect(dialled).toHaveBeenCalled(), waiting);
+    await expect.poll(() => dialled, waiting).toHaveBeenCalled();
     await ask(`POST /v1/runs/${id}/terminate`);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
     await start("live-parked", { id });
@@ -357,7 +357,7 @@ describe("a run that nothing happens to", () => {
       const abort = runInDurableObject(env.RUNS.getByName(id), (_object, ctx) => ctx.abort("the test ends this life"));
       await expect(abort).rejects.toThrow("the test ends this life");
       await signal(id, { round });
-      await vi.waitFor(() => expect(openings.get(id)).toBeGreaterThan(opened), waiting);
+      await expect.poll(() => openings.get(id), waiting).toBeGreaterThan(opened);
       await signal(id, { round });
       const seen = await historyOf(id);
       await listener.until(({ entries }) => entries.length >= seen.length);
@@ -377,9 +377,9 @@ describe("a run that nothing happens to", () => {
     await listener.until(({ entries }) => entries.length > 2);
     expect(await sockets(id)).toBe(2);
     await listener.leave();
-    await vi.waitFor(async () => expect(await sockets(id)).toBe(1), waiting);
+    await expect.poll(() => sockets(id), waiting).toBe(1);
     channel.socket.close(1000, "enough");
-    await vi.waitFor(async () => expect(await sockets(id)).toBe(0), waiting);
+    await expect.poll(() => sockets(id), waiting).toBe(0);
   });
 });
 
@@ -404,6 +404,6 @@ describe("what cannot be followed", () => {
     await parked(id);
     const { status, headers, text } = await ask(`HEAD ${events(id)}`);
     expect([status, headers.get("content-type"), text]).toEqual([200, "text/event-stream", ""]);
-    await vi.waitFor(async () => expect(await sockets(id)).toBe(0), waiting);
+    await expect.poll(() => sockets(id), waiting).toBe(0);
   });
 });

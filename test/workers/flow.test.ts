@@ -214,7 +214,7 @@ describe("singleton", () => {
     const { run } = await start("flow-brief", input);
     const reading = vi.spyOn(RunObject.prototype as DurableObject as RunRpc & DurableObject, "read");
     const waiting = ask("POST /v1/workflows/flow-brief/runs?wait=59s", { json: { input } });
-    await vi.waitFor(() => expect(reading).toHaveBeenCalledWith(59_000), 60_000);
+    await expect.poll(() => reading).toHaveBeenCalledWith(59_000);
     reading.mockRestore();
     await passTime(run.id, input.n);
     const waited = await waiting;
@@ -410,7 +410,7 @@ describe("singleton", () => {
       return answer;
     });
     const retried = ask(`POST /v1/runs/${first}/retry`);
-    await vi.waitFor(() => expect(claimed).toHaveBeenCalledTimes(1), 60_000);
+    await expect.poll(() => claimed).toHaveBeenCalledTimes(1);
     expect(await start("flow-falters-skip", { key, n: 1 })).toMatchObject({ status: 200, run: { id: first } });
     expect((await retried).status).toBe(200);
     claimed.mockRestore();

@@ -78,7 +78,7 @@ describe("GET /v1/workflows", () => {
     await start("web-planned");
     const counts = async () => (await ask("GET /v1/workflows/web-planned")).body["counts"];
     const none = { queued: 0, running: 0, waiting: 0, paused: 0, failed: 0, cancelled: 0 };
-    await expect.poll(counts, { timeout: 60_000 }).toEqual({ ...none, completed: 1 });
+    await expect.poll(counts).toEqual({ ...none, completed: 1 });
   });
 
   it("shows the schedules of each", async () => {
@@ -126,9 +126,7 @@ describe("POST /v1/workflows/:name/runs", () => {
 
   it("makes ids that sort by time", async () => {
     const first = await ask("POST /v1/workflows/web-echo/runs");
-    await expect
-      .poll(() => Date.now(), { timeout: 60_000 })
-      .toBeGreaterThan(Date.parse(String(first.body["createdAt"])));
+    await expect.poll(() => Date.now()).toBeGreaterThan(Date.parse(String(first.body["createdAt"])));
     const second = await ask("POST /v1/workflows/web-echo/runs");
     expect(first.status).toBe(201);
     expect(String(second.body["id"]) > String(first.body["id"])).toBe(true);
@@ -264,7 +262,7 @@ describe("GET /v1/runs", () => {
     const ids: string[] = [];
     for (const n of [1, 2, 3, 4, 5]) ids.unshift((await start("web-sleeper", { labels: { group, n: String(n) } })).id);
     const filter = `label.group=${group}`;
-    await expect.poll(async () => (await list(filter)).runs.length, { timeout: 60_000 }).toBe(5);
+    await expect.poll(async () => (await list(filter)).runs.length).toBe(5);
     const all = await list(`${filter}&workflow=web-sleeper&status=waiting,running`);
     expect([all.runs.map(({ id }) => id), all.cursor]).toEqual([ids, null]);
     expect(Object.keys(all.runs[0] ?? {})).toEqual(
@@ -406,7 +404,7 @@ describe("POST /v1/signals/:name", () => {
     ];
     // Waiters are found in the directory, which may be late by a moment.
     const listed = async () => (await ask(`GET /v1/runs?status=waiting&label.name=${name}`)).body["runs"];
-    await expect.poll(listed, { timeout: 60_000 }).toHaveLength(2);
+    await expect.poll(listed).toHaveLength(2);
     const json = { text: "to all" };
     const all = await ask(`POST /v1/signals/${name}`, { json });
     expect([all.status, all.body]).toEqual([202, { delivered: 2, buffered: false }]);

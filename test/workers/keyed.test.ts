@@ -192,7 +192,7 @@ describe("the id of a run that was started with a key", () => {
     expect((await ask(`GET /v1/runs/${id}/events`)).text).toContain("run.completed");
     expect(await getRun(id).result()).toEqual({ doubled: 4 });
     const listed = async (): Promise<unknown> => (await ask(`GET /v1/runs?idPrefix=${id}`)).body["runs"];
-    await vi.waitFor(async () => expect(await listed()).toMatchObject([{ id, status: "completed" }]), 60_000);
+    await expect.poll(listed).toMatchObject([{ id, status: "completed" }]);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
     expect(await listed()).toEqual([]);
     await expectNone(id);
@@ -485,7 +485,7 @@ describe("limits know a start by its key, whatever its run is called", () => {
       expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
       await later();
       ids.push((await begin("flow-falters-skip", { input: { key: group, n: 0 } }, key))[1]);
-      await vi.waitFor(async () => expect(await newest()).toMatchObject({ kind: "run.failed" }), 60_000);
+      await expect.poll(newest).toMatchObject({ kind: "run.failed" });
       return await laneObject(`singleton:flow-falters-skip:${group}`).claim(claim as never);
     };
     lanes.mockImplementation(
@@ -566,7 +566,7 @@ describe("runs of keys among others", () => {
     }
     const list = async (): Promise<unknown> =>
       ((await ask(`GET /v1/runs?label.batch=${batch}&status=waiting`)).body["runs"] as RunJson[]).map(({ id }) => id);
-    await vi.waitFor(async () => expect(await list()).toEqual(ids), 60_000);
+    await expect.poll(list).toEqual(ids);
     const json = { action: "cancel", filter: { labels: { batch } } };
     const key = newId("bulk");
     const { status, body } = await ask("POST /v1/runs/bulk", keyed(key, json));
@@ -650,7 +650,7 @@ describe("runs of keys among others", () => {
   it("are removed and taken off the list where they cannot be read, by their id and no other", async () => {
     const { id } = await born("damage-victim");
     const listed = async (): Promise<unknown> => (await ask(`GET /v1/runs?idPrefix=${id}`)).body["runs"];
-    await vi.waitFor(async () => expect(await listed()).toMatchObject([{ id, status: "waiting" }]), 60_000);
+    await expect.poll(listed).toMatchObject([{ id, status: "waiting" }]);
     const object = env.RUNS.getByName(objectName(id));
     await runInDurableObject(object, (_run, { storage }) =>
       storage.sql.exec("UPDATE journal SET data = '[' WHERE row > 4096 AND row <= 3 * 4096"),

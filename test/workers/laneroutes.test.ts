@@ -115,7 +115,7 @@ describe("setting a limit", () => {
     await enter(lane, runId, 1);
     const { status, body } = await override(lane, 2);
     expect([status, body]).toEqual([200, expect.objectContaining({ limit: 2, override: 2, used: 2, waiting: 0 })]);
-    await vi.waitFor(() => expect(waiter.heard).toHaveLength(1), { timeout: 60_000 });
+    await expect.poll(() => waiter.heard).toHaveLength(1);
     expect(b.heard).toEqual([]);
     expect((await override(lane, 0)).body).toMatchObject({ limit: 0, override: 0 });
     expect(await enter(lane, "c", 1)).toMatchObject({ granted: false, limit: 0 });
@@ -150,9 +150,7 @@ describe("setting a limit", () => {
     const [followed, own] = [`${base}:${newId("key")}`, `${base}:${newId("own")}`];
     await enter(followed, "a", 3);
     expect((await override(own, 7)).status).toBe(200);
-    await vi.waitFor(async () => expect((await list(200)).map(({ name }) => name)).toContain(followed), {
-      timeout: 60_000,
-    });
+    await expect.poll(async () => (await list(200)).map(({ name }) => name)).toContain(followed);
     await override(base, 1);
     expect(await find(followed)).toMatchObject({ limit: 1, override: 1 });
     expect(await find(own)).toMatchObject({ limit: 7, override: 7 });
@@ -164,9 +162,7 @@ describe("setting a limit", () => {
   test("of a lane by name counts for it alone, whatever is called like a key of it", async () => {
     const own = newId("own");
     for (const lane of [own, `${own}:part`]) await enter(lane, "a", 3);
-    await vi.waitFor(async () => expect((await list(200)).map(({ name }) => name)).toContain(`${own}:part`), {
-      timeout: 60_000,
-    });
+    await expect.poll(async () => (await list(200)).map(({ name }) => name)).toContain(`${own}:part`);
     expect((await override(own, 1)).status).toBe(200);
     expect(await find(`${own}:part`)).toMatchObject({ limit: 3, override: null });
   });

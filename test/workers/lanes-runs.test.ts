@@ -61,7 +61,7 @@ async function kill(run: string): Promise<void> {
 /** A run that is at work under this key until it is released, or stopped. */
 async function blocker(key: string): Promise<RunJson> {
   const run = await start("gated-one", { input: { key, ms: null } });
-  await vi.waitFor(() => expect(isAtWork(key, run.id)).toBe(true), ended);
+  await expect.poll(() => isAtWork(key, run.id)).toBe(true);
   return run;
 }
 
@@ -109,7 +109,7 @@ describe("a limit on runs", () => {
     // It asks again by itself, should the grant be lost; before that it is watched until it is listed.
     const alarmIn = async () =>
       ((await runInDurableObject(env.RUNS.getByName(second), (_run, ctx) => ctx.storage.getAlarm())) ?? 0) - Date.now();
-    await vi.waitFor(async () => expect(await alarmIn()).toBeGreaterThan(50_000), ended);
+    await expect.poll(alarmIn).toBeGreaterThan(50_000);
     expect(await alarmIn()).toBeLessThanOrEqual(60_000);
     await evict(second);
     await runThatIs(second, {
@@ -202,9 +202,9 @@ describe("a slot", () => {
     await runThatIs(held.id, { status: "queued" });
     await evict(held.id);
     await ask(`POST /v1/runs/${held.id}/cancel`);
-    await vi.waitFor(async () => expect(await laneOf(lane)).toMatchObject({ waiting: 0, used: 1 }), ended);
+    await expect.poll(() => laneOf(lane)).toMatchObject({ waiting: 0, used: 1 });
     await ask(`POST /v1/runs/${first.id}/terminate`);
-    await vi.waitFor(async () => expect(await laneOf(lane)).toMatchObject({ waiting: 0, used: 0 }), ended);
+    await expect.poll(() => laneOf(lane)).toMatchObject({ waiting: 0, used: 0 });
   });
 
   it("of a process that ends is taken up again by its own run", async () => {
@@ -225,7 +225,7 @@ describe("a slot", () => {
     const other = await start("gated-parking", { input: { key, ms: null } });
     await runThatIs(other.id, { status: "waiting" });
     await signal(other.id, "go");
-    await vi.waitFor(() => expect(isAtWork(key, other.id)).toBe(true), ended);
+    await expect.poll(() => isAtWork(key, other.id)).toBe(true);
     if (evicted) await evict(parked.id);
     await signal(parked.id, "go");
     await runThatIs(parked.id, { status: "queued", waitingFor: [{ kind: "lane" }, { kind: "signal" }] });

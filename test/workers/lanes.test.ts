@@ -159,7 +159,7 @@ describe("slots", () => {
         if ((await lane.enter(runId)).granted) await take(runId);
       }),
     );
-    await vi.waitFor(() => expect(had.size).toBe(300), 240_000);
+    await expect.poll(() => had.size, { timeout: 240_000 }).toBe(300);
     expect(most).toBeLessThanOrEqual(7);
     await until(async () => expect(await lane.state()).toEqual({ holders: [], queue: [] }));
   });

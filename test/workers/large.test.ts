@@ -1,6 +1,6 @@
 /** Values of nearly 16 MiB, where calls between objects carry 32: what the text of one takes in memory may be more. */
 import { exports } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ask, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import type { EntryJson } from "./client.ts";
 
@@ -91,7 +91,7 @@ it("a run whose error has many members with long messages is shown and listed", 
   expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject({ status: "failed", error: { message: "all of them" } });
   expect((await historyOf(id)).kinds.at(-1)).toBe("run.failed");
   const listed = async (): Promise<unknown> => (await ask(`GET /v1/runs?idPrefix=${id}`)).body["runs"];
-  await vi.waitFor(async () => expect(await listed()).toMatchObject([{ id, status: "failed" }]), 60_000);
+  await expect.poll(listed).toMatchObject([{ id, status: "failed" }]);
 });
 
 it("a log line whose text and data fit into no call together is shown and forked, its text cut", async () => {

@@ -28,7 +28,7 @@ afterEach(() => {
 const of = (run: string) => lines.filter((line) => line["run"] === run);
 const eventsOf = (run: string) => of(run).map(({ event }) => event);
 /** Lines are written after the answers. */
-const written = (run: string, last: string) => vi.waitFor(() => expect(eventsOf(run).at(-1)).toBe(last), 60_000);
+const written = async (run: string, last: string) => await expect.poll(() => eventsOf(run).at(-1)).toBe(last);
 
 async function begin(workflow: string, input: unknown, wait = "?wait=60s"): Promise<string> {
   const id = newId(workflow);

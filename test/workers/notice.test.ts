@@ -400,13 +400,7 @@ describe("guarantee 1: whatever dies, the end is told once", () => {
     watched(id).blows = [blow];
     const json = { id, input: { urls: [url] } };
     await ask("POST /v1/workflows/told/runs", { json }).catch(() => undefined);
-    await vi.waitFor(
-      async () => expect((await ask(`GET /v1/runs/${id}`)).body).toMatchObject({ status: "completed" }),
-      {
-        timeout: 60_000,
-        interval: 50,
-      },
-    );
+    await expect.poll(async () => (await ask(`GET /v1/runs/${id}`)).body).toMatchObject({ status: "completed" });
     const [post] = await heard(url, 1);
     const [started] = await noticesOf(id);
     expect(started?.["run"]).toBe(idOf(post as Posted));

@@ -42,7 +42,7 @@ async function dispatches(id: string): Promise<EntryOf<"step.dispatched">[]> {
 
 /** Resolves once the request has come to whoever answers it. */
 async function arrived(box: string, count = 1): Promise<void> {
-  await vi.waitFor(async () => expect(await boxOf(box)).toHaveLength(count), { timeout: 60_000, interval: 10 });
+  await expect.poll(() => boxOf(box)).toHaveLength(count);
 }
 
 /** A request that nobody waits for. */
@@ -192,9 +192,7 @@ describe("while a request is under way", () => {
     expect(lives.get(id)).toBe(before + 1);
     expect(await boxOf(box)).toHaveLength(1);
     expect(await entriesOf(id)).not.toContainEqual(expect.objectContaining({ kind: "step.interrupted" }));
-    await vi.waitFor(async () => expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(id), {
-      timeout: 60_000,
-    });
+    await expect.poll(async () => (await keptBy(sent?.courier ?? -1)).join()).not.toContain(id);
   });
 
   it("the death of its courier has the same request made again at once, and recorded once (2, 4)", async () => {
@@ -241,9 +239,7 @@ describe("while a request is under way", () => {
     const order = { runId: id, createdAt: (await entriesOf(id))[0]?.at ?? 0, seq: sent?.seq ?? 0 };
     const request = { method: "GET", url: address({ box, body: "1" }), headers: [], body: null, accepted: [] };
     await courierObject(sent?.courier ?? 0).carryOrder({ id: order, step: "ask", request, key: "once" });
-    await vi.waitFor(async () => expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(id), {
-      timeout: 60_000,
-    });
+    await expect.poll(async () => (await keptBy(sent?.courier ?? -1)).join()).not.toContain(id);
     expect(await boxOf(box)).toHaveLength(1);
   });
 
@@ -284,7 +280,7 @@ describe("while a request is under way", () => {
     const carry = async (box: string): Promise<void> => {
       await courierObject(1999).carryOrder(orphan({ box, body: "1" }));
       await arrived(box);
-      await vi.waitFor(async () => expect(await keptBy(1999)).toEqual([]), { timeout: 30_000 });
+      await expect.poll(() => keptBy(1999)).toEqual([]);
     };
     await runInDurableObject(env.RUNS.getByName(name), (_object, { storage }) => {
       vi.spyOn(storage, "setAlarm").mockRejectedValue(new Error("a spending limit holds alarms back"));
@@ -349,7 +345,7 @@ describe("while a request is under way", () => {
   }
 
   async function hasRoomAgain(courier: CourierRpc): Promise<void> {
-    await vi.waitFor(async () => expect(await courier.reserveBerth(0)).toBe(true), { timeout: 30_000, interval: 10 });
+    await expect.poll(() => courier.reserveBerth(0)).toBe(true);
   }
 
   it("its courier takes no more where a large answer is read: they would stand in line behind it", async () => {
@@ -366,7 +362,7 @@ describe("while a request is under way", () => {
       const { request, ...order } = orphan({});
       await courier.carryOrder({ ...order, request: { ...request, url: "http://127.0.0.1:1/" } });
     }
-    await vi.waitFor(async () => expect(await keptBy(1994)).toEqual([]), { timeout: 30_000 });
+    await expect.poll(() => keptBy(1994)).toEqual([]);
     expect(await courier.reserveBerth(0)).toBe(true);
     const { id } = await occupied(courier, newId("gate"));
     await courier.dropOrder(id);
@@ -380,7 +376,7 @@ describe("while a request is under way", () => {
     const [sent] = await dispatches(id);
     await ask(`POST /v1/runs/${id}/cancel`);
     await runThatIs(id, { status: "cancelled" });
-    await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 30_000 });
+    await expect.poll(() => boxOf(box)).toMatchObject([{ left: true }]);
     expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(id);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
   });
@@ -393,7 +389,7 @@ describe("while a request is under way", () => {
     await arrived(box);
     await passTime(id, 600_000);
     await runThatIs(id, { status: "failed", error: { code: "step_timeout" } });
-    await vi.waitFor(async () => expect(await boxOf(box)).toMatchObject([{ left: true }]), { timeout: 30_000 });
+    await expect.poll(() => boxOf(box)).toMatchObject([{ left: true }]);
   });
 
   it.each(["run", "step"])("a limit of one %s holds for it, though the run was evicted meanwhile", async (scope) => {
@@ -454,9 +450,7 @@ describe("what is stored", () => {
     const { id } = await start("asks", { id: word, input: { target: address({ body: "1" }) } }, "?wait=60s");
     const [sent] = await dispatches(id);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
-    await vi.waitFor(async () => expect((await keptBy(sent?.courier ?? -1)).join()).not.toContain(word), {
-      timeout: 60_000,
-    });
+    await expect.poll(async () => (await keptBy(sent?.courier ?? -1)).join()).not.toContain(word);
     expect(await courierObject(sent?.courier ?? 0).reserveBerth(0)).toBe(true);
   });
 });

@@ -48,7 +48,7 @@ describe("a signal that is judged while its run goes", () => {
     await runThatIs(id, { status: "waiting" });
     judging.isOpen = false;
     const signalled = ask(call(id), { json: { n: 1 } });
-    await vi.waitFor(() => expect(judging.waiting).toBeGreaterThan(0), 60_000);
+    await expect.poll(() => judging.waiting).toBeGreaterThan(0);
     await ask(`POST /v1/runs/${id}/terminate`);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
     return { id, signalled };
@@ -79,7 +79,7 @@ describe("a call of a webhook that is judged while its run goes", () => {
     const { waitingFor } = await runThatIs(id, { status: "waiting" });
     judging.isOpen = false;
     const called = ask(`POST ${new URL(waitingFor[0]?.url ?? "").pathname}`, { token: null, json: {} });
-    await vi.waitFor(() => expect(judging.waiting).toBeGreaterThan(0), 60_000);
+    await expect.poll(() => judging.waiting).toBeGreaterThan(0);
     await ask(`POST /v1/runs/${id}/terminate`);
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);
     await ask("POST /v1/workflows/overlap-hooked/runs", { json });
@@ -100,11 +100,11 @@ describe("a run whose retention ends while it is deleted", () => {
     await begun();
     await runThatIs(id, { status: "completed" });
     const list = "GET /v1/runs?workflow=overlap-sleep&status=completed";
-    await vi.waitFor(async () => expect((await ask(list)).text).toContain(id), 60_000);
+    await expect.poll(async () => (await ask(list)).text).toContain(id);
     const removals = () => removalsOf(shard).filter((removed) => removed === id).length;
     trouble(shard, "hangs");
     const deleted = ask(`DELETE /v1/runs/${id}`);
-    await vi.waitFor(() => expect(removals()).toBe(1), 60_000);
+    await expect.poll(removals).toBe(1);
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 2 * 3_600_000 });
     trouble(shard, "mute");
     const rung = runDurableObjectAlarm(object);
@@ -156,7 +156,7 @@ describe("a run of a schedule that failed and is retried", () => {
   async function endedOf(schedule: string, run: string): Promise<void> {
     await ask(`POST /v1/runs/${run}/signals/go`, { json: {} });
     await runThatIs(run, { status: "completed" });
-    await vi.waitFor(async () => expect(await goingOn(schedule)).toEqual([]), { timeout: 60_000 });
+    await expect.poll(() => goingOn(schedule)).toEqual([]);
   }
 
   it.each(["at once", "later", "out of memory"])(
@@ -165,7 +165,7 @@ describe("a run of a schedule that failed and is retried", () => {
       const id = await made();
       const run = String((await ask(`POST /v1/schedules/${id}/trigger`)).body["id"]);
       await runThatIs(run, { status: "failed" });
-      if (where !== "at once") await vi.waitFor(async () => expect(await goingOn(id)).toEqual([]), { timeout: 60_000 });
+      if (where !== "at once") await expect.poll(() => goingOn(id)).toEqual([]);
       if (where === "out of memory") await evict(run);
       await retried(run);
       expect(await goingOn(id)).toEqual([run]);
@@ -189,19 +189,19 @@ describe("a run of a schedule that failed and is retried", () => {
     const id = await made();
     const told = vi.spyOn(scheduler, "ended").mockRejectedValue(new Error("out of reach"));
     const run = String((await ask(`POST /v1/schedules/${id}/trigger`)).body["id"]);
-    await vi.waitFor(() => expect(told).toHaveBeenCalled(), { timeout: 60_000 });
+    await expect.poll(() => told).toHaveBeenCalled();
     await runThatIs(run, { status: "failed" });
     const gate = Promise.withResolvers<undefined>();
     const revived = vi.spyOn(scheduler, "revived").mockReturnValue(gate.promise);
     const asked = ask(`POST /v1/runs/${run}/retry`);
-    await vi.waitFor(() => expect(revived).toHaveBeenCalled(), { timeout: 60_000 });
+    await expect.poll(() => revived).toHaveBeenCalled();
     // Its next try to tell is due, and finds nothing.
     await vi.waitFor(async () => expect(await alarmOf(run)).toBeGreaterThan(Date.now() + 60_000), { timeout: 60_000 });
     told.mockRestore();
     gate.reject(new Error("out of reach"));
     expect((await asked).status).toBeGreaterThanOrEqual(500);
     revived.mockRestore();
-    await vi.waitFor(async () => expect(await goingOn(id)).toEqual([]), { timeout: 60_000 });
+    await expect.poll(() => goingOn(id)).toEqual([]);
     await ask(`DELETE /v1/schedules/${id}`);
   });
 
@@ -210,7 +210,7 @@ describe("a run of a schedule that failed and is retried", () => {
     const json = { from: "2025-12-31T00:00:00Z", to: "2026-01-02T00:00:00Z" };
     expect((await ask(`POST /v1/schedules/${id}/backfill`, { json })).body).toEqual({ firings: 1 });
     const run = `${id}:20251231T230000Z`;
-    await vi.waitFor(async () => expect((await ask(`GET /v1/runs/${run}`)).status).toBe(200), { timeout: 60_000 });
+    await expect.poll(async () => (await ask(`GET /v1/runs/${run}`)).status).toBe(200);
     await retried(run);
     expect(await goingOn(id)).toEqual([]);
     await endedOf(id, run);

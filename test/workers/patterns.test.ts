@@ -65,12 +65,7 @@ describe("approval", () => {
   it("reminds, escalates and takes the answer of whoever decides", async () => {
     const run = await approval.start({ ...asked, remindAfter: "50ms", escalateAfter: "50ms" }, { id: id("approval") });
     await parkedOn(run, "signal", "decision");
-    await vi.waitFor(
-      async () => expect(await run.query("stage")).toEqual({ stage: "escalated", approver: asked.approver }),
-      {
-        timeout: 60_000,
-      },
-    );
+    await expect.poll(() => run.query("stage")).toEqual({ stage: "escalated", approver: asked.approver });
     await evict(run.id);
     await run.signal("decision", { approved: true, by: "max@example.com", note: "sail on" });
     expect(await run.result()).toEqual({ approved: true, by: "max@example.com", note: "sail on" });
@@ -134,7 +129,7 @@ describe("drip campaign", () => {
     const to = "dora@example.com";
     const input = { email: to, pause: "30ms", letters: ["One", "Two", "Three"] };
     const run = await drip.start(input, { id: id("drip") });
-    await vi.waitFor(() => expect(subjectsTo(to).length).toBeGreaterThanOrEqual(5), { timeout: 60_000 });
+    await expect.poll(() => subjectsTo(to).length).toBeGreaterThanOrEqual(5);
     await evict(run.id);
     // A second campaign to the same address is the one that exists.
     expect((await drip.start(input, { id: id("drip") })).id).toBe(run.id);

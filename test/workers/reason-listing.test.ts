@@ -41,7 +41,7 @@ describe("a listed run", () => {
     const waitingFor = [{ kind: "retry", name: "charge", attempt: 2, of: 6, error: "503 from the bank" }];
     const { reason } = await listedThatIs(id, { waitingFor, reason: expect.stringMatching(said) });
     // Nothing is reported meanwhile: the run sleeps.
-    await vi.waitFor(async () => expect((await listed(`idPrefix=${id}`))[0]?.reason).not.toBe(reason), 60_000);
+    await expect.poll(async () => (await listed(`idPrefix=${id}`))[0]?.reason).not.toBe(reason);
     await listedThatIs(id, { reason: expect.stringMatching(said) });
   });
 
@@ -56,7 +56,7 @@ describe("a listed run", () => {
     const key = newId("listed");
     const lane = `concurrency:gated-one:${key}`;
     const blocker = await start("gated-one", { input: { key, ms: 15_000 } });
-    await vi.waitFor(() => expect(isAtWork(key, blocker.id)).toBe(true), { timeout: 60_000, interval: 20 });
+    await expect.poll(() => isAtWork(key, blocker.id)).toBe(true);
     for (const position of [1, 2]) {
       const { id } = await start("gated-one", { input: { key } });
       await runThatIs(id, { waitingFor: [{ kind: "lane", position }] });

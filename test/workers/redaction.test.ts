@@ -217,9 +217,9 @@ describe("live events", () => {
   ): Promise<string> {
     const channel = await connect(path, { authorization: `Bearer ${tokens[who]}` });
     const text = () => JSON.stringify(channel.messages);
-    await expect.poll(text, { timeout: 60_000, interval: 5 }).not.toBe("[]");
+    await expect.poll(text).not.toBe("[]");
     await change();
-    await expect.poll(() => until(text()), { timeout: 60_000, interval: 5 }).toBe(true);
+    await expect.poll(() => until(text())).toBe(true);
     channel.socket.close();
     return text();
   }

@@ -395,7 +395,7 @@ describe("a start that another run answered", () => {
     code.refuses = false;
     await ask(`POST /v1/runs/${String(id)}/signals/next`);
     const continuation = async () => (await historyOf(String(id)))[0]?.["continuation"];
-    await expect.poll(continuation, { timeout: 60_000 }).toMatchObject({ count: 1 });
+    await expect.poll(continuation).toMatchObject({ count: 1 });
     for (const refuses of [false, true]) {
       code.refuses = refuses;
       for (const key of keys) expect(await begin({ input: { n: 1 } }, key, call)).toEqual([200, id]);

@@ -226,7 +226,7 @@ describe("a parked run", () => {
 
   it("wakes from its sleep by its own alarm after an eviction (guarantee 4)", async () => {
     const { id } = await start("nap", { ms: 2000 });
-    await vi.waitFor(async () => expect(await kinds(id)).toContain("timer.set"), 60_000);
+    await expect.poll(() => kinds(id)).toContain("timer.set");
     await evict(id);
     await until(id, "completed");
     expect(effectsOf(id)).toEqual(["before", "after"]);
@@ -434,10 +434,10 @@ describe("deaths", () => {
   it("repeats an interrupted step with the same key, and only that one (guarantee 2)", async () => {
     const { id } = await start("gated", { gates: ["one", "two"] });
     openGate(`${id}/one`);
-    await vi.waitFor(async () => expect((await service.runs.read(id)).steps.completed).toBe(1), { timeout: 60_000 });
+    await expect.poll(async () => (await service.runs.read(id)).steps.completed).toBe(1);
     await abortAllDurableObjects();
     // Nobody calls: the alarm brings it back.
-    await vi.waitFor(() => expect(effectsOf(id)).toEqual(["one", "two", "two"]), { timeout: 60_000 });
+    await expect.poll(() => effectsOf(id)).toEqual(["one", "two", "two"]);
     openGate(`${id}/two`);
     await until(id, "completed");
     const keys = effects.filter((effect) => effect.run === id && effect.step === "two").map((effect) => effect.key);

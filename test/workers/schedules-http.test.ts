@@ -1,6 +1,6 @@
 /** Schedules over HTTP, in the whole Worker: every route, what it refuses, and runs that really start. */
 import { abortAllDurableObjects } from "cloudflare:test";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ask, historyOf, newId, refusal, runThatIs, tokens } from "./client.ts";
 import type { Answer, Ask } from "./client.ts";
 import { mend } from "./flows/fork.ts";
@@ -24,7 +24,7 @@ async function find(id: string): Promise<Record<string, unknown>> {
 
 /** Waits until the schedule is like this. */
 async function scheduleThatIs(id: string, like: object): Promise<void> {
-  await vi.waitFor(async () => expect(await find(id)).toMatchObject(like), { timeout: 30_000, interval: 20 });
+  await expect.poll(() => find(id)).toMatchObject(like);
 }
 
 /** Runs of a schedule are called after it. */
@@ -252,10 +252,7 @@ describe("DELETE /v1/schedules/:id", () => {
 describe("guarantee 6: a schedule made over HTTP", () => {
   it("starts one run at each of its times, by itself, with its input", async () => {
     const id = await make({ cron: "* * * * * *", input: { n: 7 } });
-    await vi.waitFor(async () => expect((await runsOf(id, "web-echo")).length).toBeGreaterThan(2), {
-      timeout: 60_000,
-      interval: 50,
-    });
+    await expect.poll(async () => (await runsOf(id, "web-echo")).length).toBeGreaterThan(2);
     await ask(`PATCH /v1/schedules/${id}`, { json: { paused: true } });
     const runs = await runsOf(id, "web-echo");
     expect(new Set(runs.map((run) => run["id"])).size).toBe(runs.length);
@@ -273,7 +270,7 @@ describe("guarantee 6: a schedule made over HTTP", () => {
 
   it("shows what became of a firing whose input no longer fits", async () => {
     const id = await make({ cron: "* * * * * *", workflow: "web-labelled", input: {} });
-    await vi.waitFor(async () => expect((await find(id))["lastError"]).not.toBeNull(), { timeout: 60_000 });
+    await expect.poll(async () => (await find(id))["lastError"]).not.toBeNull();
     await ask(`DELETE /v1/schedules/${id}`);
     expect(await runsOf(id, "web-labelled")).toEqual([]);
   });
@@ -333,7 +330,7 @@ describe("POST /v1/schedules/:id/backfill", () => {
       const run = await runThatIs(`${id}:20260101T${hour}0000Z`, { status: "completed" });
       expect(run.output).toBe("past");
     }
-    await expect.poll(() => runsOf(id, "web-echo"), { timeout: 60_000 }).toHaveLength(4);
+    await expect.poll(() => runsOf(id, "web-echo")).toHaveLength(4);
     const { body } = await ask(`GET /v1/runs/${id}:20260101T000000Z/history`);
     expect((body["entries"] as unknown[])[0]).toMatchObject({
       by: "admin",
@@ -382,13 +379,10 @@ describe("POST /v1/schedules/:id/backfill", () => {
     const id = await make({ cron: "* * 1 1 *" });
     const json = { from, to: "2026-01-01T02:00:00Z" };
     expect((await ask(`POST /v1/schedules/${id}/backfill`, { json })).body).toEqual({ firings: 120 });
-    await vi.waitFor(async () => expect((await runsOf(id, "web-echo")).length).toBeGreaterThan(5), {
-      timeout: 60_000,
-      interval: 5,
-    });
+    await expect.poll(async () => (await runsOf(id, "web-echo")).length, { interval: 5 }).toBeGreaterThan(5);
     await abortAllDurableObjects();
     await scheduleThatIs(id, { backfills: [], lastError: null });
-    await vi.waitFor(async () => expect(await runsOf(id, "web-echo")).toHaveLength(120), { timeout: 60_000 });
+    await expect.poll(() => runsOf(id, "web-echo")).toHaveLength(120);
   });
 
   it("one after the other waits for each run to end, and says how far it is", async () => {

@@ -43,7 +43,7 @@ async function wake(scheduler: Scheduler, ctx: DurableObjectState): Promise<void
 }
 
 async function drained(scheduler: Scheduler): Promise<void> {
-  await vi.waitFor(async () => expect((await find(scheduler)).backfills).toEqual([]), { timeout: 60_000, interval: 2 });
+  await expect.poll(async () => (await find(scheduler)).backfills, { interval: 2 }).toEqual([]);
 }
 
 describe("guarantee 6: a schedule made by a request", () => {
@@ -268,7 +268,7 @@ describe("guarantee 6: paused, in the code as well", () => {
       await scheduler.tick();
       expect(world.started).toEqual([slot(0)]);
       take(await scheduler.change("minutely", { paused: false, ...by }));
-      await vi.waitFor(() => expect(world.started).toEqual([slot(0), slot(1)]), { timeout: 60_000 });
+      await expect.poll(() => world.started).toEqual([slot(0), slot(1)]);
     });
   });
 
@@ -561,7 +561,7 @@ describe("guarantee 6: a backfill", () => {
     await live(world, async (scheduler, ctx) => {
       await make(scheduler, { cron: "*/10 * * * *", paused: true });
       expect(take(await scheduler.backfill("minutely", { ...hour, ...by }))).toEqual({ firings: 6 });
-      await vi.waitFor(() => expect(world.started).toContain(dying), { timeout: 60_000 });
+      await expect.poll(() => world.started).toContain(dying);
       at(0, 5_000);
       await scheduler.alarm();
       expect(await ctx.storage.getAlarm()).toBe(noon + 6_000);
@@ -587,7 +587,7 @@ describe("guarantee 6: a backfill", () => {
       await make(scheduler, { paused: true });
       take(await scheduler.backfill("minutely", { fromAt: noon - 450 * minuteMs, untilAt: noon, ...by }));
       for (const done of [200, 400]) {
-        await vi.waitFor(() => expect(world.runs.size).toBe(done), { timeout: 60_000 });
+        await expect.poll(() => world.runs.size).toBe(done);
         await turn();
         await wake(scheduler, ctx);
       }
@@ -608,7 +608,7 @@ describe("guarantee 6: a backfill", () => {
       });
       take(await scheduler.backfill("minutely", { fromAt: noon - 2 * minuteMs, untilAt: noon, ...by }));
       const armedAt = async () => (await ctx.storage.getAlarm()) ?? 0;
-      await vi.waitFor(async () => expect(await armedAt()).toBe(noon - 1 + minuteMs), { timeout: 60_000 });
+      await expect.poll(armedAt).toBe(noon - 1 + minuteMs);
       at(1);
       await wake(scheduler, ctx);
       await drained(scheduler);
@@ -623,15 +623,15 @@ describe("guarantee 6: a backfill", () => {
     await live(world, async (scheduler, ctx) => {
       await make(scheduler, { cron: "* 11 * * *" });
       take(await scheduler.backfill("minutely", range));
-      await vi.waitFor(() => expect(world.started).toEqual([slot(-3)]), { timeout: 60_000 });
+      await expect.poll(() => world.started).toEqual([slot(-3)]);
       world.running.clear();
       await scheduler.ended({ id: "minutely", at: noon }, slot(-3));
-      await vi.waitFor(() => expect(world.started).toEqual([slot(-3), slot(-2)]), { timeout: 60_000 });
+      await expect.poll(() => world.started).toEqual([slot(-3), slot(-2)]);
       await wake(scheduler, ctx);
       expect(world.started).toHaveLength(2);
       world.running.clear();
       await wake(scheduler, ctx);
-      await vi.waitFor(() => expect(world.started).toEqual([slot(-3), slot(-2), slot(-1)]), { timeout: 60_000 });
+      await expect.poll(() => world.started).toEqual([slot(-3), slot(-2), slot(-1)]);
       world.running.clear();
       await scheduler.ended({ id: "minutely", at: noon }, slot(-1));
       await drained(scheduler);
@@ -644,11 +644,11 @@ describe("guarantee 6: a backfill", () => {
     await live(world, async (scheduler, ctx) => {
       await make(scheduler, { paused: true });
       take(await scheduler.backfill("minutely", range));
-      await vi.waitFor(() => expect(world.started).toEqual([slot(-3)]), { timeout: 60_000 });
+      await expect.poll(() => world.started).toEqual([slot(-3)]);
       const look = vi.spyOn(world, "look").mockRejectedValue(new Error("connection lost"));
       // The first alarm may come a moment before the run is asked.
       for (const _ of [1, 2]) await wake(scheduler, ctx);
-      await vi.waitFor(() => expect(look).toHaveBeenCalled(), 60_000);
+      await expect.poll(() => look).toHaveBeenCalled();
       await turn();
     });
     expect(world.started).toEqual([slot(-3)]);
@@ -701,7 +701,7 @@ describe("guarantee 6: a backfill", () => {
     await live(world, async (scheduler, ctx) => {
       await make(scheduler, { cron: "* 11 * * *" });
       take(await scheduler.backfill("minutely", { ...hour, overlap: "buffer-all", ...by }));
-      await vi.waitFor(() => expect(world.started).toHaveLength(1), { timeout: 60_000 });
+      await expect.poll(() => world.started).toHaveLength(1);
       take(await scheduler.remove("minutely", by));
       await scheduler.ended({ id: "minutely", at: noon }, world.started[0] ?? "");
       await turn();

@@ -373,7 +373,7 @@ class Play {
       if (!dies) await act(scheduler);
       this.#reference.look(this.#now);
       await scheduler.tick();
-      await vi.waitFor(async () => expect(await openBackfills(scheduler)).toBe(0), { timeout: 60_000, interval: 2 });
+      await expect.poll(() => openBackfills(scheduler), { interval: 2 }).toBe(0);
     });
   }
 

@@ -31,7 +31,7 @@ describe("guarantee 6: a firing starts one run", () => {
       await scheduler.tick();
       at(0);
       const looks = [scheduler.tick(), scheduler.alarm(), scheduler.tick()];
-      await vi.waitFor(() => expect(world.asked).toHaveLength(1), { timeout: 60_000 });
+      await expect.poll(() => world.asked).toHaveLength(1);
       go();
       await Promise.all(looks);
     });
@@ -45,7 +45,7 @@ describe("guarantee 6: a firing starts one run", () => {
       await scheduler.tick();
       at(0);
       void scheduler.alarm();
-      await vi.waitFor(() => expect(world.running.has(slot(0))).toBe(true), { timeout: 60_000 });
+      await expect.poll(() => world.running.has(slot(0))).toBe(true);
     });
     world.after = () => undefined;
     await live(world, async (scheduler, ctx) => {
@@ -129,7 +129,7 @@ describe("guarantee 6: a firing starts one run", () => {
     world.after = never;
     await live(world, async (scheduler) => {
       void scheduler.tick();
-      await vi.waitFor(() => expect([...world.running]).toEqual([slot(0)]), 60_000);
+      await expect.poll(() => [...world.running]).toEqual([slot(0)]);
     });
     world.after = () => Promise.resolve();
     const { rules } = world;
@@ -205,10 +205,10 @@ describe("starts that fail", () => {
       await scheduler.tick();
       at(0);
       void scheduler.tick();
-      await vi.waitFor(() => expect(world.running.has(slot(0))).toBe(true), { timeout: 60_000 });
+      await expect.poll(() => world.running.has(slot(0))).toBe(true);
       at(1);
       void scheduler.tick();
-      await vi.waitFor(() => expect(world.running.has(slot(1))).toBe(true), { timeout: 60_000 });
+      await expect.poll(() => world.running.has(slot(1))).toBe(true);
     });
   });
 });
@@ -299,12 +299,8 @@ describe("the alarm", () => {
     await live(world, async (scheduler, ctx) => {
       world.running.clear();
       await scheduler.ended({ id: "hourly", at: noon }, firingRunId("hourly", noon));
-      await vi.waitFor(() => expect(world.running).toContain(firingRunId("hourly", noon + 60 * minuteMs)), {
-        timeout: 60_000,
-      });
-      await vi.waitFor(async () => expect(await ctx.storage.getAlarm()).toBe(noon + 70 * minuteMs), {
-        timeout: 60_000,
-      });
+      await expect.poll(() => world.running).toContain(firingRunId("hourly", noon + 60 * minuteMs));
+      await expect.poll(() => ctx.storage.getAlarm()).toBe(noon + 70 * minuteMs);
     });
   });
 

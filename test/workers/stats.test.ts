@@ -177,7 +177,7 @@ describe("the oldest run that is open", () => {
     expect(await age(workflow)).toBeUndefined();
     const first = await start(workflow, { input: {} });
     await runThatIs(first.id, { status: "waiting" });
-    await vi.waitFor(async () => expect(await age(workflow)).toBeGreaterThan(0), soon);
+    await expect.poll(() => age(workflow)).toBeGreaterThan(0);
     const second = await start(workflow, { input: {} });
     await runThatIs(second.id, { status: "waiting" });
     /** Whether the age was that of this one, and of this one, at any instant while it was asked for: both, if that took long. */
@@ -187,11 +187,11 @@ describe("the oldest run that is open", () => {
       const [from, to] = [fromAt - sinceMs - 1, Date.now() - sinceMs + 1];
       return [first, second].map(({ createdAt }) => Date.parse(createdAt) >= from && Date.parse(createdAt) <= to);
     };
-    await vi.waitFor(async () => expect(await isAgeOf()).toEqual([true, false]), soon);
+    await expect.poll(isAgeOf).toEqual([true, false]);
     await ask(`POST /v1/runs/${first.id}/signals/go`, { json: {} });
-    await vi.waitFor(async () => expect(await isAgeOf()).toEqual([false, true]), soon);
+    await expect.poll(isAgeOf).toEqual([false, true]);
     await ask(`POST /v1/runs/${second.id}/signals/go`, { json: {} });
-    await vi.waitFor(async () => expect(await age(workflow)).toBeUndefined(), soon);
+    await expect.poll(() => age(workflow)).toBeUndefined();
   });
 
   it("is the one that looking at all of them finds, whatever ends, begins and is taken up again", async () => {

@@ -85,7 +85,7 @@ describe("a traceparent that comes in", () => {
     expect((await historyOf(run.id))[0]).toMatchObject({ kind: "run.created", trace: parent });
     // The listing may be late by a moment.
     const listed = async () => (await ask(`GET /v1/runs?idPrefix=${run.id}`)).body["runs"];
-    await expect.poll(listed, { timeout: 60_000 }).toMatchObject([{ id: run.id, trace: run.trace }]);
+    await expect.poll(listed).toMatchObject([{ id: run.id, trace: run.trace }]);
   });
 
   it("that is not valid is as if none had come", async () => {
@@ -106,7 +106,7 @@ describe("a traceparent that comes in", () => {
     await ask(`POST /v1/runs/${run.id}/signals/go`, { json: {}, headers: { traceparent: parent } });
     // Who waits is found in the directory, which may be late by a moment; what finds nobody is kept for others.
     const listed = async () => (await ask(`GET /v1/runs?idPrefix=${run.id}`)).body["runs"];
-    await expect.poll(listed, { timeout: 60_000 }).toMatchObject([{ status: "waiting" }]);
+    await expect.poll(listed).toMatchObject([{ status: "waiting" }]);
     const { body } = await ask("POST /v1/signals/go", { json: {}, headers: { traceparent: parent } });
     expect(body["delivered"]).toBe(1);
     await runThatIs(run.id, { status: "completed" });
@@ -231,34 +231,34 @@ describe("the collector", () => {
   it("that is not there for a while is asked again, and gets it all", async () => {
     const box = await collect([503, "drop", 429]);
     const run = await begin("traced-stairs", { steps: 2 });
-    await vi.waitFor(async () => expect(await postsTo(box)).toHaveLength(4), { timeout: 60_000, interval: 100 });
+    await expect.poll(() => postsTo(box), { interval: 100 }).toHaveLength(4);
     const last = (await postsTo(box)).slice(3).flatMap(spansIn);
     expect(last.map(({ name }) => name)).toEqual(["stair", "stair#2", "traced-stairs"]);
-    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 60_000 });
+    await expect.poll(() => marked(run.id)).toBe(true);
   });
 
   it("that refuses for good is left alone", async () => {
     const box = await collect([400]);
     const run = await begin("traced-stairs", { steps: 1 });
-    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 60_000 });
+    await expect.poll(() => marked(run.id)).toBe(true);
     expect(await postsTo(box)).toHaveLength(1);
   });
 
   it("gets it from a later life where the process died (guarantee 1)", async () => {
     const box = await collect(["hang"]);
     const run = await begin("traced-stairs", { steps: 2 });
-    await vi.waitFor(async () => expect(await postsTo(box)).toHaveLength(1), { timeout: 60_000 });
+    await expect.poll(() => postsTo(box)).toHaveLength(1);
     await abortAllDurableObjects();
-    await vi.waitFor(async () => expect(await postsTo(box)).toHaveLength(2), { timeout: 60_000, interval: 50 });
+    await expect.poll(() => postsTo(box)).toHaveLength(2);
     const [first, second] = (await postsTo(box)).map(spansIn);
     expect(second).toEqual(first);
-    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 60_000 });
+    await expect.poll(() => marked(run.id)).toBe(true);
   });
 
   it("gets it once, however often the run is looked at afterwards", async () => {
     const box = await collect();
     const run = await begin("traced-stairs", { steps: 1 });
-    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 60_000 });
+    await expect.poll(() => marked(run.id)).toBe(true);
     for (let times = 0; times < 3; times++) {
       await evict(run.id);
       await ask(`GET /v1/runs/${run.id}`);
@@ -267,21 +267,21 @@ describe("the collector", () => {
     }
     // A run that is exported behind them shows that nothing is on its way any more.
     const other = await begin("traced-stairs", { steps: 1 });
-    await vi.waitFor(async () => expect(await marked(other.id)).toBe(true), { timeout: 60_000 });
+    await expect.poll(() => marked(other.id)).toBe(true);
     expect(await postsTo(box)).toHaveLength(2);
   });
 
   it("gets nothing of a run that had ended in another deployment", async () => {
     const box = await collect();
     const run = await begin("traced-stairs", { steps: 1 });
-    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 60_000 });
+    await expect.poll(() => marked(run.id)).toBe(true);
     const id = newId("moved");
     const { text: raw } = await ask(`POST /v1/runs/${run.id}/export`);
     expect((await ask(`POST /v1/runs/import?id=${id}`, { raw })).status).toBe(201);
     await evict(id);
     await ask(`GET /v1/runs/${id}`);
     const other = await begin("traced-stairs", { steps: 1 });
-    await vi.waitFor(async () => expect(await marked(other.id)).toBe(true), { timeout: 60_000 });
+    await expect.poll(() => marked(other.id)).toBe(true);
     expect(await postsTo(box)).toHaveLength(2);
   });
 
@@ -309,10 +309,10 @@ describe("the collector", () => {
   it("that is not there for a while gets also what came before a retry", async () => {
     const box = await collect([503]);
     const run = await begin("traced-fragile", null);
-    await vi.waitFor(async () => expect(await postsTo(box)).toHaveLength(1), { timeout: 60_000 });
+    await expect.poll(() => postsTo(box)).toHaveLength(1);
     mend(run.id);
     await ask(`POST /v1/runs/${run.id}/retry`);
-    await vi.waitFor(async () => expect(await marked(run.id)).toBe(true), { timeout: 60_000, interval: 50 });
+    await expect.poll(() => marked(run.id)).toBe(true);
     const spans = (await postsTo(box)).slice(1).flatMap(spansIn);
     expect(spans.map(({ name }) => name)).toEqual([
       "whole",
@@ -327,7 +327,7 @@ describe("the collector", () => {
     const box = await collect(["hang", "hang"]);
     const run = await begin("traced-fragile", null);
     expect(run.status).toBe("failed");
-    await vi.waitFor(async () => expect(await postsTo(box)).toHaveLength(1), { timeout: 60_000 });
+    await expect.poll(() => postsTo(box)).toHaveLength(1);
     mend(run.id);
     // Whoever waited for the collector would never go on.
     patient(10_000);
@@ -341,15 +341,15 @@ describe("the collector", () => {
   it("gets nothing of a run that is being removed, by whatever its object is woken meanwhile", async () => {
     const box = await collect([{ status: 503, headers: { "retry-after": "60" } }]);
     const run = await begin("traced-stairs", { steps: 1 });
-    await vi.waitFor(async () => expect(await postsTo(box)).toHaveLength(1), { timeout: 60_000 });
+    await expect.poll(() => postsTo(box)).toHaveLength(1);
     const shard = shardOf(run.id, shardCount());
-    await vi.waitFor(() => expect(reportsTo(shard)).toContain(run.id), { timeout: 60_000 });
+    await expect.poll(() => reportsTo(shard)).toContain(run.id);
     const object = env.RUNS.getByName(run.id);
     await evictDurableObject(object);
     trouble(shard, "hangs");
     try {
       const removed = ask(`DELETE /v1/runs/${run.id}`);
-      await vi.waitFor(() => expect(removalsOf(shard)).toContain(run.id), { timeout: 60_000 });
+      await expect.poll(() => removalsOf(shard)).toContain(run.id);
       // All that it owes it begins at once.
       await runInDurableObject(object, (woken) => void woken.alarm?.());
       trouble(shard, null);
@@ -358,7 +358,7 @@ describe("the collector", () => {
       trouble(shard, null);
     }
     const other = await begin("traced-stairs", { steps: 1 });
-    await vi.waitFor(async () => expect(await marked(other.id)).toBe(true), { timeout: 60_000 });
+    await expect.poll(() => marked(other.id)).toBe(true);
     // Its own, which was refused, and that of the other.
     expect(await postsTo(box)).toHaveLength(2);
     expect(await marked(run.id)).toBe(false);
@@ -369,7 +369,7 @@ describe("the collector", () => {
     const unsampled = await begin("traced-stairs", { steps: 1 }, { traceparent: parent.replace(/01$/, "00") });
     expect(idsOf(unsampled.trace).sampled).toBe(false);
     const other = await begin("traced-stairs", { steps: 1 });
-    await vi.waitFor(async () => expect(await marked(other.id)).toBe(true), { timeout: 60_000 });
+    await expect.poll(() => marked(other.id)).toBe(true);
     expect((await postsTo(box)).flatMap(spansIn).every(({ traceId }) => traceId === idsOf(other.trace).traceId)).toBe(
       true,
     );

@@ -1,7 +1,7 @@
 /** Rows that cannot be read, for want of a key or because they are damaged: nobody but what they stand for is the worse for it. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { openDirectory } from "../../src/store/directory.ts";
 import { ask, newId, refusal, runThatIs, start } from "./client.ts";
 import { settings } from "./settings.ts";
@@ -209,7 +209,7 @@ describe("a row of the directory that is damaged", () => {
       expect(status).toBe(200);
       return (body["runs"] as unknown[]).length;
     };
-    await vi.waitFor(async () => expect(await listed()).toBe(1), 60_000);
+    await expect.poll(listed).toBe(1);
     for (let shard = 0; shard < 8; shard++) {
       await runInDurableObject(env.DIRECTORY.getByName(`shard-${shard}`), (_object, { storage }) => {
         storage.sql.exec("UPDATE runs SET labels = 'x', rest = '{garbage:1}' WHERE id = ?", id);
@@ -226,6 +226,6 @@ describe("a row of the directory that is damaged", () => {
     }
     expect(await listed()).toBe(0);
     await ask("POST /v1/directory/rebuild");
-    await vi.waitFor(async () => expect(await listed()).toBe(1), 60_000);
+    await expect.poll(listed).toBe(1);
   });
 });

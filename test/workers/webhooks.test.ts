@@ -142,7 +142,7 @@ describe("what is refused", () => {
     await runThatIs(id, { status: "completed" });
     const listed = async () =>
       ((await ask("GET /v1/runs?workflow=awaits-calls")).body["runs"] as { id: string }[]).find((run) => run.id === id);
-    await expect.poll(listed, { timeout: 60_000 }).toMatchObject({ status: "completed" });
+    await expect.poll(listed).toMatchObject({ status: "completed" });
     const before = await listed();
     for (let i = 0; i < 5; i++) expect((await ask(`POST ${path}`, { token: null })).status).toBe(410);
     expect(await refusals(id)).toHaveLength(5);

@@ -4,7 +4,7 @@
  * afterwards. FUZZ_SEED for other requests, FUZZ_CALLS for more of them.
  */
 import { abortAllDurableObjects } from "cloudflare:test";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { routes } from "../../../src/http/app.ts";
 import type { Role } from "../../../src/http/config.ts";
 import { createPick } from "../../core/sample.ts";
@@ -147,10 +147,7 @@ it(
     // The index may be late by a moment.
     const there = [...model.runs.values()].filter(({ presence }) => presence.certain() === "there");
     expect(there.length).toBeGreaterThan(calls / 60);
-    await vi.waitFor(async () => expect(await listed()).toEqual(expect.arrayContaining(there.map(({ id }) => id))), {
-      timeout: 60_000,
-      interval: 200,
-    });
+    await expect.poll(listed, { interval: 200 }).toEqual(expect.arrayContaining(there.map(({ id }) => id)));
   },
 );
 
