@@ -2,7 +2,7 @@
  * Lanes while a deployment changes what their workflows say: workerd is killed and comes back with other code, and
  * the runs of before are in their lanes.
  */
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { build, client, runtime } from "./stage.ts";
 
 type LaneView = { readonly limit: number | null; readonly used: number; readonly waiting: number };
@@ -35,7 +35,9 @@ async function begin(workflow: string, id: string, status: string, input: object
 }
 
 async function until(id: string, status: string): Promise<void> {
-  await expect.poll(() => client.run(id)).toMatchObject({ id, status });
+  // Also before the first test, where there is no `expect.poll`.
+  const read = async () => expect(await client.run(id)).toMatchObject({ id, status });
+  await vi.waitFor(read, { timeout: 60_000, interval: 50 });
 }
 
 function lane(name: string): Promise<LaneView> {
