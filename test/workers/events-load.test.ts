@@ -1,13 +1,13 @@
 /** Live events under load: long histories, readers that do not read, silence. */
 import { env } from "cloudflare:workers";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { RunNews } from "../../src/core/service/service.ts";
 import { Lockout } from "../../src/http/auth/lockout.ts";
 import { eventRoutes } from "../../src/http/routes/events.ts";
 import { ask, runThatIs, start } from "./client.ts";
 import { lives } from "./flows/engine.ts";
 import { openings } from "./flows/events.ts";
-import { Listener, connect, listen, openEvents, waiting } from "./listener.ts";
+import { Listener, connect, listen, openEvents } from "./listener.ts";
 import { service } from "./driver.ts";
 
 const events = (id: string): string => `/v1/runs/${id}/events`;
@@ -163,7 +163,7 @@ describe("silence", () => {
       if (String(data).includes("heartbeat")) beats.push(String(data));
     });
     socket?.accept();
-    await expect.poll(() => beats.length, waiting).toBeGreaterThan(2);
+    await expect.poll(() => beats.length).toBeGreaterThan(2);
     expect(new Set(beats)).toEqual(new Set(['{"heartbeat":true}']));
     socket?.close();
     expect(env.AUTH).toBe("token");
@@ -188,11 +188,11 @@ describe("silence", () => {
     if (code === 1011) {
       news?.error(new Error("told to fail"));
       // Before the client has heard of it.
-      await vi.waitFor(() => expect(stopped()).toEqual([true]), waiting);
+      await expect.poll(stopped).toEqual([true]);
     }
     socket?.accept();
     if (code !== 1011) socket?.close(code);
-    await vi.waitFor(() => expect([stopped(), codes]).toEqual([[true], [code]]), waiting);
+    await expect.poll(() => [stopped(), codes]).toEqual([[true], [code]]);
     vi.restoreAllMocks();
   });
 });
