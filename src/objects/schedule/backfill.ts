@@ -15,11 +15,9 @@ import { HoldfastError } from "../../core/error.ts";
 import * as firing from "../../core/schedule/firing.ts";
 import type { Starting } from "../../core/schedule/firing.ts";
 import { defined } from "../../core/record.ts";
-import { undefinedValue } from "../../core/value/value.ts";
 import type { Kept, ScheduleStore } from "../../store/schedules.ts";
-import { attempt, callLimitMs } from "./firing.ts";
+import { attempt, endOf } from "./firing.ts";
 import type { SchedulerApp } from "./firing.ts";
-import { within } from "../patience.ts";
 import type { Roster } from "./roster.ts";
 
 /** The limits of one piece of work. */
@@ -166,8 +164,7 @@ export class Backfills {
   }
 
   async #confirm(number: number, runId: string): Promise<boolean> {
-    const run = await within(this.#app.look(runId), callLimitMs).catch(() => undefined);
-    const goesOn = run === undefined || (run !== null && run.finishedAt === null);
+    const goesOn = (await endOf(this.#app, runId)) === null;
     this.#change(number, (one) =>
       one.running !== runId ? one : goesOn ? backfill.checked(one, Date.now()) : backfill.ended(one, runId),
     );
@@ -179,15 +176,8 @@ export class Backfills {
     const { slotAt, runId } = starting;
     const rule = this.#roster.rule(schedule);
     if (rule === undefined) return;
-    const made = await attempt(this.#app, {
-      workflow: rule.workflow,
-      input: rule.input ?? undefinedValue,
-      id: runId,
-      ...authorOf(asked),
-      ...defined({ reason }),
-      schedule: { id: schedule, at: slotAt },
-      since: this.#roster.madeAt(schedule),
-    });
+    const since = this.#roster.madeAt(schedule);
+    const made = await attempt(this.#app, rule, starting, { ...authorOf(asked), ...defined({ reason }), since });
     this.#change(number, (one) => {
       if (made.kind === "started") return backfill.begun(one, runId, Date.now());
       const again = made.kind === "failed" ? backfill.deferred(one, runId, Date.now()) : null;

@@ -8,7 +8,9 @@ import type { RunSnapshot } from "../../core/run/run.ts";
 import type { StartRequest } from "../../core/service/service.ts";
 import { isTransient } from "../run/damage.ts";
 import { describe, within } from "../patience.ts";
+import type { Starting } from "../../core/schedule/firing.ts";
 import type { Rule } from "../../core/service/schedules.ts";
+import { undefinedValue } from "../../core/value/value.ts";
 
 /** A start whose run id is derived from schedule and slot, so that making it twice starts one run. */
 export type FiringStart = StartRequest & {
@@ -40,16 +42,31 @@ export type Attempt =
   | { readonly kind: "refused"; readonly message: string }
   | { readonly kind: "failed"; readonly message: string };
 
-/** Never rejects. */
-export async function attempt(app: SchedulerApp, request: FiringStart): Promise<Attempt> {
+/** Starts the run of a firing of the rule. Never rejects. @param by who starts it, and what else is said of the start */
+export async function attempt(
+  app: SchedulerApp,
+  { id, workflow, input = undefinedValue }: Rule,
+  { slotAt, runId }: Starting,
+  by: Omit<FiringStart, "workflow" | "input" | "id" | "schedule">,
+): Promise<Attempt> {
   try {
-    await within(app.start(request), callLimitMs);
+    await within(app.start({ workflow, input, id: runId, schedule: { id, at: slotAt }, ...by }), callLimitMs);
     return { kind: "started" };
   } catch (error) {
     const message = describe(error);
-    console.error(`schedule ${request.schedule.id}: run ${request.id} was not started: ${message}`);
+    console.error(`schedule ${id}: run ${runId} was not started: ${message}`);
     return { kind: isFinal(error) ? "refused" : "failed", message };
   }
+}
+
+/** The end of a run; that of one which does not exist was at no known time. */
+type End = { readonly endedAt: number | null; readonly hasFailed: boolean };
+
+/** Null if the run goes on, or cannot be reached, which counts as going on: a late firing is better than two. */
+export async function endOf(app: SchedulerApp, runId: string): Promise<End | null> {
+  const run = await within(app.look(runId), callLimitMs).catch(() => undefined);
+  if (run === undefined || (run !== null && run.finishedAt === null)) return null;
+  return { endedAt: run?.finishedAt ?? null, hasFailed: run?.status === "failed" };
 }
 
 /** What passes by itself, or what a deployment can put right, is no refusal. */

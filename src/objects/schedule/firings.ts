@@ -15,8 +15,7 @@ import { hasCode } from "../../core/error.ts";
 import * as firing from "../../core/schedule/firing.ts";
 import type { ScheduleState, Starting } from "../../core/schedule/firing.ts";
 import { firingAuthor, firingStartAt } from "../../core/schedule/schedule.ts";
-import { undefinedValue } from "../../core/value/value.ts";
-import { attempt, callLimitMs } from "./firing.ts";
+import { attempt, callLimitMs, endOf } from "./firing.ts";
 import type { SchedulerApp } from "./firing.ts";
 import { describe, within } from "../patience.ts";
 import type { Roster } from "./roster.ts";
@@ -83,16 +82,11 @@ export class Firings {
     await Promise.all(asked.map((runId) => this.#check(id, runId, false)));
   }
 
-  /**
-   * A run that cannot be reached counts as running: a late firing is better than two.
-   * @param isThere whether a run that was started by hand is known to have begun
-   */
+  /** @param isThere whether a run that was started by hand is known to have begun */
   async #check(id: string, runId: string, isThere: boolean): Promise<void> {
-    const run = await within(this.#app.look(runId), callLimitMs).catch(() => undefined);
-    if (run === undefined || (run !== null && run.finishedAt === null)) return;
-    const endedAt = run?.finishedAt ?? null;
-    if (isThere || this.#roster.isOver(id, runId, endedAt))
-      this.ended(id, runId, run?.status === "failed" ? endedAt : null);
+    const end = await endOf(this.#app, runId);
+    if (end !== null && (isThere || this.#roster.isOver(id, runId, end.endedAt)))
+      this.ended(id, runId, end.hasFailed ? end.endedAt : null);
   }
 
   async #stop(id: string, kind: "cancel" | "terminate", runIds: readonly string[]): Promise<void> {
@@ -114,14 +108,9 @@ export class Firings {
   async #start(id: string, starting: Starting): Promise<void> {
     const rule = this.#roster.rule(id);
     if (rule === undefined) return;
-    const { slotAt, runId } = starting;
-    const made = await attempt(this.#app, {
-      workflow: rule.workflow,
-      input: rule.input ?? undefinedValue,
-      id: runId,
+    const made = await attempt(this.#app, rule, starting, {
       by: firingAuthor(id),
-      schedule: { id, at: slotAt },
-      ...(rule.jitterMs > 0 && { startAt: firingStartAt(rule, slotAt) }),
+      ...(rule.jitterMs > 0 && { startAt: firingStartAt(rule, starting.slotAt) }),
     });
     this.#roster.change(id, (rule, state, now) => {
       switch (made.kind) {
