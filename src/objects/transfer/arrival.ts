@@ -11,7 +11,6 @@ import { authorOf } from "../../core/author.ts";
 import { toHex } from "../../core/bytes.ts";
 import { Inspection, unseal } from "../../core/transfer/inspection.ts";
 import type { Open } from "../../core/transfer/inspection.ts";
-import type { Definition } from "../../core/definition/definition.ts";
 import { describeMs } from "../../core/duration.ts";
 import type { Entry, EntryOf, Fact } from "../../core/history/entry.ts";
 import { limitsOf } from "../../core/lane/flow.ts";
@@ -68,9 +67,12 @@ export async function receive(
   inspection.finish(trailer, lines);
   const { state } = inspection;
   const { creation: created } = state;
-  const definition = find(created.workflow, created.version);
   refuseExpired(state, retentionOf(find, created, state.end));
-  const placement = placementOf(created, request, state.end === null ? definition : undefined);
+  const { id, shards, origin } = request;
+  // One that goes on here is limited as this deployment's code says.
+  const definition = state.end === null ? find(created.workflow, created.version) : undefined;
+  const lanes = definition === undefined ? [] : limitsOf(definition, created.input).lanes;
+  const placement = { id, shards, origin, lanes };
   const from = { id: manifest.run, digest: trailer.sha256 };
   const added = await additions(state, placement, request, from);
   const entries = function* (): Generator<Placed> {
@@ -137,15 +139,6 @@ function refuseExpired({ end }: RunState, retentionMs: number): void {
   if (ageMs <= retentionMs) return;
   const kept = `such a run is kept for ${describeMs(retentionMs)} here: it would be gone at once`;
   throw refuseLine(1, `the run ended ${describeMs(ageMs)} ago, and ${kept}`);
-}
-
-/** @param definition of a run that goes on here */
-function placementOf(
-  { input }: EntryOf<"run.created">,
-  { id, shards, origin }: Arrival,
-  definition: Definition | undefined,
-): Placement {
-  return { id, shards, origin, lanes: definition === undefined ? [] : limitsOf(definition, input).lanes };
 }
 
 /** The entries to add after the history: new addresses of webhooks, and the import itself. */
