@@ -6,7 +6,6 @@
 import { unsealed } from "../core/cipher/cipher.ts";
 import type { Vault } from "../core/cipher/cipher.ts";
 import { HoldfastError } from "../core/error.ts";
-import { runStatuses } from "../core/run/run.ts";
 import type { RunStatus, RunSummary } from "../core/run/run.ts";
 import type { Position } from "../core/listing/cursor.ts";
 import type { Cause, GroupField, RunFilter, RunQuery } from "../core/service/directory.ts";
@@ -261,9 +260,7 @@ export class DirectoryStore {
 }
 
 function statusesOf(counts: Map<string, Map<RunStatus, number>>, workflow: string): Map<RunStatus, number> {
-  const known = counts.get(workflow);
-  if (known !== undefined) return known;
-  const statuses = new Map<RunStatus, number>(runStatuses.map((status) => [status, 0]));
+  const statuses = counts.get(workflow) ?? new Map<RunStatus, number>();
   counts.set(workflow, statuses);
   return statuses;
 }
