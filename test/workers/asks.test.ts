@@ -1,6 +1,5 @@
 /** Queries, updates, listeners, and starts that bring a signal or an update, through the Worker and its objects. */
-import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
+import { abortAllDurableObjects } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { getRun } from "../../src/index.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
@@ -11,7 +10,7 @@ const [cart, , greeted] = askWorkflows;
 
 /** Everything the run's object keeps, and when its alarm is due. */
 async function stored(id: string): Promise<unknown> {
-  return await runInDurableObject(env.RUNS.getByName(id), async (_object, { storage }) => ({
+  return await inRun(id, async ({ storage }) => ({
     rows: storage.sql.exec("SELECT row, data FROM journal ORDER BY row").toArray(),
     alarm: await storage.getAlarm(),
   }));

@@ -1,15 +1,12 @@
 /** Runs that go on as new, and races, in their objects: killed at every write, evicted, deleted. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
-import { objectName } from "../../src/core/run/key.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start } from "./client.ts";
 import { checks } from "./flows/fan.ts";
 import { is, outputOf, drive, sent } from "./driver.ts";
 import type { Program } from "./driver.ts";
 import type { CrashPoint } from "./crashpoint.ts";
 import { watched } from "./crashpoint.ts";
-import { evict } from "./storage.ts";
+import { evict, inRun } from "./storage.ts";
 
 /** Each entry that every run of a program has, by number: a blow at one that never comes would never fall. */
 const upTo = (length: number) => Array.from({ length }, (_unused, i) => i + 1);
@@ -78,7 +75,7 @@ describe("a run that went on as new", () => {
     };
     await expect.poll(() => listed(`tenant=${second}`)).toEqual([id, settler.id].toSorted());
     expect([await listed(`tenant=${first}`), await listed(`tier=${second}`)]).toEqual([[], [id]]);
-    await evict(objectName(id));
+    await evict(id);
     await go(settler.id);
     await runThatIs(id, { status: "waiting" });
     expect(await ask("POST /v1/workflows/nomad/runs", begin)).toMatchObject({ status: 200, body: { id } });
@@ -145,8 +142,7 @@ describe("a run that went on as new", () => {
   });
 
   test("ten thousand times takes no more room than once", async () => {
-    const size = (id: string): Promise<number> =>
-      runInDurableObject(env.RUNS.getByName(id), (_instance, { storage }) => storage.sql.databaseSize);
+    const size = (id: string): Promise<number> => inRun(id, ({ storage }) => storage.sql.databaseSize);
     const once = await start("phoenix", { input: { lives: 1 } });
     await runThatIs(once.id, { status: "waiting" });
     const often = await start("phoenix", { input: { lives: 10_000 } });

@@ -1,9 +1,10 @@
 /** What a run took of the platform: counted, on record, and never less. */
-import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { abortAllDurableObjects, evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { costOf } from "../../src/core/run/price.ts";
-import { ask, historyOf, newId, runThatIs } from "./client.ts";
+import { ask, historyOf, newId, runThatIs, start } from "./client.ts";
+import { alarmOf, inRun } from "./storage.ts";
 
 type Cost = {
   readonly rowsWritten: number;
@@ -18,15 +19,12 @@ async function costOfRun(id: string): Promise<Cost> {
 }
 
 async function begin(workflow: string, input: unknown, wait = "?wait=60s"): Promise<string> {
-  const id = newId(workflow);
-  const { status } = await ask(`POST /v1/workflows/${workflow}/runs${wait}`, { json: { id, input } });
-  expect(status).toBe(201);
-  return id;
+  return (await start(workflow, { input }, wait)).id;
 }
 
 /** Counts the rows that the object of this run writes from now on, and the alarms it sets. */
 async function countRows(id: string): Promise<() => number> {
-  return await runInDurableObject(env.RUNS.getByName(id), (_object, { storage }) => {
+  return await inRun(id, ({ storage }) => {
     let alarms = 0;
     const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
     const exec = storage.sql.exec.bind(storage.sql);
@@ -42,10 +40,6 @@ async function countRows(id: string): Promise<() => number> {
     };
     return () => alarms + cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
   });
-}
-
-async function alarmOf(id: string): Promise<number | null> {
-  return await runInDurableObject(env.RUNS.getByName(id), (_object, { storage }) => storage.getAlarm());
 }
 
 const counts = ({ rowsWritten, requests, secondsAwake }: Cost) => [rowsWritten, requests, secondsAwake];
@@ -78,10 +72,7 @@ describe("the cost of a run", () => {
     for (const steps of [1, 3, 10, 100]) {
       const id = await begin("traced-stairs", { steps });
       const { bytesStored } = await costOfRun(id);
-      const stored = await runInDurableObject(
-        env.RUNS.getByName(id),
-        (_object, { storage }) => storage.sql.databaseSize,
-      );
+      const stored = await inRun(id, ({ storage }) => storage.sql.databaseSize);
       expect([0, 4096]).toContain(stored - bytesStored);
     }
   });
@@ -219,11 +210,11 @@ describe("the cost of a run", () => {
 
   it("takes no row of its own: a step is still one", async () => {
     const id = await begin("traced-stairs", { steps: 50 });
-    const rows = await runInDurableObject(env.RUNS.getByName(id), (_object, { storage }) =>
+    const rows = await inRun(id, ({ storage }) =>
       storage.sql.exec<{ count: number }>("SELECT count(*) AS count FROM journal").one(),
     );
     expect(rows.count).toBe(50 + 2);
-    const tables = await runInDurableObject(env.RUNS.getByName(id), (_object, { storage }) =>
+    const tables = await inRun(id, ({ storage }) =>
       storage.sql.exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'").toArray(),
     );
     expect(tables.map(({ name }) => name).filter((name) => !name.startsWith("_cf"))).toEqual(["journal"]);

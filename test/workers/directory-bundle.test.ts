@@ -1,6 +1,4 @@
 /** Ends that several runs owe to one shard at the same time: told in few calls, and each as surely as by itself. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { RunSnapshot, RunSummary } from "../../src/core/run/run.ts";
 import { RunState } from "../../src/core/state/state.ts";
@@ -12,6 +10,7 @@ import type { ReportAnswer } from "../../src/objects/rpc/directory.ts";
 import { ask, newId, start } from "./client.ts";
 import { bundlesTo, reportsTo, trouble } from "./shards.ts";
 import { summaryOf } from "./summary.ts";
+import { inRun } from "./storage.ts";
 
 const shard = 1;
 
@@ -42,7 +41,7 @@ function ended(id: string, over: Partial<RunSummary> = {}): RunSummary {
 }
 
 async function inObject<Result>(id: string, act: (ctx: DurableObjectState) => Promise<Result>): Promise<Result> {
-  return await runInDurableObject(env.RUNS.getByName(id), (_object, ctx) => act(ctx));
+  return await inRun(id, (ctx) => act(ctx));
 }
 
 /** Each of the objects tells the end of its run, all at the same time. */

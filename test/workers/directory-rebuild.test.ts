@@ -11,6 +11,7 @@ import { ask, newId, refusal, runThatIs, start } from "./client.ts";
 import type { Ask, RunJson } from "./client.ts";
 import { Rows } from "./rows.ts";
 import { summaryOf } from "./summary.ts";
+import { inRun } from "./storage.ts";
 
 /** Everything that the shard kept is gone, and its memory with it. */
 async function lose(shard: number): Promise<void> {
@@ -196,7 +197,7 @@ describe("a shard that is new, or was lost", () => {
 
 describe("a register", () => {
   it("strikes thousands at once with some reads for each, and leaves those that came later", async () => {
-    await runInDurableObject(env.RUNS.getByName(".register-alone"), (_object, { storage }) => {
+    await inRun(".register-alone", ({ storage }) => {
       const rows = new Rows(storage.sql);
       const store = new RegisterStore(rows.sql);
       const runs = Array.from({ length: 2000 }, (_, index) => ({ id: `run-${index}`, createdAt: 10 + index }));

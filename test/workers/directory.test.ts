@@ -23,6 +23,7 @@ import { migrate } from "../../src/store/migration.ts";
 import { start } from "./client.ts";
 import { summaryOf, waitFor } from "./summary.ts";
 import { Rows } from "./rows.ts";
+import { inRun } from "./storage.ts";
 
 let made = 0;
 
@@ -97,7 +98,7 @@ describe("a shard", () => {
   });
 
   it("that an older deployment filled is filtered by what came later", async () => {
-    await runInDurableObject(env.RUNS.getByName(`database-${++made}`), (_object, ctx) => {
+    await inRun(`database-${++made}`, (ctx) => {
       const { sql } = ctx.storage;
       sql.exec(`CREATE TABLE runs (
         created_at INTEGER NOT NULL, id TEXT NOT NULL, workflow TEXT NOT NULL, status TEXT NOT NULL,
@@ -395,7 +396,7 @@ describe("the whole directory", () => {
 
 describe("migrations", () => {
   async function inDatabase(test: (sql: SqlStorage) => void): Promise<void> {
-    await runInDurableObject(env.RUNS.getByName(`database-${++made}`), (_object, ctx) => test(ctx.storage.sql));
+    await inRun(`database-${++made}`, (ctx) => test(ctx.storage.sql));
   }
   const first = "CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT)";
   const second = "ALTER TABLE notes ADD COLUMN mark TEXT";

@@ -1,5 +1,5 @@
 /** A run followed as it goes on: everything it writes arrives, once and in order. */
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { DurableObject } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
@@ -12,6 +12,7 @@ import { openings } from "./flows/events.ts";
 import { connect, listen, openEvents, waiting } from "./listener.ts";
 import { watched } from "./crashpoint.ts";
 import { RunObject } from "./worker.ts";
+import { inRun } from "./storage.ts";
 
 const events = (id: string): string => `/v1/runs/${id}/events`;
 
@@ -38,7 +39,7 @@ async function evict(id: string, webSockets: "hibernate" | "close"): Promise<voi
 
 /** How many follow the run, as its object knows. */
 function sockets(id: string): Promise<number> {
-  return runInDurableObject(env.RUNS.getByName(id), (_object, ctx) => ctx.getWebSockets().length);
+  return inRun(id, (ctx) => ctx.getWebSockets().length);
 }
 
 describe("the events of a run that has ended", () => {
@@ -354,7 +355,7 @@ describe("a run that nothing happens to", () => {
     await listener.until(({ entries }) => entries.length > 2);
     for (let round = 1; round <= 3; round++) {
       const opened = openings.get(id) ?? 0;
-      const abort = runInDurableObject(env.RUNS.getByName(id), (_object, ctx) => ctx.abort("the test ends this life"));
+      const abort = inRun(id, (ctx) => ctx.abort("the test ends this life"));
       await expect(abort).rejects.toThrow("the test ends this life");
       await signal(id, { round });
       await expect.poll(() => openings.get(id), waiting).toBeGreaterThan(opened);

@@ -552,7 +552,7 @@ describe("debounce", () => {
     for (const n of [0, 1]) {
       expect(await send(n)).toMatchObject({ status: 200, run: { id: first.run.id, input: { n: 2 } } });
     }
-    await passTime(objectName(first.run.id), periodMs);
+    await passTime(first.run.id, periodMs);
     await runThatIs(first.run.id, { status: "completed", output: 2 });
     for (const n of [0, 1, 2]) expect(await send(n)).toMatchObject({ status: 200, run: { id: first.run.id } });
     const other = { json: { input: { key, n: 9 } }, ...keyed(String(words[1])) };

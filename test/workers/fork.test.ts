@@ -1,13 +1,11 @@
 /** Forks over HTTP and by handles, from object to object. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { describe, expect, it, vi } from "vitest";
 import { HoldfastError, getRun } from "../../src/index.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import type { Ask, EntryJson, RunJson } from "./client.ts";
 import { mend, ranIn } from "./flows/fork.ts";
 import { watched } from "./crashpoint.ts";
-import { evict } from "./storage.ts";
+import { evict, inRun } from "./storage.ts";
 
 /** A run of `fork-chain` that has ended. */
 async function chain(input: Record<string, unknown> = { n: "1" }): Promise<RunJson> {
@@ -272,7 +270,7 @@ describe("a history on its way", () => {
       expect(status).toBe(503);
       expect(watched(id).blows).toEqual([]);
       expect(await refusal(`GET /v1/runs/${id}`)).toBe("404 run_not_found");
-      const tables = await runInDurableObject(env.RUNS.getByName(id), (_object, ctx) =>
+      const tables = await inRun(id, (ctx) =>
         ctx.storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'journal'").toArray(),
       );
       expect(tables).toEqual([]);

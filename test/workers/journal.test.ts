@@ -11,6 +11,7 @@ import { Memory } from "../../src/objects/run/memory.ts";
 import { SqlJournal } from "../../src/store/journal.ts";
 import { testJournal } from "../engine/journal-suite.ts";
 import { settings } from "./settings.ts";
+import { inRun } from "./storage.ts";
 
 let journals = 0;
 
@@ -43,7 +44,7 @@ testJournal(
 
 describe("a journal whose first commit could not be written", () => {
   it("takes the next", async () => {
-    await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, { storage }) => {
+    await inRun(`journal-${journals++}`, async ({ storage }) => {
       const journal = new SqlJournal(storage);
       const entry = { seq: 1, at: 1, kind: "run.started", deployment: "one" } as const;
       // The table is made, and the row refused: its number is none.
@@ -63,7 +64,7 @@ describe("a memory of a run that was given up", () => {
       "the run was removed meanwhile",
     ],
   ])("%s", async (_what, giveUp, refused) => {
-    await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, ctx) => {
+    await inRun(`journal-${journals++}`, async (ctx) => {
       const memory = new Memory(
         ctx,
         () => undefined,
@@ -95,7 +96,7 @@ describe("a memory of a run that was given up", () => {
 
 describe("a page", () => {
   it("ends before a commit that would make it too long, and that is a page of its own", async () => {
-    await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, { storage }) => {
+    await inRun(`journal-${journals++}`, async ({ storage }) => {
       const journal = new SqlJournal(storage);
       for (const [at, length] of [1, 1_900_000, 1_900_000, 5_000_000, 1].entries()) {
         const entry = { seq: at + 1, at: 1, kind: "log.written", level: "info", message: "x".repeat(length) } as const;
@@ -110,7 +111,7 @@ describe("a page", () => {
 const line = (seq: number, message: string): Entry => ({ seq, at: 1, kind: "log.written", level: "info", message });
 
 it("a commit of which a part is refused has no effect (guarantee 1)", async () => {
-  await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, { storage }) => {
+  await inRun(`journal-${journals++}`, async ({ storage }) => {
     const journal = new SqlJournal(storage);
     journal.append([line(1, "one")]);
     storage.sql.exec(
@@ -122,7 +123,7 @@ it("a commit of which a part is refused has no effect (guarantee 1)", async () =
 });
 
 it("sealing large entries anew ends early, to be continued", async () => {
-  await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, { storage }) => {
+  await inRun(`journal-${journals++}`, async ({ storage }) => {
     const journal = new SqlJournal(storage);
     for (const seq of [1, 2, 3]) journal.append([line(seq, "x".repeat(2_500_000))]);
     expect(journal.reseal(0, 200)).toMatchObject({ next: 3 * 4096 });
@@ -134,7 +135,7 @@ describe("a journal that nobody looked for", () => {
   const unlooked = (storage: DurableObjectStorage) => new SqlJournal(storage, undefined, undefined, false);
 
   it("is made with its first commit", async () => {
-    await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, { storage }) => {
+    await inRun(`journal-${journals++}`, async ({ storage }) => {
       const journal = unlooked(storage);
       expect([...journal.read()]).toEqual([]);
       journal.append([entry]);
@@ -144,7 +145,7 @@ describe("a journal that nobody looked for", () => {
   });
 
   it("is refused where there is one already, and nothing is written", async () => {
-    await runInDurableObject(env.RUNS.getByName(`journal-${journals++}`), async (_instance, { storage }) => {
+    await inRun(`journal-${journals++}`, async ({ storage }) => {
       new SqlJournal(storage).append([entry]);
       expect(() => unlooked(storage).append([{ ...entry, seq: 2 }])).toThrow("already exists");
       expect([...new SqlJournal(storage).read()]).toEqual([entry]);

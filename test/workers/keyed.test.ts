@@ -16,7 +16,7 @@ import { ask, historyOf, newId, refusal, runThatIs, tokens } from "./client.ts";
 import type { Ask, RunJson } from "./client.ts";
 import { periodMs } from "./flows/flow.ts";
 import { code } from "./flows/repeat.ts";
-import { evict, passTime } from "./storage.ts";
+import { evict, inRun, passTime } from "./storage.ts";
 import { RunObject } from "./worker.ts";
 
 const made = /^[0-7][0-9A-HJKMNP-TV-Z]{9}-[0-9a-f]{32}$/;
@@ -165,7 +165,7 @@ describe("the id of a run that was started with a key", () => {
       code.refuses = true;
       expect(await begin("repeat-changing", { input: { n: 1 } }, key)).toEqual([200, id]);
       code.refuses = false;
-      await evict(objectName(id));
+      await evict(id);
     }
     const { status, headers } = await ask("POST /v1/workflows/repeat-changing/runs", keyed(key, { input: { n: 1 } }));
     expect([status, headers.get("location")]).toEqual([200, `/v1/runs/${id}`]);
@@ -215,7 +215,7 @@ describe("a key whose run was deleted", () => {
     await runThatIs(next, { status: "waiting" });
     const before = await historyOf(next);
     await expectNone(id);
-    await evict(objectName(next));
+    await evict(next);
     await expectNone(id);
     expect(await historyOf(next)).toEqual(before);
     expect(await begin("repeat-changing", { input: { n: 1 } }, key)).toEqual([200, next]);
@@ -275,7 +275,7 @@ describe("a key whose run was deleted", () => {
     const [, next] = await begin("awaits-calls", { input: {} }, key);
     const open = await urlOf(next);
     expect(await refusal(`POST ${url}`, { json: 1, token: null, headers })).toBe("404 webhook_not_found");
-    await evict(objectName(next));
+    await evict(next);
     expect((await ask(`POST ${open}`, { json: 1, token: null, headers })).status).toBe(202);
     await runThatIs(next, { status: "completed", output: [1] });
   });
@@ -409,7 +409,7 @@ describe("limits know a start by its key, whatever its run is called", () => {
     const word = newId("key");
     expect(await begin("flow-single", json, word)).toEqual([200, id]);
     await ask(`POST /v1/runs/${id}/terminate`);
-    await runInDurableObject(env.RUNS.getByName(await nameOfKey(word)), (_object, { storage: { kv } }) => {
+    await inRun(await nameOfKey(word), ({ storage: { kv } }) => {
       kv.put("answered-by", { ...kv.get<object>("answered-by"), token: word });
     });
     expect(await begin("flow-single", json, word)).toEqual([200, id]);
@@ -507,7 +507,7 @@ describe("limits know a start by its key, whatever its run is called", () => {
       expect(await begin("flow-settled", json, other)).toEqual([200, id]);
       expect(await begin("flow-settled", { input: { key: group, n: 1 } }, key)).toEqual([200, id]);
     }
-    await passTime(objectName(id), periodMs);
+    await passTime(id, periodMs);
     await runThatIs(id, { status: "completed", output: 2 });
     expect(await begin("flow-settled", json, other)).toEqual([200, id]);
   });
@@ -533,7 +533,7 @@ describe("limits know a start by its key, whatever its run is called", () => {
       holders: [{ run: first.id }],
       queue: [{ run: second.id }],
     });
-    await evict(objectName(second.id));
+    await evict(second.id);
     await ask(`POST /v1/runs/${first.id}/signals/go`);
     await runThatIs(second.id, { status: "waiting" });
   });
@@ -597,7 +597,7 @@ describe("runs of keys among others", () => {
     const child = newId("child");
     const { id } = await born("caller", { calls: [{ workflow: "patient", input: {}, id: child }] });
     await runThatIs(child, { status: "waiting", parent: { id } });
-    await evict(objectName(id));
+    await evict(id);
     await ask(`POST /v1/runs/${child}/signals/go`, { json: { say: "done" } });
     await runThatIs(id, { status: "completed", output: ["done"] });
   });
@@ -655,7 +655,7 @@ describe("runs of keys among others", () => {
     await runInDurableObject(object, (_run, { storage }) =>
       storage.sql.exec("UPDATE journal SET data = '[' WHERE row > 4096 AND row <= 3 * 4096"),
     );
-    await evict(objectName(id));
+    await evict(id);
     expect(await refusal(`GET /v1/runs/${id}`)).toBe("503 journal_corrupt");
     await expectNone(astray(id));
     expect((await ask(`DELETE /v1/runs/${id}`)).status).toBe(204);

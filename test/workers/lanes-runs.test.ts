@@ -6,7 +6,7 @@ import { ask, historyOf, newId, runThatIs, start } from "./client.ts";
 import type { RunJson } from "./client.ts";
 import { begun, bury, isAtWork, mostAtWork, orderOf, release } from "./flows/gated.ts";
 import { pause } from "./driver.ts";
-import { evict } from "./storage.ts";
+import { alarmOf, evict } from "./storage.ts";
 
 const ended = { timeout: 60_000, interval: 50 };
 
@@ -107,8 +107,7 @@ describe("a limit on runs", () => {
     const place = { kind: "lane", name: lane, position: 2, used: 1, limit: 1 };
     await runThatIs(second, { status: "queued", waitingFor: [place] });
     // It asks again by itself, should the grant be lost; before that it is watched until it is listed.
-    const alarmIn = async () =>
-      ((await runInDurableObject(env.RUNS.getByName(second), (_run, ctx) => ctx.storage.getAlarm())) ?? 0) - Date.now();
+    const alarmIn = async () => ((await alarmOf(second)) ?? 0) - Date.now();
     await expect.poll(alarmIn).toBeGreaterThan(50_000);
     expect(await alarmIn()).toBeLessThanOrEqual(60_000);
     await evict(second);

@@ -1,6 +1,4 @@
 /** Ends of runs as they are told to the world: who hears of them, how often, and what becomes of it when they do not answer. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { Webhook } from "standardwebhooks";
 import { beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { defineWorkflow } from "../../src/index.ts";
@@ -11,7 +9,7 @@ import type { Plan, Posted } from "./collector.ts";
 import { repaired, told } from "./flows/notices.ts";
 import { watched } from "./crashpoint.ts";
 import { settings } from "./settings.ts";
-import { passTime } from "./storage.ts";
+import { inRun, passTime } from "./storage.ts";
 
 const secretOf = (byte: number): string => `whsec_${btoa(String.fromCharCode(byte).repeat(32))}`;
 
@@ -381,9 +379,7 @@ it("a run that was deleted is told of no more, and its notice holds no copy of i
   await tryAgain(notice);
   await runThatIs(notice, { status: "completed", output: { delivered: false } });
   expect(await heardAt(url)).toHaveLength(1);
-  const rows = await runInDurableObject(env.RUNS.getByName(notice), (_object, { storage }) =>
-    storage.sql.exec("SELECT data FROM journal").toArray(),
-  );
+  const rows = await inRun(notice, ({ storage }) => storage.sql.exec("SELECT data FROM journal").toArray());
   expect(JSON.stringify(rows)).not.toContain(canary);
 });
 
@@ -416,9 +412,7 @@ describe("guarantee 1: whatever dies, the end is told once", () => {
     const notice = await noticeOf(id);
     await nextAttempt(notice);
     watched(notice).blows = [];
-    await runInDurableObject(env.RUNS.getByName(notice), (_object, ctx) => ctx.abort("struck by the test")).catch(
-      () => undefined,
-    );
+    await inRun(notice, (ctx) => ctx.abort("struck by the test")).catch(() => undefined);
     await tryAgain(notice);
     const posts = await heard(url, 2);
     expect(new Set(posts.map(idOf))).toEqual(new Set([notice]));

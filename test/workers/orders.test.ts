@@ -14,7 +14,7 @@ import { lives } from "./flows/engine.ts";
 import { pause } from "./driver.ts";
 import { scan } from "./scan.ts";
 import { settings } from "./settings.ts";
-import { evict, passTime } from "./storage.ts";
+import { evict, inRun, passTime } from "./storage.ts";
 
 const httpServer = inject("httpServer");
 
@@ -60,7 +60,7 @@ async function keptBy(courier: number): Promise<string[]> {
 
 /** The process of the object ends. */
 async function die(name: string): Promise<void> {
-  await runInDurableObject(env.RUNS.getByName(name), (_object, ctx) => ctx.abort()).catch(() => undefined);
+  await inRun(name, (ctx) => ctx.abort()).catch(() => undefined);
 }
 
 async function began(query: Record<string, string | number>, more: object = {}): Promise<{ id: string; box: string }> {
@@ -282,17 +282,17 @@ describe("while a request is under way", () => {
       await arrived(box);
       await expect.poll(() => keptBy(1999)).toEqual([]);
     };
-    await runInDurableObject(env.RUNS.getByName(name), (_object, { storage }) => {
+    await inRun(name, ({ storage }) => {
       vi.spyOn(storage, "setAlarm").mockRejectedValue(new Error("a spending limit holds alarms back"));
     });
     await carry(newId("box"));
-    await runInDurableObject(env.RUNS.getByName(name), (_object, { storage }) => {
+    await inRun(name, ({ storage }) => {
       vi.mocked(storage.setAlarm).mockReset();
     });
     // The first that is carried when the pause before it is tried again is over.
     const sets = async (): Promise<void> => {
       await carry(newId("box"));
-      await runInDurableObject(env.RUNS.getByName(name), (_object, { storage }) => {
+      await inRun(name, ({ storage }) => {
         expect(storage.setAlarm).toHaveBeenCalledTimes(1);
       });
     };

@@ -7,7 +7,7 @@ import { judging } from "./flows/overlap.ts";
 import { removalsOf, trouble } from "./shards.ts";
 import { shardOf } from "../../src/objects/address.ts";
 import type { SchedulerRpc } from "../../src/objects/rpc/scheduler.ts";
-import { evict } from "./storage.ts";
+import { alarmOf, evict } from "./storage.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -34,7 +34,7 @@ describe("a run that begins while the deletion of the one before is noted", () =
     await runThatIs(id, { status: "waiting" });
     held = false;
     expect((await deleted).status).toBe(204);
-    const at = await runInDurableObject(env.RUNS.getByName(id), (_run, { storage }) => storage.getAlarm());
+    const at = await alarmOf(id);
     expect(((at ?? 0) - Date.now()) / 60_000).toBeLessThan(61);
   });
 });
@@ -133,10 +133,6 @@ describe("a run of a schedule that failed and is retried", () => {
     const rule = { id, workflow: "overlap-reviving", cron: "0 0 1 1 *", timezone: "Europe/Berlin" };
     expect((await ask("POST /v1/schedules", { json: rule })).status).toBe(201);
     return id;
-  }
-
-  async function alarmOf(run: string): Promise<number | null> {
-    return await runInDurableObject(env.RUNS.getByName(run), (_object, { storage }) => storage.getAlarm());
   }
 
   async function prototypeOfScheduler(): Promise<SchedulerRpc> {

@@ -3,7 +3,6 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { DurableObject } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { objectName } from "../../src/core/run/key.ts";
 import { encode, undefinedValue } from "../../src/core/value/value.ts";
 import { defineWorkflow } from "../../src/index.ts";
 import { Catalog } from "../../src/objects/deployment/catalog.ts";
@@ -386,7 +385,7 @@ describe("a start that another run answered", () => {
     const keys = [newId("merged"), newId("merged")];
     const [, id] = await begin({ input: { n: 1 } }, keys[0], call);
     expect(await begin({ input: { n: 1 } }, keys[1], call)).toEqual([200, id]);
-    await passTime(objectName(String(id)), 3_600_000);
+    await passTime(String(id), 3_600_000);
     await runThatIs(String(id), { status: "waiting" });
     for (const refuses of [false, true]) {
       code.refuses = refuses;

@@ -12,7 +12,7 @@ import { Catalog } from "../../src/objects/deployment/catalog.ts";
 import { createService } from "../../src/objects/service.ts";
 import type { RunRpc } from "../../src/objects/rpc/run.ts";
 import { effects, effectsOf, engineWorkflows, openGate } from "./flows/engine.ts";
-import { evict, passTime } from "./storage.ts";
+import { evict, inRun, passTime } from "./storage.ts";
 
 const service = createService(new Catalog(engineWorkflows.map(({ definition }) => definition)));
 let made = 0;
@@ -80,7 +80,7 @@ describe("a run in its object", () => {
 
   it("writes one row a step and at most four more (budget)", async () => {
     const run = await start("chain", { steps: 5 }, 60_000);
-    const rows = await runInDurableObject(env.RUNS.getByName(run.id), (_object, ctx) =>
+    const rows = await inRun(run.id, (ctx) =>
       ctx.storage.sql.exec<{ n: number }>("SELECT count(*) AS n FROM journal").one(),
     );
     // Created and started are one commit; the alarm is set twice, for the watch and for retention.
@@ -341,20 +341,6 @@ describe("pause and repair", () => {
     const request = { workflow: "flaky", version: "1", by: "test", reason: null };
     expect(await runObject(id).restart(request)).toMatchObject({ ok: false, refusal: { code: "run_not_found" } });
     expect(await until(id, "waiting")).toMatchObject({ workflow: "nap" });
-  });
-
-  it("deletes an ended run, and its id is free again", async () => {
-    const run = await start("echo", 1, 60_000);
-    await service.runs.act(run.id, { kind: "delete", by: "ana", reason: null });
-    await expect(service.runs.read(run.id)).rejects.toMatchObject({ code: "run_not_found" });
-    const again = await service.runs.start({
-      workflow: "echo",
-      input: encode(2, ""),
-      id: run.id,
-      by: "test",
-      waitMs: 60_000,
-    });
-    expect(again).toMatchObject({ created: true, run: { output: encode(2, "") } });
   });
 });
 

@@ -2,10 +2,20 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
+import { objectName } from "../../src/core/run/key.ts";
+
+function objectOf(id: string) {
+  return env.RUNS.getByName(objectName(id));
+}
 
 /** Acts in the object of the run. */
 export function inRun<Value>(id: string, act: (ctx: DurableObjectState) => Value | Promise<Value>): Promise<Value> {
-  return runInDurableObject(env.RUNS.getByName(id), (_object, ctx) => act(ctx));
+  return runInDurableObject(objectOf(id), (_object, ctx) => act(ctx));
+}
+
+/** When the object is woken next, if it is. */
+export function alarmOf(id: string): Promise<number | null> {
+  return inRun(id, ({ storage }) => storage.getAlarm());
 }
 
 /**
@@ -13,7 +23,7 @@ export function inRun<Value>(id: string, act: (ctx: DurableObjectState) => Value
  * clock: an eviction that is asked for then may be told at once that its half minute is over, and the next one is not.
  */
 export async function evict(id: string): Promise<void> {
-  const object = env.RUNS.getByName(id);
+  const object = objectOf(id);
   await evictDurableObject(object).catch(() => evictDurableObject(object));
 }
 
@@ -27,7 +37,7 @@ export async function passTime(id: string, ms: number): Promise<void> {
   // The clock goes on from there, or what the object does next at some instant would never come.
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + ms, shouldAdvanceTime: true });
   try {
-    await runDurableObjectAlarm(env.RUNS.getByName(id));
+    await runDurableObjectAlarm(objectOf(id));
   } finally {
     vi.useRealTimers();
   }

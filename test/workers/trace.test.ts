@@ -10,7 +10,7 @@ import { given, mend, tracedListener } from "./flows/traced.ts";
 import { patient } from "./patience.ts";
 import { settings } from "./settings.ts";
 import { removalsOf, reportsTo, trouble } from "./shards.ts";
-import { evict } from "./storage.ts";
+import { evict, inRun } from "./storage.ts";
 
 const caller = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" };
 const parent = `00-${caller.traceId}-${caller.spanId}-01`;
@@ -71,10 +71,7 @@ const attributesOf = ({ attributes }: SpanJson) =>
 
 /** Whether the export was marked as done in the run's own storage. */
 async function marked(id: string): Promise<boolean> {
-  return await runInDurableObject(
-    env.RUNS.getByName(id),
-    (_object, { storage }) => storage.kv.get("exported") !== undefined,
-  );
+  return await inRun(id, ({ storage }) => storage.kv.get("exported") !== undefined);
 }
 
 describe("a traceparent that comes in", () => {
@@ -380,7 +377,7 @@ describe("the collector", () => {
 describe("without a collector", () => {
   it("nothing is kept of it", async () => {
     const run = await begin("traced-stairs", { steps: 1 });
-    const tables = await runInDurableObject(env.RUNS.getByName(run.id), (_object, { storage }) =>
+    const tables = await inRun(run.id, ({ storage }) =>
       storage.sql.exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'").toArray(),
     );
     expect(tables.map(({ name }) => name).filter((name) => !name.startsWith("_cf"))).toEqual(["journal"]);

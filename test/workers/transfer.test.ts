@@ -1,13 +1,11 @@
 /** Runs as texts that travel: what arrives is the run that left, and what is no such text leaves nothing behind. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { runObject } from "../../src/objects/address.ts";
 import { nameOfKey } from "../../src/objects/deployment/digest.ts";
 import { exportRun } from "../../src/objects/transfer/transfer.ts";
 import { ask, historyOf, newId, refusal, runThatIs, start, tokens } from "./client.ts";
 import { settings } from "./settings.ts";
-import { contentOf, evict, nothing } from "./storage.ts";
+import { contentOf, evict, inRun, nothing } from "./storage.ts";
 import type { Answer } from "./client.ts";
 import { effects } from "./flows/transfer.ts";
 import { watched } from "./crashpoint.ts";
@@ -79,7 +77,7 @@ describe("the text of a run", () => {
       ...{ format: "holdfast.run", version: 1, run: id, workflow: "wanderer", workflowVersion: "1" },
       ...{ status: "completed", seq: entries.length },
     });
-    const rows = await runInDurableObject(env.RUNS.getByName(id), (_object, { storage }) =>
+    const rows = await inRun(id, ({ storage }) =>
       storage.sql.exec<{ data: string }>("SELECT data FROM journal ORDER BY row").toArray(),
     );
     expect(entries).toEqual(rows.flatMap(({ data }) => JSON.parse(data) as object[]));

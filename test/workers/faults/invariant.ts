@@ -1,11 +1,9 @@
 /** What is true of every run, whatever happened to it: the guarantees of README.md that can be seen on it. */
-import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { expect } from "vitest";
-import { objectName } from "../../../src/core/run/key.ts";
 import { isEnded } from "../../../src/core/run/run.ts";
 import { wrongs } from "../flows/faults.ts";
 import { history, listed, read, until } from "./client.ts";
+import { alarmOf } from "../storage.ts";
 
 /** The runs must be on record, on the listing, and have an alarm where they need one. */
 export async function checkRuns(ids: readonly string[]): Promise<void> {
@@ -27,14 +25,6 @@ async function checkRun(id: string): Promise<void> {
   const onlySignals =
     waitingFor.length > 0 && waitingFor.every((wait) => wait.kind === "signal" && wait.until === null);
   if (isEnded(status) || !onlySignals) await until(`${id} (${status}) has an alarm`, () => alarmOf(id));
-}
-
-/** When the run's object wakes by itself; null for never. */
-export function alarmOf(id: string): Promise<number | null> {
-  return runInDurableObject(
-    env.RUNS.getByName(objectName(id)),
-    async (_object, { storage }) => await storage.getAlarm(),
-  );
 }
 
 /** The journal has no gaps, never goes back in time, and tells each thing once (guarantees 2, 3, 5 and 8). */
