@@ -21,8 +21,8 @@ export class Life {
   /** Idempotency keys of the step functions that were called. */
   readonly calls: string[] = [];
 
-  /** Calls the function; virtual time does not pass before its promise has settled. */
-  call(what: string, key: string, fn: () => unknown, waits = true): unknown {
+  /** Calls the function. @param waits virtual time does not pass before its promise has settled */
+  call(what: string, key: string, fn: () => unknown, waits: boolean): unknown {
     // A dead process calls nothing.
     if (this.dead) return hang();
     this.calls.push(key);

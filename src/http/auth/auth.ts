@@ -67,10 +67,10 @@ async function identify(request: Request, config: Config, lockout: Lockout): Pro
   if (isOld && assertion === null) throw ended();
   return await checkCredential(request, lockout, async () => {
     const token = session === null ? null : await tokenOfSession(session, config, now);
-    if (token !== null && !isOwnOrPlain(request)) {
+    if (token !== null) {
+      if (isOwnOrPlain(request)) return callerOf(token, "session");
       throw foreign("With the dashboard's cookie, only the dashboard itself may call this.");
     }
-    if (token !== null) return callerOf(token, "session");
     if (assertion !== null && config.access !== null) return await visit(request, assertion, config.access, now);
     throw ended();
   });
