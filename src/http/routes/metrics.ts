@@ -49,9 +49,10 @@ function runFamilies({ workflows }: Census, now: number): Family[] {
   const runs = workflows.flatMap(({ workflow, counts }) =>
     runStatuses.map((status): Sample => ({ labels: { workflow, status }, value: counts[status] })),
   );
+  const family = familyOf(workflows, ({ workflow }) => ({ workflow }));
   return [
     { name: "holdfast_runs", help: "Runs that are kept, by what they are now.", samples: runs },
-    familyOf(workflows, ofWorkflow)(
+    family(
       "holdfast_oldest_open_run_age_seconds",
       "Time since the oldest run that has not ended was created; absent where all have ended.",
       ({ oldestOpenAt }) => ageOf(oldestOpenAt, now),
@@ -66,6 +67,7 @@ function windowFamilies({ workflows }: Stats, windowMs: number): Family[] {
   const counts = workflows.flatMap((stats) =>
     outcomes.map((outcome): Sample => ({ labels: { workflow: stats.workflow, outcome }, value: stats[outcome] })),
   );
+  const family = familyOf(workflows, ({ workflow }) => ({ workflow }));
   return [
     single(
       "holdfast_window_seconds",
@@ -73,7 +75,7 @@ function windowFamilies({ workflows }: Stats, windowMs: number): Family[] {
       windowMs / 1000,
     ),
     { name: "holdfast_window_runs", help: `Number ${ofWindow}, by what they are now.`, samples: counts },
-    familyOf(workflows, ofWorkflow)(
+    family(
       "holdfast_run_success_ratio",
       `Share that completed among those that completed or failed, ${ofWindow}; absent where none did.`,
       ({ successRate }) => successRate,
@@ -188,10 +190,6 @@ function familyOf<Each>(all: readonly Each[], labelsOf: (each: Each) => Sample["
 
 function single(name: string, help: string, value: number): Family {
   return { name, help, samples: [{ labels: {}, value }] };
-}
-
-function ofWorkflow({ workflow }: { readonly workflow: string }): Sample["labels"] {
-  return { workflow };
 }
 
 function ageOf(at: number | null, now: number): number | null {
