@@ -59,6 +59,27 @@ test("a child that goes on and is given up again is stopped again (guarantee 8)"
   expect([family.snapshot("parent").status, family.snapshot(id).status]).toEqual(["failed", "cancelled"]);
 });
 
+test("a child that was to be stopped as its run failed is, though a retry of the run makes no call for it (guarantee 8)", async () => {
+  let isFirst = true;
+  const child = (_input: unknown, step: Step): Promise<unknown> => step.waitFor("never");
+  const parent = async (_input: unknown, step: Step): Promise<unknown> => {
+    const called = isFirst ? step.invoke("child") : step.sleep("instead", 60 * minuteMs);
+    await step.sleep("before", minuteMs);
+    await step.run("work", () => {
+      if (isFirst) throw new NonRetryableError("not yet");
+    });
+    return await called;
+  };
+  const family = new Family(define(child, { name: "child" }), define(parent, { name: "parent" })).begin("parent");
+  family.fails = (what) => what === "stop" && family.clock.at < startAt + 11 * minuteMs;
+  await family.drive(startAt + 4 * minuteMs);
+  expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["failed", "waiting"]);
+  isFirst = false;
+  family.plan(startAt + 10 * minuteMs, () => family.act("parent", "retry"));
+  await family.drive(startAt + 30 * minuteMs);
+  expect(family.ids().map((id) => family.snapshot(id).status)).toEqual(["waiting", "cancelled"]);
+});
+
 test("a child whose start never came through, of a race that a retry opens again, is started (guarantee 4)", async () => {
   let isGood = false;
   const parent = async (_input: unknown, step: Step): Promise<unknown> => {
