@@ -1,5 +1,5 @@
 /** Pages of runs that are awkward to draw: on small screens, with long words, with very short and very long spans. */
-import type { Page } from "playwright-core";
+import type { Page, Route } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { flaws, isTooWide, openStage, screens, stage } from "./stage.ts";
 
@@ -187,6 +187,39 @@ describe("a bad connection", () => {
     release();
     await page.getByText("Paused.", { exact: true }).waitFor();
     expect(await page.locator("form[aria-busy]").count()).toBe(0);
+  });
+
+  test("a run that can no longer be read is asked for ever less often, as each time wakes its object", async () => {
+    await start("seen-calm", "damaged");
+    const page = await stage.visit("/runs/damaged");
+    await page.clock.install();
+    const asked = { page: [] as number[], stream: [] as number[] };
+    let [now, open] = [0, 0];
+    const refuse = (kind: keyof typeof asked) => async (route: Route) => {
+      asked[kind].push(now);
+      open++;
+      await route.fulfill({ status: 503 });
+      open--;
+    };
+    await page.route("**/v1/runs/damaged/events?*", refuse("stream"));
+    await page.reload();
+    await page.route("**/runs/damaged", refuse("page"));
+    for (; now < 1800; now += 5) {
+      await page.clock.runFor(5000);
+      await expect.poll(() => open).toBe(0);
+      await page.evaluate("new Promise((resolve) => queueMicrotask(resolve))");
+    }
+    const gaps = asked.page.map((at, index) => at - (asked.page[index - 1] ?? 0));
+    expect(gaps.length).toBeLessThan(12);
+    expect(gaps.slice(0, 3).every((gap) => gap <= 60)).toBe(true);
+    expect(gaps.at(-1)).toBeGreaterThanOrEqual(300);
+    expect(asked.stream.length).toBeLessThan(20);
+    // Once it can be had again, it is all as before.
+    await page.unroute("**/runs/damaged");
+    await page.unroute("**/v1/runs/damaged/events?*");
+    await page.clock.runFor(310_000);
+    await page.locator("#live[data-state=live]").waitFor();
+    stage.complaints.splice(0);
   });
 
   test("what cannot be had is said, the panel closes all the same, and the sign at the top says since when", async () => {

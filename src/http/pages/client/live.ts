@@ -5,10 +5,11 @@ import { onDrawn, refresh } from "./page.ts";
 const burstMs = 250;
 /** The shortest time between two refreshes. */
 const minIntervalMs = 1000;
-const pollMs = 10_000;
+/** The shortest and the longest time between two requests of what is refused, each of which wakes the run's object. */
+const minPollMs = 10_000;
+const maxPollMs = 300_000;
 /** A page that is hidden for this long closes its stream, because browsers limit the connections to one host. */
 const idleMs = 30_000;
-const maxRetryMs = 15_000;
 
 type State = "connecting" | "live" | "offline" | "ended";
 
@@ -30,6 +31,8 @@ let ended: string | null = null;
 /** Whether the run has ended and was not retried since: when the stream closes, it is complete. */
 let isOver = false;
 let retryMs = 1000;
+let pollMs = minPollMs;
+let poll: ReturnType<typeof setTimeout> | undefined;
 let isDue = false;
 let drawnAt = 0;
 let missed = false;
@@ -54,9 +57,19 @@ export function startLive(): void {
     missed = false;
     void redraw();
   });
-  // Without a stream, and after a refresh that failed, the page is refreshed by time.
-  setInterval(() => {
-    if (isStale || (source !== null && source.readyState !== EventSource.OPEN && ended === null)) changed();
+  startPolling();
+}
+
+/** Without a stream, and after a refresh that failed, the page is refreshed by time: ever less often where both are refused. */
+function startPolling(): void {
+  clearTimeout(poll);
+  poll = setTimeout(() => {
+    const isOpen = source?.readyState === EventSource.OPEN;
+    if (isStale || (source !== null && !isOpen && ended === null)) {
+      changed();
+      if (!isOpen) pollMs = Math.min(2 * pollMs, maxPollMs);
+    }
+    startPolling();
   }, pollMs);
 }
 
@@ -95,7 +108,7 @@ function connect(url: string): void {
     // The browser reconnects by itself, unless the server refused the request.
     if (opened.readyState !== EventSource.CLOSED) return;
     setTimeout(reconnect, retryMs);
-    retryMs = Math.min(2 * retryMs, maxRetryMs);
+    retryMs = Math.min(2 * retryMs, maxPollMs);
   });
 }
 
@@ -129,6 +142,11 @@ async function redraw(): Promise<void> {
   // Only now: another one may have failed meanwhile.
   const wasStale = isStale;
   isStale = !isReached;
+  if (isReached) {
+    pollMs = minPollMs;
+    startPolling();
+    reconnect();
+  }
   if (isStale) show("offline");
   else if (wasStale && ended !== null) show("ended");
   else if (wasStale && source?.readyState === EventSource.OPEN) show("live");
