@@ -90,7 +90,7 @@ export function retryAfterOf(error: unknown): unknown {
   return read(error, "delay") ?? null;
 }
 
-const maxCauseDepth = 8;
+export const maxCauseDepth = 8;
 const maxStoredErrors = 256;
 /** Characters for which an error counts once more: calls between objects carry 32 MiB, in which the whole tree has to fit. */
 const longError = 16_384;

@@ -14,7 +14,7 @@ const maxMessage = 20_000;
 /** Called a fault, to distinguish it from an error of the page itself. */
 export function Fault({ error }: { readonly error: StoredError }) {
   const causes = causesOf(error);
-  const [between, [root]] = [causes.slice(0, -1), causes.slice(-1)];
+  const [between, [last]] = [causes.slice(0, -1), causes.slice(-1)];
   return (
     <div class="fault">
       <Own error={error} />
@@ -26,7 +26,7 @@ export function Fault({ error }: { readonly error: StoredError }) {
           {between.map(drawCause)}
         </details>
       )}
-      {root === undefined ? null : drawCause(root)}
+      {last === undefined ? null : drawCause(last)}
     </div>
   );
 }
@@ -34,7 +34,7 @@ export function Fault({ error }: { readonly error: StoredError }) {
 /** A cause, and the child run that it happened in, if any. */
 type Cause = { readonly error: StoredError; readonly run: string | undefined };
 
-/** The root of them last. */
+/** The last is the root, unless there were more than are kept. */
 function causesOf({ cause, child }: StoredError, run = child): Cause[] {
   return cause === undefined ? [] : [{ error: cause, run }, ...causesOf(cause, cause.child ?? run)];
 }

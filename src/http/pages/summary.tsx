@@ -1,6 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /** Owns: the summary at the top of a run's page: what it is doing now, and why. */
+import { maxCauseDepth } from "../../core/error.ts";
 import { originOf } from "../../core/listing/cause.ts";
 import type { Origin } from "../../core/listing/cause.ts";
 import { inLine } from "../../core/sentence/phrase.ts";
@@ -37,16 +38,23 @@ export function Summary({ run, pausedAt, workflow }: SummaryProps) {
           <Doing run={run} origin={origin} pausedAt={pausedAt} />
         </p>
       </div>
-      {origin === null ? null : (
-        <p class="now-more">
-          It happened in run <a href={`/runs/${encodeURIComponent(origin.run)}`}>{origin.run}</a>
-          {origin.depth === 1 ? "." : `, ${origin.depth} generations down.`}
-        </p>
-      )}
+      {origin === null ? null : <Place origin={origin} />}
       {lacksCode(run) ? <Missing run={run} workflow={workflow} /> : null}
       <Active run={run} />
       <Progress run={run} />
     </section>
+  );
+}
+
+/** Where it happened, unless the chain of causes was cut before it came to that. */
+function Place({ origin: { error, run, depth } }: { readonly origin: Origin }) {
+  const isCut = depth === maxCauseDepth && error.code === "child_failed";
+  const how = depth === 1 ? "." : `, ${depth} generations down.`;
+  return (
+    <p class="now-more">
+      It happened in {isCut ? "a child of " : ""}run <a href={`/runs/${encodeURIComponent(run)}`}>{run}</a>
+      {isCut ? `, or further down: the causes of no more than ${depth} generations are kept.` : how}
+    </p>
   );
 }
 
