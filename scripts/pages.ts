@@ -18,7 +18,7 @@ async function bundle(file: string): Promise<string> {
     minify: true,
     write: false,
     format: "iife",
-    target: ["chrome119", "firefox121", "safari17.4"],
+    target: ["chrome123", "firefox121", "safari17.5"],
     legalComments: "none",
     logLevel: "warning",
   });
