@@ -60,6 +60,13 @@ const busy = define(
 );
 
 describe("a run's timeline", () => {
+  test("begins with a step that began before the first entry, as those that a fork keeps", () => {
+    const kept = { kind: "step.completed", step: "charge", attempt: 1, startedAt: startAt + second } as const;
+    const entries = journal([10, createdFact], [10, { ...kept, result: encode(1, "it") }]);
+    const timeline = timelineOf(entries, presentAt(startAt + 20 * second), { from: 0, limit: 10 });
+    expect(timeline.startedAt).toBe(startAt + second);
+  });
+
   test("has a bar for each call, in the order in which they began", async () => {
     const host = await new Host(busy).signalAt(startAt + 3 * day + 3600 * second, "answer", { ok: true }).drive();
     const timeline = draw(host);

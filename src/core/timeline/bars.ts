@@ -23,7 +23,8 @@ export type Underway = {
 const maxRejected = 20;
 
 export class Bars {
-  /** When the newest entry was written. */
+  /** When the first and the newest entry were written. */
+  firstAt = Infinity;
   at = 0;
   /** The run has ended. */
   ended = false;
@@ -31,7 +32,6 @@ export class Bars {
   readonly instants: number[] = [];
   readonly #drafts: Drafts;
   readonly #lanes = new Map<string, Draft>();
-  #firstAt = Infinity;
   /** Of the newest entry. */
   #seq = 0;
   /** The pauses of the run that is paused: there may be several, which end together. */
@@ -49,10 +49,6 @@ export class Bars {
     return this.#drafts.all;
   }
 
-  get startedAt(): number {
-    return Math.min(this.#firstAt, this.#drafts.startedAt);
-  }
-
   /** In the order in which they began. */
   sorted(): Draft[] {
     return this.#drafts.sorted();
@@ -64,7 +60,7 @@ export class Bars {
     if (this.ended && entry.kind === "webhook.rejected") return this.#refused(entry);
     if (entry.kind === "notice.started" || entry.kind === "run.imported") return;
     this.at = entry.at;
-    this.#firstAt = Math.min(this.#firstAt, entry.at);
+    this.firstAt = Math.min(this.firstAt, entry.at);
     if (this.instants.at(-1) !== entry.at) this.instants.push(entry.at);
     this.#read(entry);
   }

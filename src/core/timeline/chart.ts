@@ -32,7 +32,9 @@ export function timelineOf(
     .map((draft, index) => ({ draft, index }))
     .filter(({ draft }) => only === undefined || draft.kind === only);
   const rows = rowsOf(wanted, grouping);
-  const startedAt = Number.isFinite(bars.startedAt) ? bars.startedAt : bars.at;
+  // A step may have begun before the first entry was written.
+  const firstAt = Math.min(bars.firstAt, drafts[0]?.startedAt ?? Infinity);
+  const startedAt = Number.isFinite(firstAt) ? firstAt : bars.at;
   const endedAt = bars.ended ? bars.at : Math.max(now, bars.at);
   return {
     bars: rows.slice(from, from + limit).map(barOf),

@@ -16,8 +16,6 @@ type Moment = Pick<Entry, "at" | "seq">;
 
 export class Drafts {
   readonly all = new Map<string, Draft>();
-  /** When the first bar began. */
-  startedAt = Infinity;
   readonly #open = new Set<Draft>();
   readonly #keep: Keep;
 
@@ -39,7 +37,6 @@ export class Drafts {
       return known;
     }
     const draft = draftOf(kind, id, at, seq);
-    this.startedAt = Math.min(this.startedAt, at);
     this.all.set(draft.key, draft);
     this.#open.add(draft);
     return draft;
