@@ -1,7 +1,7 @@
 /**
  * Owns: a handler's child runs: starting them, waiting for their ends, asking whether they have ended, timing out.
  * Does not own: the children themselves (world), how their ends reach the run (news), stopping those that nobody waits for
- * any more (whoever hosts the run).
+ * any more (orphans).
  * Invariant 1: a child is on record only once it has been started; until then every life starts it
  * again under the same id, which finds the one that is there (guarantee 2).
  * Invariant 2: a child reports its end to its parent, and the parent asks by itself too, ever more rarely: no end is lost,

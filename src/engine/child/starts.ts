@@ -1,7 +1,7 @@
 /**
  * Owns: which starts of children are under way, whichever handler of the run asked for them. It passes all calls on; a start
  * waits for an earlier one that has the same child go on.
- * Does not own: asking for them, and what their answers mean (children), stopping children (whoever hosts the run).
+ * Does not own: asking for them, and what their answers mean (children), stopping children (orphans).
  * Invariant 1: whoever stops a child waits for the starts that may still create it; else there might be nothing to stop yet,
  * and the child would go on (guarantee 8).
  * Invariant 2: a child that is being retried is not taken for one that has ended, though the run began once more meanwhile:
