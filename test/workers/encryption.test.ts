@@ -210,7 +210,7 @@ describe("rotation", () => {
     const before = await known();
     const fail = (how: string) => runInDurableObject(shard, (_object, { storage }) => void storage.sql.exec(how));
     await fail("CREATE TRIGGER full BEFORE INSERT ON payloads BEGIN SELECT raise(ABORT, 'full'); END");
-    const seal = () => directoryShard(0).rekey({ kind: "signals", after: before.number - 1 });
+    const seal = async () => await directoryShard(0).rekey({ kind: "signals", after: before.number - 1 });
     await expect(seal()).rejects.toThrow("full");
     await fail("DROP TRIGGER full");
     expect(await known()).toEqual(before);

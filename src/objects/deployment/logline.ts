@@ -8,9 +8,8 @@ import type { Author } from "../../core/author.ts";
 import type { Entry, EntryOf } from "../../core/history/entry.ts";
 import { HoldfastError, messageOf } from "../../core/error.ts";
 import type { StoredError } from "../../core/error.ts";
-import { firstCreatedAt } from "../../core/run/origin.ts";
+import { copiedUpTo, firstCreatedAt } from "../../core/run/origin.ts";
 import { formatTrace, runTrace } from "../../core/trace/trace.ts";
-import { copiedUpTo } from "../../core/run/origin.ts";
 import { variable } from "../address.ts";
 import { answersMs } from "../directory/lag.ts";
 

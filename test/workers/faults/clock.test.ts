@@ -7,10 +7,9 @@ import { deeds } from "../flows/faults.ts";
 import { hush, newKey } from "./campaign.ts";
 import { ended, history, listed, output, pause, read, service, signal, start, until, waiting } from "./client.ts";
 import { lay } from "./injector.ts";
-import { alarmOf } from "../storage.ts";
 import { checkRuns } from "./invariant.ts";
 import { jump } from "./leap.ts";
-import { evict, forget } from "../storage.ts";
+import { alarmOf, evict, forget } from "../storage.ts";
 
 hush();
 
