@@ -195,25 +195,39 @@ describe("a bad connection", () => {
     await page.clock.install();
     const asked = { page: [] as number[], stream: [] as number[] };
     let [now, open] = [0, 0];
-    const refuse = (kind: keyof typeof asked) => async (route: Route) => {
+    const count = (kind: keyof typeof asked, answer: (route: Route) => Promise<void>) => async (route: Route) => {
       asked[kind].push(now);
       open++;
-      await route.fulfill({ status: 503 });
+      await answer(route);
       open--;
+    };
+    const refuse = (kind: keyof typeof asked) => count(kind, (route) => route.fulfill({ status: 503 }));
+    const pass = async (seconds: number): Promise<void> => {
+      for (const end = now + seconds; now < end; now += 5) {
+        await page.clock.runFor(5000);
+        await expect.poll(() => open).toBe(0);
+        await page.evaluate("new Promise((resolve) => queueMicrotask(resolve))");
+      }
     };
     await page.route("**/v1/runs/damaged/events?*", refuse("stream"));
     await page.reload();
     await page.route("**/runs/damaged", refuse("page"));
-    for (; now < 1800; now += 5) {
-      await page.clock.runFor(5000);
-      await expect.poll(() => open).toBe(0);
-      await page.evaluate("new Promise((resolve) => queueMicrotask(resolve))");
-    }
+    await pass(1800);
     const gaps = asked.page.map((at, index) => at - (asked.page[index - 1] ?? 0));
     expect(gaps.length).toBeLessThan(12);
     expect(gaps.slice(0, 3).every((gap) => gap <= 60)).toBe(true);
     expect(gaps.at(-1)).toBeGreaterThanOrEqual(300);
     expect(asked.stream.length).toBeLessThan(20);
+    // A feed that alone is refused is asked for with the page, and not besides.
+    await page.route(
+      "**/runs/damaged",
+      count("page", (route) => route.continue()),
+    );
+    await pass(300);
+    const before = { page: asked.page.length, stream: asked.stream.length };
+    await pass(900);
+    expect(asked.page.length - before.page).toBeGreaterThan(30);
+    expect(asked.stream.length - before.stream).toBeLessThanOrEqual(asked.page.length - before.page + 1);
     // Once it can be had again, it is all as before.
     await page.unroute("**/runs/damaged");
     await page.unroute("**/v1/runs/damaged/events?*");

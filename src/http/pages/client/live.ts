@@ -31,6 +31,7 @@ let ended: string | null = null;
 /** Whether the run has ended and was not retried since: when the stream closes, it is complete. */
 let isOver = false;
 let retryMs = 1000;
+let retry: ReturnType<typeof setTimeout> | undefined;
 let pollMs = minPollMs;
 let poll: ReturnType<typeof setTimeout> | undefined;
 let isDue = false;
@@ -107,7 +108,9 @@ function connect(url: string): void {
     show("offline");
     // The browser reconnects by itself, unless the server refused the request.
     if (opened.readyState !== EventSource.CLOSED) return;
-    setTimeout(reconnect, retryMs);
+    // A refresh reconnects too: each time would begin another row of attempts.
+    clearTimeout(retry);
+    retry = setTimeout(reconnect, retryMs);
     retryMs = Math.min(2 * retryMs, maxPollMs);
   });
 }
