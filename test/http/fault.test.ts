@@ -34,8 +34,8 @@ test("of a chain of causes the root is open, with the child run that it happened
 });
 
 test("a chain of children that is too long to be kept is not said to have begun in the last that is kept", async () => {
-  const said = async (generations: number): Promise<string> => {
-    let cause: Error = new Error("the account is locked");
+  const said = async (generations: number, root = new Error("the account is locked")): Promise<string> => {
+    let cause = root;
     for (let child = generations; child > 0; child--) {
       const error = new Error(`run ${child} failed`, { cause });
       cause = Object.assign(error, { code: "child_failed", child: `run-${child}` });
@@ -55,6 +55,8 @@ test("a chain of children that is too long to be kept is not said to have begun 
   expect(await said(8)).toMatch(/Failed: the account is locked .*It happened in run run-8, 8 generations down\.$/);
   expect(await said(9)).toMatch(/It happened in a child of run run-8, or further down: .* 8 generations are kept\.$/);
   expect(await said(12)).toMatch(/It happened in a child of run run-8, or further down: .* 8 generations are kept\.$/);
+  const refused = Object.assign(new Error("no child could be started"), { code: "child_failed" });
+  expect(await said(8, refused)).toMatch(/It happened in run run-8, 8 generations down\.$/);
 });
 
 test("a long message is cut, and a click away as a whole", async () => {

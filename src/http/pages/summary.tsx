@@ -48,7 +48,7 @@ export function Summary({ run, pausedAt, workflow }: SummaryProps) {
 
 /** Where it happened, unless the chain of causes was cut before it came to that. */
 function Place({ origin: { error, run, depth } }: { readonly origin: Origin }) {
-  const isCut = depth === maxCauseDepth && error.code === "child_failed";
+  const isCut = depth === maxCauseDepth && error.code === "child_failed" && error.child !== undefined;
   const how = depth === 1 ? "." : `, ${depth} generations down.`;
   return (
     <p class="now-more">
