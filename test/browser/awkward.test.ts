@@ -214,10 +214,10 @@ describe("a bad connection", () => {
     await page.route("**/runs/damaged", refuse("page"));
     await pass(1800);
     const gaps = asked.page.map((at, index) => at - (asked.page[index - 1] ?? 0));
-    expect(gaps.length).toBeLessThan(12);
+    expect(gaps.length).toBeLessThan(40);
     expect(gaps.slice(0, 3).every((gap) => gap <= 60)).toBe(true);
-    expect(gaps.at(-1)).toBeGreaterThanOrEqual(300);
-    expect(asked.stream.length).toBeLessThan(20);
+    expect(gaps.at(-1)).toBeGreaterThanOrEqual(60);
+    expect(asked.stream.length).toBeLessThan(40);
     // A feed that alone is refused is asked for with the page, and not besides.
     await page.route(
       "**/runs/damaged",
@@ -231,7 +231,7 @@ describe("a bad connection", () => {
     // Once it can be had again, it is all as before.
     await page.unroute("**/runs/damaged");
     await page.unroute("**/v1/runs/damaged/events?*");
-    await page.clock.runFor(310_000);
+    await page.clock.runFor(70_000);
     await page.locator("#live[data-state=live]").waitFor();
     stage.complaints.splice(0);
   });

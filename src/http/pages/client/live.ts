@@ -7,7 +7,7 @@ const burstMs = 250;
 const minIntervalMs = 1000;
 /** The shortest and the longest time between two requests of what is refused, each of which wakes the run's object. */
 const minPollMs = 10_000;
-const maxPollMs = 300_000;
+const maxPollMs = 60_000;
 /** A page that is hidden for this long closes its stream, because browsers limit the connections to one host. */
 const idleMs = 30_000;
 
