@@ -219,6 +219,26 @@ describe("cancel", () => {
     expect(act(host.run, "cancel", "once")).toBeUndefined();
   });
 
+  test.each([
+    ["goes on", 1000, 2000],
+    ["stands still", Infinity, 13_000],
+  ])(
+    "guarantee 5: one whose key is used for a pause while it waits for a replay that %s is refused, and changes nothing",
+    async (_what, ms, untilMs) => {
+      let lives = 0;
+      let host = new Host(async (_input, step) => {
+        if (++lives > 1) await host.clock.after(ms);
+        await step.sleep("1 d");
+      });
+      host = (await host.drive(startAt + 1000)).reopen({ at: startAt + 1000, cold: false });
+      const asked = Promise.allSettled([act(host.run, "cancel", "once")]);
+      void act(host.run, "pause", "once");
+      await host.drive(startAt + untilMs);
+      expect(await asked).toMatchObject([{ reason: { message: "the key once was used to pause" } }]);
+      expect(host.status).toBe("paused");
+    },
+  );
+
   test("guarantee 2: what a cancellation waited for is not done again where the handler bails before it is told of that", async () => {
     const seen: string[] = [];
     const host = await cancelled(async (_input, step) => {

@@ -25,7 +25,7 @@ export class Intervention {
   readonly #closing: Closing;
   /** A cancellation that waits for the replay, until that has stood still for too long. */
   #early: Cancellation | null = null;
-  /** Rings once that is on record. */
+  /** Rings once that is on record, or will never be. */
   readonly #recorded = new Bell();
   /** When a handler that has no call open though its run is to end is given up. */
   #givenUpAt: number | null = null;
@@ -44,7 +44,7 @@ export class Intervention {
 
   /**
    * Tells the handler of the cancellation through its open calls. Resolves to true once that is on record, and to false
-   * where the run is on its way to its end already.
+   * where the run is on its way to its end already, or the key was used meanwhile.
    */
   async cancel(request: Cancellation): Promise<boolean> {
     const { state, rested } = this.#course;
@@ -52,6 +52,7 @@ export class Intervention {
       // A run on its way to another end stays on it: a replay could not tell which of the two came first.
       if (state.cancelling !== null || state.ending !== null || this.#closing.isAwaiting || state.end !== null)
         return false;
+      if (this.#isRepeated(request)) return false;
       const awaited = this.#attempts.stop(new Error(request.error.message));
       this.#course.record({ ...request, awaited, told: true });
       // The handler may be over already, with its end in line behind this.
@@ -63,8 +64,9 @@ export class Intervention {
   }
 
   /**
-   * Gives the handler up where its replay stands still for too long, and resolves once a cancellation is on record for that;
-   * never otherwise: what a death cut off that can be undone is known only once the replay is over.
+   * Gives the handler up where its replay stands still for too long, and resolves once a cancellation is on record for that,
+   * or its key was used meanwhile; never otherwise: what a death cut off that can be undone is known only once the replay
+   * is over.
    */
   async cancelStalled(request: Cancellation): Promise<void> {
     if (!this.#course.live) {
@@ -101,6 +103,7 @@ export class Intervention {
     if (this.dueAt > now) return;
     this.#givenUpAt = null;
     this.#recordEarly();
+    if (!this.#isLost) return;
     const { cancelling } = this.#course.state;
     // How it ends was said before.
     if (cancelling === null) return this.#closing.conclude(null);
@@ -114,9 +117,15 @@ export class Intervention {
     const request = this.#early;
     if (request === null || state.cancelling !== null || this.#closing.isDecided) return;
     this.#course.guard(() => {
-      ledger.append(request);
+      if (this.#isRepeated(request)) this.#early = null;
+      else ledger.append(request);
       this.#recorded.ring();
     });
+  }
+
+  /** Another action with its key came first: whoever asked decides anew. */
+  #isRepeated({ key }: Cancellation): boolean {
+    return key !== undefined && this.#course.state.actionKeys.has(key);
   }
 
   /** The run is to end, but its handler, which has not ended, has no call open. */
