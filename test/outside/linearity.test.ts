@@ -63,6 +63,11 @@ const good: Readonly<Record<string, readonly Recorded[]>> = {
 };
 
 const bad: Readonly<Record<string, readonly Recorded[]>> = {
+  "an update counted twice, behind so many reads without an answer that their orders could not all be tried": [
+    started,
+    ...Array.from({ length: 30 }, (_, from) => unanswered(2 + from, history)),
+    call(40, 41, add("a"), 200, 2),
+  ],
   "a run that is there before it was started": [
     call(0, 1, history, 200, []),
     call(2, 3, { call: "start", input: 1 }, 201),

@@ -59,12 +59,15 @@ class Search<State, Request, Answer> {
     if (order.length > this.longest.length) this.longest = order;
     if (this.#operations.every((each) => each.answer === null || this.#done.has(each))) return true;
     const done = this.#operations.map((each) => (this.#done.has(each) ? "1" : "0")).join("");
-    const place = `${done} ${JSON.stringify(state)}`;
+    const text = JSON.stringify(state);
+    const place = `${done} ${text}`;
     if (this.#known.has(place)) return false;
     this.#known.add(place);
     for (const operation of this.next(this.#done)) {
       this.#done.add(operation);
-      const after = this.#rule(state, operation.request, operation.answer);
+      const states = this.#rule(state, operation.request, operation.answer);
+      // Without an answer and without an effect, it need not have taken place.
+      const after = operation.answer === null ? states.filter((each) => JSON.stringify(each) !== text) : states;
       if (after.some((each) => this.run(each, [...order, operation]))) return true;
       this.#done.delete(operation);
     }
