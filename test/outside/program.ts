@@ -49,6 +49,11 @@ export class Program {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
+  /** Calls back once it ends, with the signal that ended it, if one did. */
+  onExit(react: (signal: NodeJS.Signals | null) => void): void {
+    this.#child.once("exit", (_code, signal) => react(signal));
+  }
+
   /** All that it wrote so far. */
   get output(): string {
     return readFileSync(this.#log).subarray(this.#from).toString();

@@ -29,6 +29,7 @@ export class Runtime {
   readonly folder: string;
   readonly #variables: Readonly<Record<string, string>>;
   #program: Program | null = null;
+  #reviving: Promise<unknown> = Promise.resolve();
   #aheadMs = 0;
 
   private constructor(port: number, variables: Readonly<Record<string, string>>) {
@@ -87,14 +88,28 @@ export class Runtime {
   }
 
   /** Resolves once it takes calls; nothing is asked of the Worker. @returns when that was, epoch ms */
-  async start({ variables = {}, deployment = "first", aheadMs = 0 }: Life = {}): Promise<number> {
+  async start(life: Life = {}): Promise<number> {
+    const { variables = {}, deployment = "first", aheadMs = 0 } = life;
     this.#moveAlarms(aheadMs);
     const all = { ...this.#ownVariables(), ...this.#variables, ...variables, AHEAD_MS: String(aheadMs) };
     writeFileSync(join(this.folder, "config.capnp"), configuration(this.port, all, deployment));
     for (const giveUpAt = Date.now() + 60_000; !(await this.#isUp());) {
       if (Date.now() > giveUpAt) throw new Error(`workerd does not start:\n${this.tail()}`);
     }
+    this.#program?.onExit((signal) => {
+      if (signal !== "SIGKILL") this.#revive(life);
+    });
     return Date.now();
+  }
+
+  /**
+   * At times it dies by itself, as its allocator walks the stack for a sample (abseil-cpp, issue 2143). That is one more
+   * death, which nobody asked for: the Worker comes back as it does after any other.
+   */
+  #revive(life: Life): void {
+    if (!this.tail().includes("Received signal #11")) return;
+    console.warn(`workerd died of a segmentation fault and is started again:\n${this.tail()}`);
+    this.#reviving = this.start(life).catch(console.error);
   }
 
   async #isUp(): Promise<boolean> {
@@ -112,6 +127,7 @@ export class Runtime {
 
   /** `kill -9`. */
   async kill(): Promise<void> {
+    await this.#reviving;
     await this.#program?.kill();
   }
 
