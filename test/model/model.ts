@@ -525,7 +525,9 @@ export class Model {
 
   #startUndo(entry: Seen): void {
     claim(this.#wanted !== null && this.#toUndo === null, "undone before its end");
-    claim(!this.#awaited.some(({ unsure }) => !unsure), "undone while a step may yet have to be undone");
+    // What runs at most once has not begun where its mark was not yet durable.
+    const mayHaveBegun = ({ unsure, plan }: Call): boolean => !unsure && !(plan.how.once && this.#clock.slackMs > 0);
+    claim(!this.#awaited.some(mayHaveBegun), "undone while a step may yet have to be undone");
     this.#yield(entry);
     same(entry["ends"], this.#wanted?.ends, "the end it is undone for");
     same(entry["steps"], this.#undoable.toReversed(), "the steps that are undone");
