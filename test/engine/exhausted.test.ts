@@ -162,6 +162,21 @@ describe("atMostOnce", () => {
     expect(calls).toBe(1);
   });
 
+  test("nor is one that was cut off by the end of the run, where that is retried: of no death is spoken then", async () => {
+    let [calls, lives] = [0, 0];
+    const host = await play(async (_input, step) => {
+      const once = step.run("once", () => new Promise(() => calls++), { atMostOnce: true });
+      await step.sleep("1 s");
+      if (++lives === 1) throw new Error("not yet");
+      await once;
+    });
+    void act(host.run, "retry");
+    await host.drive();
+    const message = expect.stringContaining("was cut off at work by the death of its process or the end of the run");
+    expect(host.snapshot.error).toMatchObject({ code: "step_interrupted", message });
+    expect(calls).toBe(1);
+  });
+
   test("thrown errors are retried by its policy, each attempt once", async () => {
     const attempts: number[] = [];
     const flow: Handler = async (_input, step) => {

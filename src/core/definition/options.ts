@@ -37,7 +37,7 @@ export type RunOptions<Result = never> = {
    * attempts again.
    */
   readonly onExhausted?: "fail" | "pause";
-  /** An attempt that a death of the process interrupted is not repeated: the step fails with step_interrupted. */
+  /** An attempt that a death of the process, or the end of the run, cut off is not repeated: the step fails with step_interrupted. */
   readonly atMostOnce?: boolean;
   /** The result is shown neither by the API nor in logs. */
   readonly sensitive?: boolean;

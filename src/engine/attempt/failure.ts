@@ -37,6 +37,7 @@ export function crashError(step: string, attempts: number): StoredError {
 }
 
 export function interruptionError(step: string, attempts: number): StoredError {
-  const message = `the process died while step ${step}, which runs at most once, was at work; whether it took effect is not known`;
+  const by = "the death of its process or the end of the run";
+  const message = `step ${step}, which runs at most once, was cut off at work by ${by}; whether it took effect is not known`;
   return { ...storeError(new HoldfastError("step_interrupted", message)), step, attempts };
 }
