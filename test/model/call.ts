@@ -81,6 +81,8 @@ export class Call {
   /** When what it waits for may come, and when it must have come. */
   earliest: number;
   latest: number;
+  /** By so much `earliest` is too early: in real time nobody knows to the millisecond how long a pause was. */
+  #leewayMs = 0;
   /** When that was fixed. */
   fixedAt: number;
   readonly madeAt: number;
@@ -117,6 +119,11 @@ export class Call {
     return `${this.kind} ${this.id}`;
   }
 
+  /** What comes by then is in time. */
+  get lastMoment(): number {
+    return this.earliest + this.#leewayMs;
+  }
+
   /** What it waits for may have come by then. */
   isDue(at: number): boolean {
     return at >= this.earliest - this.#clock.aheadMs;
@@ -142,7 +149,7 @@ export class Call {
     [this.attempt, this.forgiven] = [before.attempt, before.forgiven];
     if (state === "exhausted") this.forgiven = this.attempt++;
     if (state === "waiting" && kind !== "child") {
-      [this.state, this.fixedAt] = [state, before.fixedAt];
+      [this.state, this.fixedAt, this.#leewayMs] = [state, before.fixedAt, before.#leewayMs];
       [this.earliest, this.latest] = [before.earliest, Math.max(before.latest, at)];
     }
     // Its mark is on record: it is not made again.
@@ -226,8 +233,11 @@ export class Call {
       return this.beginAgain(at);
     }
     const shiftMs = at - Math.max(pausedAt, this.fixedAt);
-    if (this.state === "waiting" || this.state === "resting")
-      this.earliest += shiftMs - (this.#slackMs === Infinity ? momentMs : 0);
+    if (this.state === "waiting" || this.state === "resting") {
+      const leewayMs = this.#slackMs === Infinity ? momentMs : 0;
+      this.earliest += shiftMs - leewayMs;
+      this.#leewayMs += leewayMs;
+    }
     this.doubt();
     if (this.state !== "flying") this.latest = Math.max(at, this.latest + shiftMs);
   }

@@ -383,7 +383,7 @@ export class Model {
     same(entry["signal"], signal?.seq, `the oldest signal ${call.name}`);
     if (signal === undefined) return;
     this.#inbox.splice(this.#inbox.indexOf(signal), 1);
-    claim(call.state === "called" || signal.at <= call.earliest, `the signal came after ${call.id} was over`);
+    claim(call.state === "called" || signal.at <= call.lastMoment, `the signal came after ${call.id} was over`);
     call.settle(signal["payload"]);
   }
 
