@@ -5,7 +5,7 @@ import { defineWorkflow } from "../../../src/index.ts";
 /** Waits for an approval; its input and its signal have schemas. */
 const order = defineWorkflow("web-order", {
   input: z.object({ id: z.string(), total: z.number() }),
-  signals: { approval: z.looseObject({ approved: z.boolean() }) },
+  signals: { approval: z.object({ approved: z.boolean() }) },
   labels: ({ id }) => ({ order: id }),
   handler: async (order, step) => {
     const charge = await step.run("charge", () => ({ amount: order.total, at: new Date(0) }));

@@ -102,13 +102,13 @@ export class Client {
     if (isMade && isSure) this.#world.schedules.push(name);
   }
 
-  #learnMessage(path: string, { params, tag, body }: Shot, { json }: Reply, isSure: boolean): void {
+  #learnMessage(path: string, { params, tag, headers }: Shot, { json }: Reply, isSure: boolean): void {
     const kinds: Readonly<Record<string, string>> = {
       "POST /v1/runs/:id/signals/:name": "signal.received",
       "POST /v1/runs/:id/updates/:name": "update.accepted",
     };
     const kind = kinds[path];
-    if (kind === undefined || typeof body !== "string" || !body.includes(tag)) return;
+    if (kind === undefined || headers["holdfast-reason"] !== tag) return;
     const isNew = (json as { duplicate?: boolean } | undefined)?.duplicate !== true;
     this.#model.sent.push({ run: params["id"] ?? "", kind, tag, isKept: isSure && isNew });
   }

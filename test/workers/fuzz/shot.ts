@@ -126,7 +126,7 @@ export function aim(routes: readonly Route[], world: World, pick: Pick, tag: str
   const method = isOneIn(pick, 25) ? pick.of(methods) : usual;
   // What URLs make of dots leads elsewhere.
   const isLost = isOneIn(pick, 60) || new URL(path, "http://example.com").pathname !== path;
-  const { headers, held } = headersOf(route, world, pick);
+  const { headers, held } = headersOf(route, world, pick, tag);
   const json = method === "GET" || method === "HEAD" ? undefined : jsonOf(route, operation, known, pick, tag, params);
   const body = json === undefined ? null : bodyOf(json, pick);
   return {
@@ -168,10 +168,12 @@ function queryOf(operation: Operation | undefined, known: (name: string) => unkn
   return `?${pairs.map(([name, value]) => `${escaped(name)}=${escaped(String(value))}`).join("&")}`;
 }
 
-function headersOf(route: Route, world: World, pick: Pick): Credential {
+/** Whoever sends a message says why with the tag: a schema may drop that from the message itself. */
+function headersOf(route: Route, world: World, pick: Pick, tag: string): Credential {
   const role = isOneIn(pick, 6) ? pick.of(["read", "operate", "admin"] as const) : "admin";
   const credential = credentialOf(route, world, pick, role);
   const headers: Record<string, string> = { ...credential.headers };
+  if (isMessage(route)) headers["holdfast-reason"] = tag;
   const maybe = (many: number, name: string, values: readonly string[]): void => {
     if (isOneIn(pick, many)) headers[name] = isOneIn(pick, 8) ? pick.of(nasty) : pick.of(values);
   };
@@ -189,6 +191,10 @@ function headersOf(route: Route, world: World, pick: Pick): Credential {
   maybe(20, "x-forwarded-for", ["127.0.0.1", "::1"]);
   maybe(20, "host", ["localhost", "evil.example"]);
   return { headers, held: credential.held };
+}
+
+function isMessage({ path }: Route): boolean {
+  return path === "/v1/runs/:id/signals/:name" || path === "/v1/runs/:id/updates/:name";
 }
 
 type Credential = { readonly headers: Readonly<Record<string, string>>; readonly held: Role | null };
