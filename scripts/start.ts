@@ -20,6 +20,10 @@ const readyWithinMs = 60_000;
 /** One that takes longer may have been stopped, as by Ctrl-Z. */
 const answersWithinMs = 5_000;
 
+/** What wrangler says when workerd has crashed, which can be its own fault: it starts another one. */
+const crashed = "runtime crashed unexpectedly";
+const answersAgainWithinMs = 10_000;
+
 /** Where `npm run demo` looks unless HOLDFAST_URL says otherwise. */
 const usualPort = 8787;
 const port = readPort(process.env["PORT"]);
@@ -39,8 +43,11 @@ if (other !== null) {
   );
 }
 writeFileSync(serverFile, `${process.pid} ${url}\n`);
-const server = serve();
-if (await isReady()) console.log(welcome());
+let ending = false;
+let reviving = false;
+let server = serve();
+endTogether();
+if (await isReady(readyWithinMs)) console.log(welcome());
 else if (server.exitCode === null)
   console.error(`holdfast: no answer from ${url}/health yet; wrangler's output says why.`);
 
@@ -96,20 +103,48 @@ function serve(): ChildProcess {
     ],
     {
       cwd: root,
-      stdio: ["ignore", "inherit", "inherit"],
+      stdio: ["ignore", "pipe", "pipe"],
       // A laptop may be offline, so wrangler's own requests are turned off. Its store of local traces makes calls several
       // times slower.
       env: {
         WRANGLER_SEND_METRICS: "false",
         CLOUDFLARE_CF_FETCH_ENABLED: "false",
         X_LOCAL_OBSERVABILITY: "false",
+        ...(process.stdout.isTTY ? { FORCE_COLOR: "1" } : {}),
         ...process.env,
       },
     },
   );
   child.on("exit", (code, signal) => process.exit(code ?? (signal === null ? 1 : 0)));
-  endTogether(child);
+  for (const [from, to] of [
+    [child.stdout, process.stdout],
+    [child.stderr, process.stderr],
+  ] as const) {
+    from.pipe(to, { end: false });
+    from.on("data", (text: Buffer) => {
+      if (text.includes(crashed)) void revive();
+    });
+  }
   return child;
+}
+
+/**
+ * Starts wrangler again where nobody answers after a crash. One process of workerd takes the calls for the one that has the
+ * Worker, and the one that replaces it takes them and lets them wait for ever.
+ */
+async function revive(): Promise<void> {
+  if (reviving) return;
+  reviving = true;
+  if (!(await isReady(answersAgainWithinMs)) && !ending) {
+    console.error("holdfast: workerd has crashed, and nobody answers since: wrangler is started again.");
+    server.removeAllListeners("exit");
+    kill(server.pid);
+    while (!(await isFree(port))) await pause(100);
+    if (ending) process.exit();
+    server = serve();
+    if (await isReady(readyWithinMs)) console.log(`holdfast: ready again on ${url}; all runs are kept.`);
+  }
+  reviving = false;
 }
 
 /** The secret is kept in a file, so that webhook addresses stay valid after a restart. */
@@ -129,15 +164,16 @@ function signingSecret(): string {
  * Ends wrangler, which ends workerd, when this process gets a signal. A signal to npm reaches only the shell that npm
  * started in between, and a SIGKILL not even that, so the end of either counts as a signal too.
  */
-function endTogether(child: ChildProcess): void {
-  let ending = false;
+function endTogether(): void {
   const end = (): void => {
     if (ending) return;
     ending = true;
-    child.kill("SIGTERM");
-    setTimeout(() => kill(child.pid), graceMs);
+    server.kill("SIGTERM");
+    setTimeout(() => kill(server.pid), graceMs);
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
+  // Nobody reads what it says any more.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", end);
   const parent = process.ppid;
   const npm = npmAbove(parent);
   setInterval(() => {
@@ -177,8 +213,8 @@ function kill(pid: number | undefined): void {
   }
 }
 
-async function isReady(): Promise<boolean> {
-  const giveUpAt = Date.now() + readyWithinMs;
+async function isReady(withinMs: number): Promise<boolean> {
+  const giveUpAt = Date.now() + withinMs;
   while (Date.now() < giveUpAt && server.exitCode === null) {
     if (await answers(url)) return true;
     await pause(100);

@@ -1,4 +1,5 @@
 /** `npm start` as a user runs it: what it prints, what it answers, what is left when it has ended. */
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -63,6 +64,26 @@ test("npm start says where it is, keeps runs over a restart, and ends when told 
   expect(await client.end("kept")).toMatchObject({ status: "completed", output: { outcome: "approved" } });
   // The shell between npm and the server outlives this.
   await second.stop(60_000, "SIGKILL");
+});
+
+test("npm start comes back when workerd crashes, whichever process of it that is", { timeout: 300_000 }, async () => {
+  const port = await lastingPort();
+  const client = new Client(`http://localhost:${port}`);
+  const started = await start(port);
+  await client.start("document-intake", "kept", document);
+  await waits(client);
+  const processes = (): number[] => {
+    const command = (pid: number): string =>
+      spawnSync("ps", ["-o", "args=", "-p", `${pid}`], { encoding: "utf8" }).stdout;
+    return treeOf(started.pid).filter((pid) => command(pid).includes("workerd serve"));
+  };
+  // One takes the calls, for the other, which has the Worker.
+  expect(processes()).toHaveLength(2);
+  for (const pid of processes()) kill(pid);
+  await started.says(`holdfast: ready again on http://localhost:${port}`, 120_000);
+  await waits(client);
+  await started.stop(60_000);
+  await expect(freePort(port), "nothing holds the port").resolves.toBe(port);
 });
 
 test("npm start outlives the shell that it was called from", { timeout: 300_000 }, async () => {
